@@ -1,0 +1,61 @@
+package dev.countersink.config;
+
+import java.time.Duration;
+import org.springframework.util.unit.DataSize;
+
+/** Checks of settings; each message names the key, the value, the bounds and the default. */
+final class Check {
+    private Check() {}
+
+    static int within(String key, int value, int floor, int ceiling, int standard) {
+        if (value < floor || value > ceiling) {
+            throw refused(
+                    key,
+                    value,
+                    "it must be at least %d and at most %d".formatted(floor, ceiling),
+                    String.valueOf(standard));
+        }
+        return value;
+    }
+
+    static Duration within(String key, Duration value, Duration floor, Duration ceiling, Duration standard) {
+        if (value.compareTo(floor) < 0 || value.compareTo(ceiling) > 0) {
+            throw refused(
+                    key,
+                    text(value),
+                    "it must be at least %s and at most %s".formatted(text(floor), text(ceiling)),
+                    text(standard));
+        }
+        return value;
+    }
+
+    static DataSize within(String key, DataSize value, DataSize floor, DataSize ceiling, DataSize standard) {
+        if (value.compareTo(floor) < 0 || value.compareTo(ceiling) > 0) {
+            throw refused(
+                    key,
+                    text(value),
+                    "it must be at least %s and at most %s".formatted(text(floor), text(ceiling)),
+                    text(standard));
+        }
+        return value;
+    }
+
+    /** A setting given as an empty string counts as not given. */
+    static String orNull(String value) {
+        return value == null || value.isBlank() ? null : value.strip();
+    }
+
+    static StartupException refused(String key, Object value, String why, String standard) {
+        return new StartupException(
+                "%s is %s, but %s.".formatted(key, value, why),
+                "Change it, or leave it out: the default is %s.".formatted(standard));
+    }
+
+    private static String text(Duration value) {
+        return value.toMillis() % 1000 == 0 ? value.toSeconds() + "s" : value.toMillis() + "ms";
+    }
+
+    private static String text(DataSize value) {
+        return value.toBytes() % (1024 * 1024) == 0 ? value.toMegabytes() + "MB" : value.toBytes() + "B";
+    }
+}

@@ -1,0 +1,41 @@
+package dev.countersink.config;
+
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
+
+/**
+ * Where PostgreSQL is.
+ *
+ * @param url {@code jdbc:postgresql://…} or {@code postgres://…}; without one an embedded server is started
+ * @param user overrides a user in the URL
+ * @param password overrides a password in the URL
+ * @param poolSize connections of this instance, at least 4
+ */
+@ConfigurationProperties("countersink.db")
+public record DbSettings(
+        String url,
+        String user,
+        String password,
+        @DefaultValue("12") int poolSize) {
+    public static final int DEFAULT_POOL_SIZE = 12;
+
+    public DbSettings {
+        url = Check.orNull(url);
+        user = Check.orNull(user);
+        password = Check.orNull(password);
+        Check.within("countersink.db.pool-size", poolSize, 4, 1000, DEFAULT_POOL_SIZE);
+    }
+
+    public static DbSettings of(String url, String user, String password) {
+        return new DbSettings(url, user, password, DEFAULT_POOL_SIZE);
+    }
+
+    public boolean embedded() {
+        return url == null;
+    }
+
+    @Override
+    public String toString() {
+        return "DbSettings[url=%s, user=%s, poolSize=%d]".formatted(url, user, poolSize);
+    }
+}

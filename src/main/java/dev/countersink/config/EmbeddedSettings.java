@@ -1,0 +1,22 @@
+package dev.countersink.config;
+
+import java.nio.file.Path;
+import org.springframework.boot.context.properties.ConfigurationProperties;
+
+/**
+ * Where the embedded servers keep their data.
+ *
+ * @param dir a folder of their own; {@code $XDG_DATA_HOME/countersink} or {@code ~/.local/share/countersink} without one
+ */
+@ConfigurationProperties("countersink.embedded")
+public record EmbeddedSettings(Path dir) {
+
+    public EmbeddedSettings {
+        dir = dir == null ? dataHome().resolve("countersink") : dir.toAbsolutePath();
+    }
+
+    private static Path dataHome() {
+        String xdg = Check.orNull(System.getenv("XDG_DATA_HOME"));
+        return xdg != null ? Path.of(xdg) : Path.of(System.getProperty("user.home"), ".local", "share");
+    }
+}

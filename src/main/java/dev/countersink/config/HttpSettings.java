@@ -1,0 +1,19 @@
+package dev.countersink.config;
+
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
+
+/**
+ * Where the admin API listens.
+ *
+ * @param port 0 takes a free one
+ * @param address all addresses without one, but only 127.0.0.1 if no API token is configured either
+ */
+@ConfigurationProperties("countersink.http")
+public record HttpSettings(@DefaultValue("8080") int port, String address) {
+
+    public HttpSettings {
+        Check.within("countersink.http.port", port, 0, 65_535, 8080);
+        address = Check.orNull(address);
+    }
+}

@@ -1,0 +1,22 @@
+package dev.countersink.config;
+
+/** Why the program cannot start, as a full sentence, and what to do about it. It ends the program with exit status 1. */
+public final class StartupException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final String hint;
+
+    public StartupException(String message, String hint) {
+        super(message);
+        this.hint = hint;
+    }
+
+    public StartupException(String message, String hint, Throwable cause) {
+        super(message, cause);
+        this.hint = hint;
+    }
+
+    public String hint() {
+        return hint;
+    }
+}

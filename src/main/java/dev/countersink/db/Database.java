@@ -1,0 +1,108 @@
+package dev.countersink.db;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.StartupException;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.util.Properties;
+
+/** Opens PostgreSQL: checks that it will do, brings the schema up to date, and makes the pool of connections. */
+public final class Database {
+    private static final int OLDEST = 15;
+    private static final String CONNECT_TIMEOUT_S = "10";
+
+    private Database() {}
+
+    /** A pool of connections to a server that has been checked and migrated. */
+    public static HikariDataSource open(DbSettings settings) {
+        try (Connection connection = connect(settings)) {
+            checkVersion(connection);
+            Migration.run(connection);
+        } catch (SQLException e) {
+            throw refused(settings, e);
+        }
+        return pool(settings);
+    }
+
+    /** One connection outside any pool, not checked for its version. */
+    public static Connection connect(DbSettings settings) {
+        JdbcUrl url = JdbcUrl.of(settings);
+        try {
+            return DriverManager.getConnection(url.url(), properties(url));
+        } catch (SQLException e) {
+            throw refused(settings, e);
+        }
+    }
+
+    /** A pool of connections as the settings say, without a look at the schema. */
+    public static HikariDataSource pool(DbSettings settings) {
+        JdbcUrl url = JdbcUrl.of(settings);
+        HikariConfig config = new HikariConfig();
+        config.setPoolName("countersink");
+        config.setJdbcUrl(url.url());
+        config.setMaximumPoolSize(settings.poolSize());
+        config.setMinimumIdle(Math.min(4, settings.poolSize()));
+        config.setConnectionTimeout(10_000);
+        config.setDataSourceProperties(properties(url));
+        return new HikariDataSource(config);
+    }
+
+    private static Properties properties(JdbcUrl url) {
+        Properties properties = new Properties();
+        if (url.user() != null) {
+            properties.setProperty("user", url.user());
+        }
+        if (url.password() != null) {
+            properties.setProperty("password", url.password());
+        }
+        properties.setProperty("ApplicationName", "countersink");
+        properties.setProperty("connectTimeout", CONNECT_TIMEOUT_S);
+        properties.setProperty("tcpKeepAlive", "true");
+        properties.setProperty("reWriteBatchedInserts", "true");
+        return properties;
+    }
+
+    private static void checkVersion(Connection connection) throws SQLException {
+        int version = connection.getMetaData().getDatabaseMajorVersion();
+        if (version < OLDEST) {
+            throw new StartupException(
+                    "The server is PostgreSQL %d, but Countersink needs PostgreSQL %d or newer."
+                            .formatted(version, OLDEST),
+                    "Upgrade it, or point COUNTERSINK_DB_URL at a newer one.");
+        }
+    }
+
+    private static StartupException refused(DbSettings settings, SQLException e) {
+        String state = e.getSQLState() == null ? "" : e.getSQLState();
+        String url = JdbcUrl.of(settings).url().replaceFirst("\\?.*", "");
+        if (state.startsWith("28")) {
+            return new StartupException(
+                    "PostgreSQL at %s refuses the login: %s.".formatted(url, sentence(e)),
+                    "Check COUNTERSINK_DB_USER and COUNTERSINK_DB_PASSWORD.",
+                    e);
+        }
+        if (state.startsWith("3D")) {
+            return new StartupException(
+                    "PostgreSQL at %s has no such database: %s.".formatted(url, sentence(e)),
+                    "Create it, or correct COUNTERSINK_DB_URL.",
+                    e);
+        }
+        if (state.startsWith("08") || state.startsWith("57P03")) {
+            return new StartupException(
+                    "PostgreSQL at %s cannot be reached: %s.".formatted(url, sentence(e)),
+                    "Start it, or correct COUNTERSINK_DB_URL.",
+                    e);
+        }
+        return new StartupException(
+                "PostgreSQL at %s cannot be used: %s (SQLSTATE %s).".formatted(url, sentence(e), state),
+                "See the server's log.",
+                e);
+    }
+
+    private static String sentence(SQLException e) {
+        return e.getMessage().strip().replace('\n', ' ').replaceFirst("\\.$", "");
+    }
+}

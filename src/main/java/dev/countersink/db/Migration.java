@@ -1,0 +1,107 @@
+package dev.countersink.db;
+
+import dev.countersink.config.StartupException;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.logging.Level;
+import liquibase.Contexts;
+import liquibase.LabelExpression;
+import liquibase.Liquibase;
+import liquibase.Scope;
+import liquibase.UpdateSummaryEnum;
+import liquibase.analytics.configuration.AnalyticsArgs;
+import liquibase.changelog.RanChangeSet;
+import liquibase.database.Database;
+import liquibase.database.DatabaseFactory;
+import liquibase.database.jvm.JdbcConnection;
+import liquibase.exception.LiquibaseException;
+import liquibase.resource.ClassLoaderResourceAccessor;
+import liquibase.ui.LoggerUIService;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Brings the schema up to this program's version; any number of instances may start at once. */
+final class Migration {
+    private static final Logger LOG = LoggerFactory.getLogger(Migration.class);
+    /** Liquibase logs each file and each look at its lock; the field keeps the level from being forgotten. */
+    private static final java.util.logging.Logger LIQUIBASE = java.util.logging.Logger.getLogger("liquibase");
+
+    private static final String CHANGELOG = "liquibase/changelog.xml";
+    /** Tables of our own, so that an application's own Liquibase in the same database is not mixed up with this one. */
+    private static final String HISTORY = "countersink_changelog";
+
+    private static final String LOCK = "countersink_changelog_lock";
+    /** Files that are run on change may come and go; what is run once and unknown comes from a newer program. */
+    private static final String ON_CHANGE = "sql/";
+
+    private static final String LOCK_NAME = "countersink migration";
+
+    private Migration() {}
+
+    static void run(Connection connection) throws SQLException {
+        LIQUIBASE.setLevel(Level.WARNING);
+        call(connection, "SELECT pg_advisory_lock(hashtextextended(?, 0))");
+        try {
+            Map<String, Object> scope = new HashMap<>();
+            // Liquibase prints to standard output and reports to its makers unless told otherwise.
+            scope.put(Scope.Attr.ui.name(), new LoggerUIService());
+            scope.put(AnalyticsArgs.ENABLED.getKey(), false);
+            Scope.child(scope, () -> migrate(connection));
+        } catch (StartupException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new StartupException(
+                    "The schema cannot be brought up to date: %s.".formatted(rootMessage(e)),
+                    "Nothing of the failing file is kept; correct the cause and start again.",
+                    e);
+        } finally {
+            connection.setAutoCommit(true);
+            call(connection, "SELECT pg_advisory_unlock(hashtextextended(?, 0))");
+        }
+    }
+
+    private static void migrate(Connection connection) throws LiquibaseException {
+        Database database =
+                DatabaseFactory.getInstance().findCorrectDatabaseImplementation(new JdbcConnection(connection));
+        database.setDatabaseChangeLogTableName(HISTORY);
+        database.setDatabaseChangeLogLockTableName(LOCK);
+        // Closing it would close the connection, which is the caller's.
+        @SuppressWarnings("resource")
+        Liquibase liquibase = new Liquibase(CHANGELOG, new ClassLoaderResourceAccessor(), database);
+        liquibase.setShowSummary(UpdateSummaryEnum.OFF);
+        refuseNewer(liquibase);
+        // Whoever crashed while it held Liquibase's lock left it behind; here nobody else can hold it.
+        liquibase.forceReleaseLocks();
+        liquibase.update(new Contexts(), new LabelExpression());
+        LOG.info("The schema is up to date");
+    }
+
+    private static void refuseNewer(Liquibase liquibase) throws LiquibaseException {
+        for (RanChangeSet known : liquibase.listUnexpectedChangeSets(new Contexts(), new LabelExpression())) {
+            if (!known.getId().startsWith(ON_CHANGE)) {
+                throw new StartupException(
+                        "The database's schema is newer than this program: it has '%s', which this program lacks."
+                                .formatted(known.getId()),
+                        "Start a program at least as new as the newest that has used this database.");
+            }
+        }
+    }
+
+    private static void call(Connection connection, String sql) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setString(1, LOCK_NAME);
+            statement.execute();
+        }
+    }
+
+    private static String rootMessage(Throwable e) {
+        Throwable root = e;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        return String.valueOf(root.getMessage()).strip().replace('\n', ' ');
+    }
+}

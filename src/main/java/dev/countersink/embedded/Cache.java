@@ -1,0 +1,16 @@
+package dev.countersink.embedded;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Where unpacked programs are kept between runs: only the user's own, unlike a folder under /tmp. */
+final class Cache {
+    private Cache() {}
+
+    static Path dir() throws IOException {
+        String xdg = System.getenv("XDG_CACHE_HOME");
+        Path home = xdg != null && !xdg.isBlank() ? Path.of(xdg) : Path.of(System.getProperty("user.home"), ".cache");
+        return Files.createDirectories(home.resolve("countersink"));
+    }
+}

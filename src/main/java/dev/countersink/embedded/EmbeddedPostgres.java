@@ -1,0 +1,98 @@
+package dev.countersink.embedded;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.StartupException;
+import io.zonky.test.db.postgres.embedded.PgBinaryResolver;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+
+/** A PostgreSQL server of our own on a free port of the loopback address, with its data in a folder of its own. */
+public final class EmbeddedPostgres implements AutoCloseable {
+    private static final String USER = "postgres";
+
+    /** Enough for one machine that runs everything; a server of the user's own has settings of its own. */
+    private static final Map<String, String> TUNING = Map.of(
+            "max_connections", "100",
+            "shared_buffers", "256MB",
+            "work_mem", "32MB",
+            "maintenance_work_mem", "256MB",
+            "max_wal_size", "4GB",
+            "checkpoint_timeout", "15min",
+            "random_page_cost", "1.1",
+            "listen_addresses", "127.0.0.1",
+            "unix_socket_directories", "''");
+
+    private final io.zonky.test.db.postgres.embedded.EmbeddedPostgres server;
+
+    private EmbeddedPostgres(io.zonky.test.db.postgres.embedded.EmbeddedPostgres server) {
+        this.server = server;
+    }
+
+    /** Starts the version that the jar carries and keeps what is in the folder already. A commit is on the disk. */
+    public static EmbeddedPostgres start(Path dir) {
+        return start(dir, Map.of("fsync", "on", "synchronous_commit", "on"), EmbeddedPostgres::packaged);
+    }
+
+    /**
+     * @param settings server settings that go before the usual ones
+     * @param binaries where the server's programs come from
+     */
+    public static EmbeddedPostgres start(Path dir, Map<String, String> settings, PgBinaryResolver binaries) {
+        try {
+            Files.createDirectories(dir);
+            Path data = dir.resolve("data");
+            Leftover.stop(data.resolve("postmaster.pid"), "postgres");
+            var builder = io.zonky.test.db.postgres.embedded.EmbeddedPostgres.builder()
+                    .setDataDirectory(data)
+                    .setCleanDataDirectory(false)
+                    .setRegisterShutdownHook(false)
+                    .setOverrideWorkingDirectory(Cache.dir().toFile())
+                    .setPGStartupWait(Duration.ofSeconds(60))
+                    .setLocaleConfig("locale", "C.UTF-8")
+                    .setOutputRedirector(
+                            Redirect.appendTo(dir.resolve("postgres.log").toFile()))
+                    .setPgBinaryResolver(binaries);
+            TUNING.forEach(builder::setServerConfig);
+            settings.forEach(builder::setServerConfig);
+            return new EmbeddedPostgres(builder.start());
+        } catch (IOException | RuntimeException | ExceptionInInitializerError e) {
+            throw new StartupException(
+                    "The embedded PostgreSQL did not start in %s: %s.".formatted(dir, e.getMessage()),
+                    "Read %s, or use a server of your own: set COUNTERSINK_DB_URL."
+                            .formatted(dir.resolve("postgres.log")),
+                    e);
+        }
+    }
+
+    public DbSettings settings() {
+        return settings("postgres");
+    }
+
+    public DbSettings settings(String database) {
+        return DbSettings.of("jdbc:postgresql://127.0.0.1:%d/%s".formatted(server.getPort(), database), USER, "unused");
+    }
+
+    @Override
+    public void close() {
+        try {
+            server.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static InputStream packaged(String system, String machine) throws IOException {
+        String name = PostgresBinaries.name(system, machine);
+        InputStream found = EmbeddedPostgres.class.getResourceAsStream("/" + name);
+        if (found == null) {
+            throw new IOException("there is no PostgreSQL for %s on %s in this jar".formatted(system, machine));
+        }
+        return found;
+    }
+}

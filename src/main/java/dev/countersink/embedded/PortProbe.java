@@ -1,0 +1,24 @@
+package dev.countersink.embedded;
+
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+
+/** Asks whether a server that speaks first is there yet. */
+final class PortProbe {
+    private static final int PATIENCE_MS = 1000;
+
+    private PortProbe() {}
+
+    static boolean speaks(String host, int port, String greeting) {
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress(host, port), PATIENCE_MS);
+            socket.setSoTimeout(PATIENCE_MS);
+            byte[] first = socket.getInputStream().readNBytes(greeting.length());
+            return greeting.equals(new String(first, StandardCharsets.US_ASCII));
+        } catch (IOException e) {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+package dev.countersink.embedded;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.EmbeddedSettings;
+import dev.countersink.config.NatsSettings;
+import dev.countersink.config.StartupException;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** PostgreSQL and NATS: the user's own where an address is configured, else an embedded server. */
+public final class Servers implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Servers.class);
+
+    private final Deque<AutoCloseable> owned = new ArrayDeque<>();
+    private final DbSettings db;
+    private final NatsSettings nats;
+
+    public Servers(DbSettings db, NatsSettings nats, EmbeddedSettings embedded) {
+        try {
+            if (db.embedded() || nats.embedded()) {
+                owned.push(lock(embedded.dir()));
+            }
+            this.db = db.embedded() ? startPostgres(embedded.dir(), db.poolSize()) : db;
+            this.nats = nats.embedded() ? startNats(embedded.dir()) : nats;
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** The database in use; its URL is never null. */
+    public DbSettings db() {
+        return db;
+    }
+
+    /** The NATS server in use; its URL is never null. */
+    public NatsSettings nats() {
+        return nats;
+    }
+
+    /** Stops what was started, the last first. */
+    @Override
+    public void close() {
+        while (!owned.isEmpty()) {
+            try {
+                owned.pop().close();
+            } catch (Exception e) {
+                LOG.warn("An embedded server did not stop cleanly: {}", e.getMessage());
+            }
+        }
+    }
+
+    private DbSettings startPostgres(Path dir, int poolSize) {
+        EmbeddedPostgres server = EmbeddedPostgres.start(dir.resolve("postgres"));
+        owned.push(server);
+        DbSettings settings = server.settings();
+        LOG.info("Embedded PostgreSQL: {} (data in {})", settings.url(), dir.resolve("postgres"));
+        return new DbSettings(settings.url(), settings.user(), settings.password(), poolSize);
+    }
+
+    private NatsSettings startNats(Path dir) {
+        EmbeddedNats server = EmbeddedNats.start(dir.resolve("nats"));
+        owned.push(server);
+        LOG.info("Embedded NATS: {} (data in {})", server.settings().url(), dir.resolve("nats"));
+        return server.settings();
+    }
+
+    private static AutoCloseable lock(Path dir) {
+        try {
+            Files.createDirectories(dir);
+            FileChannel channel =
+                    FileChannel.open(dir.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            FileLock lock = tryLock(channel);
+            if (lock == null) {
+                channel.close();
+                throw new StartupException(
+                        "The embedded servers' folder %s is in use by another instance.".formatted(dir),
+                        "Stop that one, or give this one a folder of its own: set COUNTERSINK_EMBEDDED_DIR.");
+            }
+            return channel;
+        } catch (IOException e) {
+            throw new StartupException(
+                    "The embedded servers' folder %s cannot be used: %s.".formatted(dir, e.getMessage()),
+                    "Choose another: set COUNTERSINK_EMBEDDED_DIR.",
+                    e);
+        }
+    }
+
+    private static FileLock tryLock(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock();
+        } catch (OverlappingFileLockException e) {
+            return null;
+        }
+    }
+}

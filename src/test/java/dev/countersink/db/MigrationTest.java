@@ -1,0 +1,107 @@
+package dev.countersink.db;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.StartupException;
+import dev.countersink.testing.TestPostgres;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+
+class MigrationTest {
+    @Test
+    void twoInstancesThatStartAtOnceMigrateOnce() throws Exception {
+        DbSettings settings = TestPostgres.empty();
+        CountDownLatch both = new CountDownLatch(2);
+        ExecutorService threads = Executors.newFixedThreadPool(2);
+        try {
+            Future<?> one = threads.submit(() -> startWith(settings, both));
+            Future<?> two = threads.submit(() -> startWith(settings, both));
+            one.get();
+            two.get();
+        } finally {
+            threads.shutdownNow();
+        }
+        assertThat(number(settings, "SELECT count(*) - count(DISTINCT id) FROM countersink_changelog"))
+                .isZero();
+        assertThat(number(settings, "SELECT count(*) FROM control.runs(NULL, 1)"))
+                .isZero();
+    }
+
+    @Test
+    void aLockLeftByACrashedInstanceIsReleased() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(
+                settings,
+                "UPDATE countersink_changelog_lock SET locked = true, lockgranted = now(), lockedby = 'gone'");
+        execute(settings, "DELETE FROM countersink_changelog WHERE id = 'release 0.1.0'");
+        Database.open(settings).close();
+        assertThat(number(settings, "SELECT count(*) FROM countersink_changelog WHERE id = 'release 0.1.0'"))
+                .isOne();
+    }
+
+    @Test
+    void aSecondStartChangesNothing() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        long before = number(settings, "SELECT max(orderexecuted) FROM countersink_changelog");
+        Database.open(settings).close();
+        assertThat(number(settings, "SELECT max(orderexecuted) FROM countersink_changelog"))
+                .isEqualTo(before);
+    }
+
+    @Test
+    void aSchemaNewerThanThisProgramIsRefused() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(
+                settings,
+                "INSERT INTO countersink_changelog (id, author, filename, dateexecuted, orderexecuted, exectype)"
+                        + " VALUES ('release 9.0.0', 'countersink', 'liquibase/changelog.xml', now(), 9999, 'EXECUTED')");
+        assertThatThrownBy(() -> Database.open(settings))
+                .isInstanceOf(StartupException.class)
+                .hasMessage("The database's schema is newer than this program: it has 'release 9.0.0',"
+                        + " which this program lacks.");
+    }
+
+    @Test
+    void theServerIsOfTheVersionUnderTest() throws Exception {
+        assertThat(number(TestPostgres.empty(), "SELECT current_setting('server_version_num')::int / 10000"))
+                .isEqualTo(TestPostgres.version());
+    }
+
+    private static void startWith(DbSettings settings, CountDownLatch both) {
+        both.countDown();
+        try {
+            both.await();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+        try (HikariDataSource pool = Database.open(settings)) {
+            assertThat(pool.isRunning()).isTrue();
+        }
+    }
+
+    private static long number(DbSettings settings, String sql) throws SQLException {
+        try (Connection connection = Database.connect(settings);
+                Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getLong(1);
+        }
+    }
+
+    private static void execute(DbSettings settings, String sql) throws SQLException {
+        try (Connection connection = Database.connect(settings);
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+}

@@ -1,9 +1,35 @@
 package dev.countersink;
 
-public final class Countersink {
-    private Countersink() {}
+import java.util.Map;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
+import org.springframework.boot.security.autoconfigure.UserDetailsServiceAutoConfiguration;
+import org.springframework.context.ConfigurableApplicationContext;
+
+/** The program: {@code run}, which is also what it does without a command. */
+@SpringBootApplication(proxyBeanMethods = false, exclude = UserDetailsServiceAutoConfiguration.class)
+@ConfigurationPropertiesScan
+public class Countersink {
 
     public static void main(String[] args) {
-        System.out.println("x");
+        int status = Commands.execute(args);
+        if (status != 0) {
+            System.exit(status);
+        }
+    }
+
+    /**
+     * Starts an instance in this JVM.
+     *
+     * @param settings take precedence over the environment; full names as in {@code countersink.http.port}
+     * @return the running instance; closing it ends the batch in work and stops what was started
+     */
+    public static ConfigurableApplicationContext start(Map<String, Object> settings) {
+        SpringApplication application = new SpringApplication(Countersink.class);
+        application.addInitializers(context -> context.getEnvironment()
+                .getPropertySources()
+                .addFirst(new org.springframework.core.env.MapPropertySource("given", settings)));
+        return application.run();
     }
 }

@@ -1,0 +1,35 @@
+package dev.countersink.admin;
+
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.util.HexFormat;
+
+/**
+ * The bearer token of the admin API.
+ *
+ * @param configured or made for this run only
+ */
+record ApiToken(String value, boolean configured) {
+    private static final int BYTES = 24;
+
+    static ApiToken of(String value) {
+        return value == null ? new ApiToken(random(), false) : new ApiToken(value, true);
+    }
+
+    /** Takes the same time whatever the difference. */
+    boolean matches(String given) {
+        return MessageDigest.isEqual(value.getBytes(StandardCharsets.UTF_8), given.getBytes(StandardCharsets.UTF_8));
+    }
+
+    @Override
+    public String toString() {
+        return "ApiToken[…]";
+    }
+
+    private static String random() {
+        byte[] bytes = new byte[BYTES];
+        new SecureRandom().nextBytes(bytes);
+        return HexFormat.of().formatHex(bytes);
+    }
+}

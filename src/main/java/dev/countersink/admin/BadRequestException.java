@@ -1,0 +1,17 @@
+package dev.countersink.admin;
+
+/** A request asks in a way that cannot be answered. */
+final class BadRequestException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final String hint;
+
+    BadRequestException(String message, String hint) {
+        super(message);
+        this.hint = hint;
+    }
+
+    String hint() {
+        return hint;
+    }
+}

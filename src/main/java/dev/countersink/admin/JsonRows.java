@@ -1,0 +1,66 @@
+package dev.countersink.admin;
+
+import java.util.Arrays;
+import java.util.List;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Rows that the database gives as JSON objects, cut down to the fields that a request asks for. */
+@Component
+class JsonRows {
+    private final JsonMapper json;
+
+    JsonRows(JsonMapper json) {
+        this.json = json;
+    }
+
+    /**
+     * A page of a list.
+     *
+     * @param items the rows
+     * @param next path of the page after it, null if there is none
+     */
+    record Page(List<ObjectNode> items, String next) {}
+
+    ObjectNode object(String row) {
+        return (ObjectNode) json.readTree(row);
+    }
+
+    /** @param fields names with commas, null for all */
+    List<ObjectNode> objects(List<String> rows, String fields) {
+        List<ObjectNode> objects = rows.stream().map(this::object).toList();
+        if (fields != null && !objects.isEmpty()) {
+            List<String> wanted =
+                    Arrays.stream(fields.split(",")).map(String::strip).toList();
+            for (String field : wanted) {
+                requireField(objects.get(0), field);
+            }
+            objects.forEach(o -> o.retain(wanted));
+        }
+        return objects;
+    }
+
+    /**
+     * A page, with the path of the next one if this one is full.
+     *
+     * @param path where the list is
+     * @param key the field by which the list goes on
+     */
+    Page page(List<String> rows, int limit, String fields, String path, String key) {
+        String next = null;
+        if (rows.size() == limit) {
+            String last = object(rows.get(limit - 1)).path(key).asString();
+            next = "%s?after=%s&limit=%d".formatted(path, last, limit) + (fields == null ? "" : "&fields=" + fields);
+        }
+        return new Page(objects(rows, fields), next);
+    }
+
+    private static void requireField(ObjectNode row, String field) {
+        if (!row.has(field)) {
+            throw new BadRequestException(
+                    "There is no field '%s'.".formatted(field),
+                    "Fields are %s.".formatted(String.join(", ", row.propertyNames())));
+        }
+    }
+}

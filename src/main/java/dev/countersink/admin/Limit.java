@@ -1,0 +1,18 @@
+package dev.countersink.admin;
+
+/** Rows of a page. */
+final class Limit {
+    static final String DEFAULT = "50";
+    private static final int CEILING = 1000;
+
+    private Limit() {}
+
+    static int check(int limit) {
+        if (limit < 1 || limit > CEILING) {
+            throw new BadRequestException(
+                    "limit is %d, but it must be at least 1 and at most %d.".formatted(limit, CEILING),
+                    "Leave it out for %s.".formatted(DEFAULT));
+        }
+        return limit;
+    }
+}

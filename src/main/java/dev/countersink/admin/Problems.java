@@ -1,0 +1,76 @@
+package dev.countersink.admin;
+
+import dev.countersink.db.SqlError;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatus;
+import org.springframework.http.HttpStatusCode;
+import org.springframework.http.ProblemDetail;
+import org.springframework.http.ResponseEntity;
+import org.springframework.transaction.TransactionException;
+import org.springframework.web.bind.annotation.ExceptionHandler;
+import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.WebRequest;
+import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
+
+/** Errors as {@code application/problem+json}, with the SQLSTATE as {@code code} and what to do as {@code hint}. */
+@RestControllerAdvice
+class Problems extends ResponseEntityExceptionHandler {
+    private static final Logger LOG = LoggerFactory.getLogger(Problems.class);
+    private static final String UNKNOWN_VIEW = "TL001";
+    private static final String INVALID_PARAMETER = "22023";
+
+    static ProblemDetail problem(HttpStatus status, String code, String detail, String hint) {
+        ProblemDetail problem = ProblemDetail.forStatusAndDetail(status, detail);
+        problem.setTitle(status.getReasonPhrase());
+        problem.setProperty("code", code);
+        problem.setProperty("hint", hint);
+        return problem;
+    }
+
+    @ExceptionHandler
+    ProblemDetail notFound(NotFoundException e) {
+        return problem(HttpStatus.NOT_FOUND, e.code(), e.getMessage(), e.hint());
+    }
+
+    @ExceptionHandler
+    ProblemDetail badRequest(BadRequestException e) {
+        return problem(HttpStatus.BAD_REQUEST, INVALID_PARAMETER, e.getMessage(), e.hint());
+    }
+
+    @ExceptionHandler({DataAccessException.class, TransactionException.class})
+    ProblemDetail database(RuntimeException e) {
+        SqlError error = SqlError.in(e).orElseGet(() -> new SqlError("XX000", e.getMessage(), null));
+        HttpStatus status = status(error);
+        if (status.is5xxServerError()) {
+            LOG.warn("A request failed: {} (SQLSTATE {})", error.message(), error.code());
+        }
+        return problem(status, error.code(), error.message(), error.hint());
+    }
+
+    /** What Spring itself refuses, such as a method that a path does not have, has a code as well. */
+    @Override
+    protected ResponseEntity<Object> createResponseEntity(
+            Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+        if (body instanceof ProblemDetail problem) {
+            problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
+            problem.setProperty("hint", "The paths are /api/views, /api/runs, /api/ingest and /api/dead-letters.");
+        }
+        return new ResponseEntity<>(body, headers, status);
+    }
+
+    private static HttpStatus status(SqlError error) {
+        if (UNKNOWN_VIEW.equals(error.code())) {
+            return HttpStatus.NOT_FOUND;
+        }
+        if (error.unreachable()) {
+            return HttpStatus.SERVICE_UNAVAILABLE;
+        }
+        if (error.code().startsWith("TL") || error.code().startsWith("RS")) {
+            return HttpStatus.CONFLICT;
+        }
+        return error.code().startsWith("22") ? HttpStatus.BAD_REQUEST : HttpStatus.INTERNAL_SERVER_ERROR;
+    }
+}

@@ -1,0 +1,35 @@
+package dev.countersink.admin;
+
+import dev.countersink.db.ControlDb;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.RestController;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Runs that were requested, the newest first. */
+@RestController
+@RequestMapping("/api/runs")
+class RunsController {
+    private final ControlDb control;
+    private final JsonRows rows;
+
+    RunsController(ControlDb control, JsonRows rows) {
+        this.control = control;
+        this.rows = rows;
+    }
+
+    @GetMapping
+    JsonRows.Page runs(
+            @RequestParam(required = false) Long after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit,
+            @RequestParam(required = false) String fields) {
+        return rows.page(control.runs(after, Limit.check(limit)), limit, fields, "/api/runs", "id");
+    }
+
+    @GetMapping("/{id}")
+    ObjectNode run(@PathVariable long id) {
+        return control.run(id).map(rows::object).orElseThrow(() -> NotFoundException.run(id));
+    }
+}

@@ -1,0 +1,63 @@
+package dev.countersink.db;
+
+import java.util.List;
+import java.util.Optional;
+import javax.sql.DataSource;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.stereotype.Component;
+
+/** The functions of schema {@code control}. Rows that only pass through come as JSON text. */
+@Component
+public class ControlDb {
+    private final JdbcClient jdbc;
+
+    public ControlDb(DataSource dataSource) {
+        this.jdbc = JdbcClient.create(dataSource);
+    }
+
+    /** What a run has to do. */
+    public record Task(String view, String action) {}
+
+    public long requestRun(String view, String action) {
+        return jdbc.sql("SELECT r FROM control.request_run(?, ?) r")
+                .params(view, action)
+                .query(Long.class)
+                .single();
+    }
+
+    /** Nothing if the run is finished already. */
+    public Optional<Task> beginRun(long run, String instance) {
+        return jdbc.sql("SELECT view, action FROM control.begin_run(?, ?)")
+                .params(run, instance)
+                .query(Task.class)
+                .optional();
+    }
+
+    public void finishRun(long run, String resultJson) {
+        jdbc.sql("SELECT FROM control.finish_run(?, ?::jsonb)")
+                .params(run, resultJson)
+                .query(row -> {});
+    }
+
+    public void failRun(long run, String code, String error, String hint) {
+        jdbc.sql("SELECT FROM control.fail_run(?, ?, ?, ?)")
+                .params(run, code, error, hint)
+                .query(row -> {});
+    }
+
+    /** One run as a JSON object, or nothing. */
+    public Optional<String> run(long run) {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.run_of(?) r")
+                .param(run)
+                .query(String.class)
+                .optional();
+    }
+
+    /** A page of runs, the newest first, each as a JSON object. */
+    public List<String> runs(Long after, int limit) {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?) r")
+                .params(after, limit)
+                .query(String.class)
+                .list();
+    }
+}

@@ -1,0 +1,12 @@
+package dev.countersink.db;
+
+/**
+ * A derived view that the scheduler drives.
+ *
+ * @param name schema.name
+ * @param kind projection or snapshot
+ * @param action merge or refresh
+ * @param intervalMs between two actions, null for the scheduler's default
+ * @param cron instead of an interval, or null
+ */
+public record DueView(String name, String kind, String action, Integer intervalMs, String cron) {}

@@ -1,0 +1,15 @@
+package dev.countersink.db;
+
+/**
+ * What one call of {@code tally.merge} or {@code tally.refresh} did.
+ *
+ * @param outcome merged, nothing, busy, paused, waiting or failed
+ * @param consumed delta rows taken
+ * @param keys keys evaluated
+ * @param changed rows of the projection that were written
+ * @param quarantined keys that could not be evaluated
+ * @param more there is more to merge: call again at once
+ * @param error of a failed one, else null
+ */
+public record MergeResult(
+        String outcome, long consumed, long keys, long changed, long quarantined, boolean more, String error) {}

@@ -1,0 +1,40 @@
+package dev.countersink.db;
+
+import java.sql.SQLException;
+import java.util.Optional;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.ServerErrorMessage;
+
+/**
+ * An error as the server gave it.
+ *
+ * @param code SQLSTATE
+ * @param message a sentence
+ * @param hint what to do, or null
+ */
+public record SqlError(String code, String message, String hint) {
+    private static final String UNKNOWN = "XX000";
+
+    /** The server's error inside an exception; nothing if no database is to blame. */
+    public static Optional<SqlError> in(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLException e) {
+                return Optional.of(of(e));
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** The connection, not the call, is what failed. */
+    public boolean unreachable() {
+        return code.startsWith("08") || code.startsWith("57P");
+    }
+
+    private static SqlError of(SQLException e) {
+        String code = e.getSQLState() == null ? UNKNOWN : e.getSQLState();
+        ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;
+        return server == null
+                ? new SqlError(code, e.getMessage(), null)
+                : new SqlError(code, server.getMessage(), server.getHint());
+    }
+}

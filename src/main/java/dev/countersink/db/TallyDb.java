@@ -1,0 +1,83 @@
+package dev.countersink.db;
+
+import java.util.List;
+import javax.sql.DataSource;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.stereotype.Component;
+
+/** The functions of schema {@code tally}. Rows that only pass through come as JSON text. */
+@Component
+public class TallyDb {
+    private static final String RESULT = "SELECT outcome, consumed, keys, changed, quarantined, more, error FROM ";
+
+    private final JdbcClient jdbc;
+
+    public TallyDb(DataSource dataSource) {
+        this.jdbc = JdbcClient.create(dataSource);
+    }
+
+    /** One bounded step of a projection. */
+    public MergeResult merge(String name) {
+        return jdbc.sql(RESULT + "tally.merge(?)")
+                .param(name)
+                .query(MergeResult.class)
+                .single();
+    }
+
+    /** Merges until nothing is pending, waiting for another merger; refreshes a snapshot that is out of date. */
+    public MergeResult refresh(String name) {
+        return jdbc.sql(RESULT + "tally.refresh(?)")
+                .param(name)
+                .query(MergeResult.class)
+                .single();
+    }
+
+    public List<DueView> due() {
+        return jdbc.sql("SELECT name, kind, action, interval_ms, cron FROM tally.due()")
+                .query(DueView.class)
+                .list();
+    }
+
+    /** All derived views, each as a JSON object. */
+    public List<String> views() {
+        return jdbc.sql("SELECT to_jsonb(v) FROM tally.views(NULL) v")
+                .query(String.class)
+                .list();
+    }
+
+    /** One derived view as a JSON object, or nothing. */
+    public List<String> view(String name) {
+        return jdbc.sql("SELECT to_jsonb(v) FROM tally.views(?) v")
+                .param(name)
+                .query(String.class)
+                .list();
+    }
+
+    /** Rows that differ from the oracle, each as a JSON object. */
+    public List<String> verify(String name) {
+        return jdbc.sql("SELECT to_jsonb(v) FROM tally.verify(?) v")
+                .param(name)
+                .query(String.class)
+                .list();
+    }
+
+    public void repair(String name) {
+        act("repair", name);
+    }
+
+    public void rebuild(String name) {
+        act("rebuild", name);
+    }
+
+    public void pause(String name) {
+        act("pause", name);
+    }
+
+    public void resume(String name) {
+        act("resume", name);
+    }
+
+    private void act(String function, String name) {
+        jdbc.sql("SELECT FROM tally." + function + "(?)").param(name).query(row -> {});
+    }
+}

@@ -1,0 +1,56 @@
+package dev.countersink.refresh;
+
+import dev.countersink.db.MergeResult;
+import dev.countersink.db.TallyDb;
+import io.micrometer.core.instrument.MeterRegistry;
+import org.quartz.DisallowConcurrentExecution;
+import org.quartz.Job;
+import org.quartz.JobExecutionContext;
+
+/** Merges what is pending of one projection: step by step, so that each is a short transaction. */
+@DisallowConcurrentExecution
+class MergeJob implements Job {
+    /** Bounds one firing, so that a thread of the pool is given back while a backfill goes on. */
+    private static final int STEPS = 50;
+
+    private final TallyDb tally;
+    private final Troubles troubles;
+    private final MeterRegistry meters;
+
+    MergeJob(TallyDb tally, Troubles troubles, MeterRegistry meters) {
+        this.tally = tally;
+        this.troubles = troubles;
+        this.meters = meters;
+    }
+
+    @Override
+    public void execute(JobExecutionContext context) {
+        String view = Schedule.view(context);
+        if (!troubles.mayTry(view)) {
+            return;
+        }
+        try {
+            for (int step = 0; step < STEPS && merge(view).more(); step++) {
+                if (Thread.currentThread().isInterrupted()) {
+                    return;
+                }
+            }
+        } catch (RuntimeException e) {
+            troubles.failed(view, Schedule.message(e));
+        }
+    }
+
+    private MergeResult merge(String view) {
+        MergeResult result = meters.timer("countersink.merge", "view", view).record(() -> tally.merge(view));
+        meters.counter("countersink.merge.keys", "view", view).increment(result.keys());
+        meters.counter("countersink.merge.changed", "view", view).increment(result.changed());
+        switch (result.outcome()) {
+            case "failed" -> troubles.reported(view, result.error());
+            case "merged", "nothing" -> troubles.succeeded(view);
+            default -> {
+                // busy, paused, waiting: nothing is known of whether it works.
+            }
+        }
+        return result;
+    }
+}

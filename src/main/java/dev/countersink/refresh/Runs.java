@@ -1,0 +1,34 @@
+package dev.countersink.refresh;
+
+import dev.countersink.db.ControlDb;
+import org.quartz.Scheduler;
+import org.quartz.SchedulerException;
+import org.springframework.stereotype.Component;
+import org.springframework.transaction.support.TransactionOperations;
+
+/** Takes requests for runs: the record and Quartz's job are made in one transaction, so none is forgotten. */
+@Component
+public class Runs {
+    private final ControlDb control;
+    private final Scheduler scheduler;
+    private final TransactionOperations transactions;
+
+    Runs(ControlDb control, Scheduler scheduler, TransactionOperations transactions) {
+        this.control = control;
+        this.scheduler = scheduler;
+        this.transactions = transactions;
+    }
+
+    /** Has an action done on a derived view; returns the run's id. */
+    public long request(String view, String action) {
+        return transactions.execute(status -> {
+            long run = control.requestRun(view, action);
+            try {
+                Schedule.runNow(scheduler, run);
+            } catch (SchedulerException e) {
+                throw new IllegalStateException(e);
+            }
+            return run;
+        });
+    }
+}

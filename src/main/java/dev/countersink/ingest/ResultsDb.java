@@ -1,0 +1,187 @@
+package dev.countersink.ingest;
+
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import javax.sql.DataSource;
+import org.postgresql.PGConnection;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The ingestion's only way to the database. Holds one connection, for the stage tables are the session's; after a failure
+ * it takes another one. Not thread-safe: one per writer.
+ */
+public final class ResultsDb implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(ResultsDb.class);
+
+    private final DataSource dataSource;
+    private Connection connection;
+
+    public ResultsDb(DataSource dataSource) {
+        this.dataSource = dataSource;
+    }
+
+    /** A message that the database rejected, by its place in the batch. */
+    private record Reject(int msg, String sqlState, String reason) {}
+
+    /**
+     * Applies a batch in one transaction: what cannot be decoded or is rejected becomes a dead letter, the rest is written.
+     *
+     * @return how many became dead letters
+     */
+    public int apply(List<Incoming> batch) throws SQLException {
+        return inTransaction(c -> {
+            int dead = 0;
+            if (new Stage(c.unwrap(PGConnection.class).getCopyAPI(), batch).fill()) {
+                for (Reject reject : applyStaged(c)) {
+                    bury(c, batch.get(reject.msg()), reject.sqlState(), reject.reason());
+                    dead++;
+                }
+            }
+            for (Incoming incoming : batch) {
+                DecodeException fault = incoming.fault();
+                if (fault != null) {
+                    bury(c, incoming, fault.sqlState(), fault.getMessage());
+                    dead++;
+                }
+            }
+            return dead;
+        });
+    }
+
+    /** Makes one message a dead letter. */
+    public void bury(Incoming incoming, String sqlState, String reason) throws SQLException {
+        inTransaction(c -> {
+            bury(c, incoming, sqlState, reason);
+            return 1;
+        });
+    }
+
+    private interface Work {
+        int in(Connection connection) throws SQLException;
+    }
+
+    private int inTransaction(Work work) throws SQLException {
+        try {
+            Connection open = open();
+            int result = work.in(open);
+            open.commit();
+            return result;
+        } catch (SQLException e) {
+            giveUp(e);
+            throw e;
+        } catch (RuntimeException e) {
+            giveUp(new SQLException(e));
+            throw e;
+        }
+    }
+
+    private Connection open() throws SQLException {
+        if (connection == null) {
+            Connection fresh = dataSource.getConnection();
+            connection = fresh;
+            fresh.setAutoCommit(false);
+            try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage()")) {
+                call.execute();
+            }
+            fresh.commit();
+        }
+        return connection;
+    }
+
+    private void giveUp(SQLException cause) {
+        if (connection == null) {
+            return;
+        }
+        try {
+            connection.rollback();
+            if (Faults.keepsConnection(cause)) {
+                return;
+            }
+        } catch (SQLException e) {
+            LOG.debug("Could not roll back: {}", e.getMessage());
+        }
+        close();
+    }
+
+    private static List<Reject> applyStaged(Connection c) throws SQLException {
+        List<Reject> rejects = new ArrayList<>();
+        try (PreparedStatement call = c.prepareStatement("SELECT msg, sqlstate, reason FROM results.apply_batch()");
+                ResultSet rows = call.executeQuery()) {
+            while (rows.next()) {
+                rejects.add(new Reject(rows.getInt(1), rows.getString(2), rows.getString(3)));
+            }
+        }
+        return rejects;
+    }
+
+    private static void bury(Connection c, Incoming incoming, String sqlState, String reason) throws SQLException {
+        Incoming.Origin origin = incoming.origin();
+        try (PreparedStatement call =
+                c.prepareStatement("SELECT results.record_dead_letter(?, ?, ?, ?::jsonb, ?, ?, ?)")) {
+            call.setString(1, origin.stream());
+            call.setLong(2, origin.sequence());
+            call.setString(3, storable(origin.subject()));
+            call.setString(4, json(origin.headers()));
+            call.setBytes(5, origin.payload());
+            call.setString(6, storable(reason));
+            call.setString(7, sqlState);
+            call.execute();
+        }
+    }
+
+    /** The database holds no NUL. */
+    private static String storable(String text) {
+        return text.replace('\0', '\ufffd');
+    }
+
+    private static String json(Map<String, List<String>> headers) {
+        StringBuilder json = new StringBuilder("{");
+        headers.forEach((name, values) -> {
+            json.append(json.length() == 1 ? "" : ", ");
+            quote(json, name);
+            json.append(": [");
+            for (int i = 0; i < values.size(); i++) {
+                json.append(i == 0 ? "" : ", ");
+                quote(json, values.get(i));
+            }
+            json.append(']');
+        });
+        return json.append('}').toString();
+    }
+
+    private static void quote(StringBuilder json, String text) {
+        json.append('"');
+        for (char c : storable(text).toCharArray()) {
+            if (c == '"' || c == '\\') {
+                json.append('\\').append(c);
+            } else if (c < ' ' || Character.isSurrogate(c)) {
+                json.append(c < ' ' ? String.format(Locale.ROOT, "\\u%04x", (int) c) : "\ufffd");
+            } else {
+                json.append(c);
+            }
+        }
+        json.append('"');
+    }
+
+    /** Gives the connection back; the next call takes another one. */
+    @Override
+    public void close() {
+        Connection open = connection;
+        connection = null;
+        if (open == null) {
+            return;
+        }
+        try {
+            open.close();
+        } catch (SQLException e) {
+            LOG.debug("Could not close the connection: {}", e.getMessage());
+        }
+    }
+}

@@ -1,0 +1,172 @@
+package dev.countersink.ingest;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.IngestSettings;
+import dev.countersink.db.Database;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestNats;
+import dev.countersink.testing.TestPostgres;
+import io.nats.client.Connection;
+import io.nats.client.JetStreamApiException;
+import io.nats.client.JetStreamManagement;
+import io.nats.client.impl.Headers;
+import io.nats.client.impl.NatsMessage;
+import java.io.IOException;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import javax.sql.DataSource;
+import org.postgresql.ds.PGSimpleDataSource;
+import org.springframework.util.unit.DataSize;
+
+/** A NATS server and a database of a test's own, and the real ingestion between them. */
+public final class Rig implements AutoCloseable {
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+    private final TestNats nats = new TestNats();
+    private final DbSettings database = TestPostgres.migrated();
+    private final Connection publisher = NatsLink.connect(nats.settings());
+    private final Deque<Runnable> opened = new ArrayDeque<>();
+
+    public Rig() {
+        new ResultsStream(publisher).ensure();
+    }
+
+    public DbSettings database() {
+        return database;
+    }
+
+    public TestNats nats() {
+        return nats;
+    }
+
+    public Connection connection() {
+        return publisher;
+    }
+
+    public JetStreamManagement management() throws IOException {
+        return publisher.jetStreamManagement();
+    }
+
+    /** Starts an instance with a connection of its own. */
+    public Ingestor ingest() {
+        return ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)));
+    }
+
+    public Ingestor ingest(IngestSettings settings) {
+        Connection connection = NatsLink.connect(nats.settings());
+        Ingestor ingestor = new Ingestor(connection, dataSource(), settings, new IngestMetrics());
+        opened.push(() -> {
+            ingestor.close();
+            close(connection);
+        });
+        ingestor.start();
+        return ingestor;
+    }
+
+    public DataSource dataSource() {
+        PGSimpleDataSource source = new PGSimpleDataSource();
+        source.setUrl(database.url());
+        source.setUser(database.user());
+        source.setPassword(database.password());
+        return source;
+    }
+
+    public void publish(String subject, String json) throws IOException, JetStreamApiException {
+        publish(subject, Messages.bytes(json), null);
+    }
+
+    public void publish(String subject, byte[] payload, String contentEncoding)
+            throws IOException, JetStreamApiException {
+        Headers headers = new Headers();
+        if (contentEncoding != null) {
+            headers.add("Content-Encoding", contentEncoding);
+        }
+        publisher
+                .jetStream()
+                .publish(NatsMessage.builder()
+                        .subject(subject)
+                        .headers(headers)
+                        .data(payload)
+                        .build());
+    }
+
+    /** Waits until every message is acked, which it is only after the commit. */
+    public void awaitFinished() {
+        Eventually.await("every message is acked", PATIENCE, this::left, left -> left == 0);
+    }
+
+    /** How many messages the stream still has. */
+    public long left() throws IOException, JetStreamApiException {
+        return management().getStreamInfo(ResultsStream.NAME).getStreamState().getMsgCount();
+    }
+
+    public void execute(String sql) {
+        try (java.sql.Connection connection = Database.connect(database);
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        } catch (SQLException e) {
+            throw new IllegalStateException(sql, e);
+        }
+    }
+
+    public long number(String sql) {
+        return ((Number) rows(sql).get(0).get(0)).longValue();
+    }
+
+    public List<List<Object>> rows(String sql) {
+        try (java.sql.Connection connection = Database.connect(database);
+                Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery(sql)) {
+            List<List<Object>> rows = new ArrayList<>();
+            while (result.next()) {
+                List<Object> row = new ArrayList<>();
+                for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) {
+                    row.add(result.getObject(i));
+                }
+                rows.add(row);
+            }
+            return rows;
+        } catch (SQLException e) {
+            throw new IllegalStateException(sql, e);
+        }
+    }
+
+    /** One project with captures 1 to {@code captures}, a pipeline "random", and the jobs 1 to 3. */
+    public void seed(int captures) {
+        execute("INSERT INTO results.project (id, name) VALUES (1, 'Moths')");
+        execute("INSERT INTO results.deployment (id, project_id, name) VALUES (1, 1, 'Meadow')");
+        execute("INSERT INTO results.event (id, project_id, deployment_id, group_by) VALUES (1, 1, 1, '2026-04-16')");
+        execute("INSERT INTO results.capture (id, project_id, deployment_id, event_id, path)"
+                + " SELECT n, 1, 1, 1, n || '.jpg' FROM generate_series(1, " + captures + ") n");
+        execute("INSERT INTO results.algorithm (id, key, name, task_type) VALUES"
+                + " (1, 'random-detector', 'Detector', 'detection'),"
+                + " (2, 'random-species-classifier', 'Species', 'classification')");
+        execute("INSERT INTO results.pipeline (id, slug, name) VALUES (1, 'random', 'Random')");
+        execute("INSERT INTO results.pipeline_algorithm (pipeline_id, algorithm_id) VALUES (1, 1), (1, 2)");
+        execute("INSERT INTO results.job (id, project_id, pipeline_id, name)"
+                + " SELECT n, 1, 1, 'job ' || n FROM generate_series(1, 3) n");
+    }
+
+    @Override
+    public void close() {
+        while (!opened.isEmpty()) {
+            opened.pop().run();
+        }
+        close(publisher);
+        nats.close();
+    }
+
+    private static void close(Connection connection) {
+        try {
+            connection.close();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

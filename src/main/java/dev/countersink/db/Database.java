@@ -19,7 +19,7 @@ public final class Database {
     /** A pool of connections to a server that has been checked and migrated. */
     public static HikariDataSource open(DbSettings settings) {
         try (Connection connection = connect(settings)) {
-            checkVersion(connection);
+            checkVersion(connection.getMetaData().getDatabaseMajorVersion());
             Migration.run(connection);
         } catch (SQLException e) {
             throw refused(settings, e);
@@ -65,8 +65,7 @@ public final class Database {
         return properties;
     }
 
-    private static void checkVersion(Connection connection) throws SQLException {
-        int version = connection.getMetaData().getDatabaseMajorVersion();
+    static void checkVersion(int version) {
         if (version < OLDEST) {
             throw new StartupException(
                     "The server is PostgreSQL %d, but Countersink needs PostgreSQL %d or newer."
@@ -103,6 +102,6 @@ public final class Database {
     }
 
     private static String sentence(SQLException e) {
-        return e.getMessage().strip().replace('\n', ' ').replaceFirst("\\.$", "");
+        return e.getMessage().strip().replace('\n', ' ').replaceFirst("(\\. Check that .*|\\.)$", "");
     }
 }

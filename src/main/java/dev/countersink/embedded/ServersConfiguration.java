@@ -1,8 +1,12 @@
 package dev.countersink.embedded;
 
+import dev.countersink.config.ApiSettings;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.EmbeddedSettings;
+import dev.countersink.config.HttpSettings;
+import dev.countersink.config.IngestSettings;
 import dev.countersink.config.NatsSettings;
+import dev.countersink.config.RefreshSettings;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
@@ -10,8 +14,16 @@ import org.springframework.context.annotation.Configuration;
 @Configuration(proxyBeanMethods = false)
 class ServersConfiguration {
 
+    /** All settings are asked for, so that a wrong one is told before anything is started. */
     @Bean
-    Servers servers(DbSettings db, NatsSettings nats, EmbeddedSettings embedded) {
+    Servers servers(
+            DbSettings db,
+            NatsSettings nats,
+            EmbeddedSettings embedded,
+            HttpSettings http,
+            ApiSettings api,
+            IngestSettings ingest,
+            RefreshSettings refresh) {
         return new Servers(db, nats, embedded);
     }
 }

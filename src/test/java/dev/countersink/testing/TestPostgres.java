@@ -28,6 +28,7 @@ public final class TestPostgres {
     private static final String TEMPLATE = "countersink_template";
     private static final AtomicInteger NUMBER = new AtomicInteger();
     private static EmbeddedPostgres server;
+    private static Path dir;
     private static boolean templated;
 
     private TestPostgres() {}
@@ -52,6 +53,18 @@ public final class TestPostgres {
         return create("");
     }
 
+    /** A login role that, unlike the usual one, must give its password. */
+    public static synchronized void createGuardedRole(String name, String password) {
+        execute("CREATE ROLE %s LOGIN PASSWORD '%s'".formatted(name, password));
+        Path rules = dir.resolve("data").resolve("pg_hba.conf");
+        try {
+            Files.writeString(rules, "host all %s all scram-sha-256%n%s".formatted(name, Files.readString(rules)));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        execute("SELECT pg_reload_conf()");
+    }
+
     /** A statement on the server's own database, outside any transaction. */
     public static void execute(String sql) {
         try (Connection connection = Database.connect(server().settings());
@@ -70,12 +83,17 @@ public final class TestPostgres {
 
     private static synchronized EmbeddedPostgres server() {
         if (server == null) {
-            Path dir = TestFolder.create("postgres");
+            dir = TestFolder.create("postgres");
             server = EmbeddedPostgres.start(
                     dir, Map.of("fsync", "off", "full_page_writes", "off"), TestPostgres::binaries);
-            Runtime.getRuntime().addShutdownHook(new Thread(server::close));
+            Runtime.getRuntime().addShutdownHook(new Thread(TestPostgres::stop));
         }
         return server;
+    }
+
+    private static void stop() {
+        server.close();
+        TestFolder.delete(dir);
     }
 
     private static InputStream binaries(String system, String machine) throws IOException {

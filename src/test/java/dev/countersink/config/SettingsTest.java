@@ -1,0 +1,94 @@
+package dev.countersink.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.springframework.boot.context.properties.bind.Binder;
+import org.springframework.boot.context.properties.source.ConfigurationPropertySources;
+import org.springframework.core.env.StandardEnvironment;
+import org.springframework.core.env.SystemEnvironmentPropertySource;
+import org.springframework.util.unit.DataSize;
+
+class SettingsTest {
+    @Test
+    void everythingHasADefault() {
+        assertThat(bind("ingest", IngestSettings.class, Map.of())).isEqualTo(IngestSettings.defaults());
+        assertThat(bind("http", HttpSettings.class, Map.of()).port()).isEqualTo(8080);
+        assertThat(bind("refresh", RefreshSettings.class, Map.of()).interval()).isEqualTo(Duration.ofSeconds(1));
+        assertThat(bind("db", DbSettings.class, Map.of()).embedded()).isTrue();
+        assertThat(bind("nats", NatsSettings.class, Map.of()).embedded()).isTrue();
+        assertThat(bind("api", ApiSettings.class, Map.of()).token()).isNull();
+    }
+
+    @Test
+    void namesInTheEnvironmentAreUnderstood() {
+        Map<String, Object> environment = Map.of(
+                "COUNTERSINK_INGEST_BATCH_MESSAGES", "77",
+                "COUNTERSINK_INGEST_BATCH_BYTES", "2MB",
+                "COUNTERSINK_INGEST_LINGER", "250ms");
+        assertThat(bind("ingest", IngestSettings.class, environment))
+                .isEqualTo(new IngestSettings(77, DataSize.ofMegabytes(2), Duration.ofMillis(250)));
+
+        NatsSettings nats = bind(
+                "nats",
+                NatsSettings.class,
+                Map.of(
+                        "COUNTERSINK_NATS_URL", "tls://nats.example.org:4222",
+                        "COUNTERSINK_NATS_CREDENTIALS", "/etc/nats.creds",
+                        "COUNTERSINK_NATS_TLS", "true"));
+        assertThat(nats.url()).isEqualTo("tls://nats.example.org:4222");
+        assertThat(nats.credentials()).isEqualTo("/etc/nats.creds");
+        assertThat(nats.tls()).isTrue();
+
+        assertThat(bind("embedded", EmbeddedSettings.class, Map.of("COUNTERSINK_EMBEDDED_DIR", "/srv/countersink"))
+                        .dir())
+                .isEqualTo(Path.of("/srv/countersink"));
+    }
+
+    @Test
+    void anEmptyValueCountsAsNone() {
+        assertThat(bind("db", DbSettings.class, Map.of("COUNTERSINK_DB_URL", ""))
+                        .embedded())
+                .isTrue();
+    }
+
+    @Test
+    void aValueOutOfBoundsIsRefusedInAFullSentence() {
+        assertThatThrownBy(() -> new IngestSettings(0, DataSize.ofMegabytes(1), Duration.ZERO))
+                .isInstanceOfSatisfying(StartupException.class, e -> {
+                    assertThat(e)
+                            .hasMessage(
+                                    "countersink.ingest.batch-messages is 0, but it must be at least 1 and at most 100000.");
+                    assertThat(e.hint()).isEqualTo("Change it, or leave it out: the default is 2000.");
+                });
+        assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))
+                .hasMessage("countersink.refresh.interval is 5ms, but it must be at least 100ms and at most 86400s.");
+        assertThatThrownBy(() -> new ApiSettings("short"))
+                .hasMessage("countersink.api.token has 5 characters, but it must have at least 16.");
+    }
+
+    @Test
+    void secretsAreNotPrinted() {
+        assertThat(DbSettings.of("jdbc:postgresql://db/app", "app", "secret").toString())
+                .doesNotContain("secret");
+        assertThat(new NatsSettings("nats://n", "u", "secret", "secret", null, false).toString())
+                .doesNotContain("secret");
+        assertThat(new ApiSettings("secret-secret-secret").toString()).doesNotContain("secret-");
+    }
+
+    private static <T> T bind(String prefix, Class<T> type, Map<String, Object> variables) {
+        StandardEnvironment environment = new StandardEnvironment();
+        environment
+                .getPropertySources()
+                .replace(
+                        StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME,
+                        new SystemEnvironmentPropertySource(
+                                StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME, variables));
+        ConfigurationPropertySources.attach(environment);
+        return Binder.get(environment).bindOrCreate("countersink." + prefix, type);
+    }
+}

@@ -99,7 +99,7 @@ public final class BatchWriter {
         if (pause == FIRST_PAUSE_MILLIS || now - loggedAt > LOG_EVERY_NANOS) {
             loggedAt = now;
             LOG.warn(
-                    "The database does not take {} messages ({}: {}); nothing is acked, trying again",
+                    "The database does not take a batch of {} ({}: {}); nothing is acked, trying again",
                     messages,
                     e.getSQLState(),
                     e.getMessage());

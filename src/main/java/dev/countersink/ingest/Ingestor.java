@@ -9,10 +9,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -50,7 +48,6 @@ public final class Ingestor implements AutoCloseable {
     private final PullLink link;
     private final Intake intake;
     private final Rotation rotation = new Rotation(MOST_OPEN);
-    private final Set<String> refused = new HashSet<>();
     private final CountDownLatch stopping = new CountDownLatch(1);
     private final List<Thread> writers = new ArrayList<>();
     private final ScheduledExecutorService keeper = Executors.newSingleThreadScheduledExecutor(named("ingest-keeper"));
@@ -116,7 +113,6 @@ public final class Ingestor implements AutoCloseable {
             intake.close(subject);
             rotation.lost(subject);
         }
-        backlog.keySet().removeIf(this::isUnusable);
         long turn = 2L * settings.batchMessages();
         Rotation.Change change = rotation.next(
                 backlog.keySet(),
@@ -128,14 +124,6 @@ public final class Ingestor implements AutoCloseable {
         backlog.forEach((subject, messages) ->
                 jobs.add(new IngestSnapshot.Job(subject, Subjects.jobId(subject), messages, rotation.isOpen(subject))));
         metrics.jobs(jobs);
-    }
-
-    private boolean isUnusable(String subject) {
-        boolean unusable = !Subjects.isLiteral(subject);
-        if (unusable && refused.add(subject)) {
-            LOG.warn("Messages with the subject {} stay in the stream: it is a wildcard to consumers", subject);
-        }
-        return unusable;
     }
 
     private void open(String subject) {

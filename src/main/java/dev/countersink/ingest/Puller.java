@@ -5,7 +5,7 @@ final class Puller {
     /** Assumed of a subject that has sent nothing yet. */
     private static final long UNKNOWN_WEIGHT = 64 * 1024;
 
-    private static final int FIRST_REQUEST = 16;
+    private static final int FIRST_REQUEST = 4;
     private static final int IDLE_REQUEST = 16;
 
     private final String subject;

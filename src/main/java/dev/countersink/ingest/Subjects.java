@@ -40,8 +40,7 @@ final class Subjects {
         }
     }
 
-    /** Whether a consumer may filter on it: a wildcard token would take other jobs' messages too. */
-    static boolean isLiteral(String subject) {
+    private static boolean isLiteral(String subject) {
         for (String token : subject.split("\\.", -1)) {
             if (token.isEmpty() || token.equals("*") || token.equals(">")) {
                 return false;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
+import dev.countersink.db.Database;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestPostgres;
 import io.airlift.compress.zstd.ZstdOutputStream;
@@ -16,6 +17,8 @@ import io.nats.client.api.StreamConfiguration;
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Random;
@@ -61,7 +64,7 @@ class IngestorTest {
             rig.publish("results.1", Messages.result(capture, Messages.detection(capture, 1)));
         }
         rig.publish("results.1", "{\"pipeline\": \"random\", ");
-        rig.publish("results.1", new byte[] {(byte) 0xff, 0, 1}, "br");
+        rig.publish("results.1", new byte[] {(byte) 0xff, 0, 'A'}, "br");
         rig.publish("results.1", Messages.result(999_999));
         rig.publish("results.77", Messages.result(1));
         rig.publish("results.1", Messages.result(31, Messages.detection(31, 1)));
@@ -71,7 +74,7 @@ class IngestorTest {
         assertThat(rig.rows("SELECT subject, sqlstate, encode(payload, 'escape'), headers->'Content-Encoding'->>0"
                         + " FROM results.dead_letter ORDER BY stream_seq"))
                 .hasSize(4)
-                .contains(List.of("results.1", "RS010", "\\377\\000\\001", "br"))
+                .contains(List.of("results.1", "RS010", "\\377\\000A", "br"))
                 .satisfies(rows -> assertThat(rows.get(0)).contains("{\"pipeline\": \"random\", "));
     }
 
@@ -218,6 +221,45 @@ class IngestorTest {
         // Well below the 30 s after which the server would send them again by itself.
         Eventually.await("the rest is finished", Duration.ofSeconds(20), rig::left, left -> left == 0);
         assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isEqualTo(600);
+    }
+
+    @Test
+    void memoryIsBoundedByTheBatchAndNotByTheBacklog() throws Exception {
+        long megabyte = 1024 * 1024;
+        String scores = "0.5," + "0.25,".repeat(190_000) + "0.125";
+        for (int capture = 1; capture <= 60; capture++) {
+            rig.publish(
+                    "results.1",
+                    Messages.result(
+                            capture,
+                            Messages.detection(
+                                    capture,
+                                    1,
+                                    "{\"classification\":\"Moth\",\"scores\":[" + scores + "],\"algorithm\":"
+                                            + "{\"key\":\"random-species-classifier\"},\"timestamp\":\"2026-04-16T22:00\"}")));
+        }
+        Ingestor ingestor;
+        try (Connection connection = Database.connect(rig.database());
+                Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.execute("LOCK TABLE results.job_capture");
+            ingestor = rig.ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)));
+            Eventually.await(
+                    "it holds what it may",
+                    () -> ingestor.metrics().snapshot().heldBytes(),
+                    bytes -> bytes > 8 * megabyte);
+        }
+        long[] most = {0};
+        Eventually.await(
+                "every message is acked",
+                () -> {
+                    most[0] = Math.max(most[0], ingestor.metrics().snapshot().heldBytes());
+                    return rig.left();
+                },
+                left -> left == 0);
+        // Three batches, and a few messages that were asked for before one was seen.
+        assertThat(most[0]).isLessThan((3 * 4 + 8) * megabyte);
+        assertThat(rig.number("SELECT count(*) FROM results.detection")).isEqualTo(60);
     }
 
     @Test

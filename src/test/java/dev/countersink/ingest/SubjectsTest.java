@@ -30,12 +30,12 @@ class SubjectsTest {
     }
 
     @Test
-    void aWildcardIsNotLiteral() {
-        assertThat(Subjects.isLiteral("results.*")).isFalse();
-        assertThat(Subjects.isLiteral("results.>")).isFalse();
-        assertThat(Subjects.isLiteral("results.a*b")).isTrue();
+    void whatCannotBePublishedToIsTold() {
+        assertThat(Subjects.isPublishable("results.*")).isFalse();
+        assertThat(Subjects.isPublishable("results.>")).isFalse();
         assertThat(Subjects.isPublishable("a..b")).isFalse();
         assertThat(Subjects.isPublishable("a b")).isFalse();
+        assertThat(Subjects.isPublishable("a*b.c")).isTrue();
         assertThat(Subjects.isPublishable("$JS.ACK.x.y")).isTrue();
     }
 }

@@ -14,7 +14,7 @@ import org.slf4j.LoggerFactory;
  * Errors of a view itself are the engine's to wait out; here are those that keep a job from asking it at all.
  */
 final class Troubles {
-    private static final Logger LOG = LoggerFactory.getLogger(Troubles.class);
+    private static final Logger LOG = LoggerFactory.getLogger("dev.countersink.refresh");
     private static final Duration LONGEST = Duration.ofMinutes(1);
     private static final int DOUBLINGS = 6;
 

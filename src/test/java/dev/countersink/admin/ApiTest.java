@@ -1,0 +1,166 @@
+package dev.countersink.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestInstance;
+import dev.countersink.testing.TestNats;
+import dev.countersink.testing.TestPostgres;
+import java.sql.SQLException;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+
+class ApiTest {
+    private static final String VIEW = "/api/views/" + ItemView.NAME;
+
+    private static Sql sql;
+    private static TestNats nats;
+    private static TestInstance instance;
+
+    @BeforeAll
+    static void start() {
+        DbSettings db = TestPostgres.migrated();
+        sql = new Sql(db);
+        nats = new TestNats();
+        ItemView.create(sql);
+        // Nothing is merged but what these tests ask for.
+        instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+    }
+
+    @AfterAll
+    static void stop() throws SQLException {
+        instance.close();
+        nats.close();
+        sql.close();
+    }
+
+    @Test
+    void healthNeedsNoToken() {
+        assertThat(instance.getWithToken("/actuator/health/readiness", null).status())
+                .isEqualTo(200);
+        assertThat(instance.getWithToken("/actuator/health/liveness", null).status())
+                .isEqualTo(200);
+    }
+
+    @Test
+    void everythingElseNeedsTheToken() {
+        for (String path : new String[] {"/api/views", "/api/nothing", "/actuator/prometheus"}) {
+            for (String token : new String[] {null, "", "another-token-for-tests"}) {
+                TestInstance.Answer answer = instance.getWithToken(path, token);
+                assertThat(answer.status()).isEqualTo(401);
+                assertThat(answer.header("WWW-Authenticate")).isEqualTo("Bearer");
+                assertThat(answer.header("Content-Type")).startsWith("application/problem+json");
+                assertThat(answer.json().path("hint").asString()).contains("COUNTERSINK_API_TOKEN");
+            }
+        }
+    }
+
+    @Test
+    void viewsAreListedWithTheirStateAndLag() {
+        JsonNode view = view(instance.get("/api/views").json());
+        assertThat(view.path("kind").asString()).isEqualTo("projection");
+        assertThat(view.has("state")).isTrue();
+        assertThat(view.has("pending")).isTrue();
+        assertThat(view.has("lag")).isTrue();
+        assertThat(instance.get(VIEW).json().path("name").asString()).isEqualTo(ItemView.NAME);
+    }
+
+    @Test
+    void aListGivesOnlyTheFieldsThatAreAskedFor() {
+        JsonNode view = view(instance.get("/api/views?fields=name,pending").json());
+        assertThat(view.propertyNames()).containsExactlyInAnyOrder("name", "pending");
+        TestInstance.Answer refused = instance.get("/api/views?fields=name,nonsense");
+        assertProblem(refused, 400, "22023");
+        assertThat(refused.json().path("detail").asString()).isEqualTo("There is no field 'nonsense'.");
+    }
+
+    @Test
+    void whatIsNotThereIsAProblem() {
+        assertProblem(instance.get("/api/views/app.gone"), 404, "TL001");
+        assertProblem(instance.post("/api/views/app.gone/refresh"), 404, "TL001");
+        assertProblem(instance.get("/api/runs/999999"), 404, "02000");
+        assertProblem(instance.post(VIEW + "/explode"), 404, "02000");
+        assertProblem(instance.get("/api/runs?limit=0"), 400, "22023");
+        assertProblem(instance.get("/api/runs/one"), 400, "22023");
+    }
+
+    @Test
+    void aRefreshIsAcceptedAndDone() {
+        sql.run("INSERT INTO app.item VALUES (7, 10) ON CONFLICT DO NOTHING");
+        TestInstance.Answer accepted = instance.post(VIEW + "/refresh");
+        assertThat(accepted.status()).isEqualTo(202);
+        assertThat(accepted.header("Location"))
+                .isEqualTo("/api/runs/" + accepted.json().path("run").asLong());
+        JsonNode run = finished(accepted.header("Location"));
+        assertThat(run.path("state").asString()).isEqualTo("done");
+        assertThat(run.path("view").asString()).isEqualTo(ItemView.NAME);
+        assertThat(run.path("result").has("consumed")).isTrue();
+        assertThat(sql.number("SELECT share FROM app.item_fact WHERE id = 7")).isEqualTo(10);
+    }
+
+    @Test
+    void verifyTellsTheRowsThatDiffer() {
+        sql.run("INSERT INTO app.item VALUES (8, 10) ON CONFLICT DO NOTHING");
+        finished(instance.post(VIEW + "/refresh").header("Location"));
+        assertThat(verified().path("agrees").asBoolean()).isTrue();
+        sql.run("UPDATE app.item_fact SET share = 99 WHERE id = 8");
+        JsonNode drifted = verified();
+        assertThat(drifted.path("agrees").asBoolean()).isFalse();
+        assertThat(drifted.path("differences").asInt()).isPositive();
+        assertThat(drifted.path("rows").toString()).contains("99");
+        sql.run("UPDATE app.item_fact SET share = 10 WHERE id = 8");
+    }
+
+    @Test
+    void runsAreListedPageByPage() {
+        for (int i = 0; i < 3; i++) {
+            finished(instance.post(VIEW + "/refresh").header("Location"));
+        }
+        JsonNode first = instance.get("/api/runs?limit=2&fields=id,state").json();
+        assertThat(first.path("items").size()).isEqualTo(2);
+        JsonNode second = instance.get(first.path("next").asString()).json();
+        assertThat(second.path("items").get(0).path("id").asLong())
+                .isLessThan(first.path("items").get(1).path("id").asLong());
+        assertThat(second.path("items").get(0).propertyNames()).containsExactlyInAnyOrder("id", "state");
+    }
+
+    @Test
+    void theIngestionIsShown() {
+        JsonNode ingest = instance.get("/api/ingest").json();
+        assertThat(ingest.path("messages").asLong()).isZero();
+        assertThat(ingest.path("p99Millis").isNull()).isTrue();
+    }
+
+    private static JsonNode verified() {
+        return finished(instance.post(VIEW + "/verify").header("Location")).path("result");
+    }
+
+    private static JsonNode finished(String location) {
+        return Eventually.await(
+                "run finished",
+                () -> instance.get(location).json(),
+                r -> !r.path("finished_at").isNull());
+    }
+
+    private static JsonNode view(JsonNode page) {
+        for (JsonNode item : page.path("items")) {
+            if (ItemView.NAME.equals(item.path("name").asString())) {
+                return item;
+            }
+        }
+        throw new AssertionError("no %s in %s".formatted(ItemView.NAME, page));
+    }
+
+    private static void assertProblem(TestInstance.Answer answer, int status, String code) {
+        assertThat(answer.status()).isEqualTo(status);
+        assertThat(answer.header("Content-Type")).startsWith("application/problem+json");
+        assertThat(answer.json().path("code").asString()).isEqualTo(code);
+        assertThat(answer.json().path("detail").asString()).isNotEmpty();
+    }
+}

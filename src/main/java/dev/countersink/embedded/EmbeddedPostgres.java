@@ -25,6 +25,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
             "max_wal_size", "4GB",
             "checkpoint_timeout", "15min",
             "random_page_cost", "1.1",
+            "jit", "off",
             "listen_addresses", "127.0.0.1",
             "unix_socket_directories", "''");
 

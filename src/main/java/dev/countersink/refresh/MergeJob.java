@@ -6,6 +6,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import org.quartz.DisallowConcurrentExecution;
 import org.quartz.Job;
 import org.quartz.JobExecutionContext;
+import org.quartz.SchedulerException;
 
 /** Merges what is pending of one projection: step by step, so that each is a short transaction. */
 @DisallowConcurrentExecution
@@ -30,14 +31,18 @@ class MergeJob implements Job {
             return;
         }
         try {
-            for (int step = 0; step < STEPS && merge(view).more(); step++) {
-                if (Thread.currentThread().isInterrupted()) {
-                    return;
-                }
+            int steps = 1;
+            while (merge(view).more() && steps < STEPS && !isStopping(context)) {
+                steps++;
             }
-        } catch (RuntimeException e) {
+        } catch (SchedulerException | RuntimeException e) {
             troubles.failed(view, Schedule.message(e));
         }
+    }
+
+    /** A shutdown waits for jobs, so a long backfill goes on in the next instance. */
+    private static boolean isStopping(JobExecutionContext context) throws SchedulerException {
+        return context.getScheduler().isInStandbyMode();
     }
 
     private MergeResult merge(String view) {

@@ -41,6 +41,8 @@ public final class TestPostgres {
     /** A new database with the whole schema in it. */
     public static synchronized DbSettings migrated() {
         if (!templated) {
+            // An earlier try may have failed half way; each test shall show why.
+            execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(TEMPLATE));
             execute("CREATE DATABASE " + TEMPLATE);
             Database.open(server().settings(TEMPLATE)).close();
             templated = true;

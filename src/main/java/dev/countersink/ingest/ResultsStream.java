@@ -22,6 +22,9 @@ public final class ResultsStream {
     public static final String NAME = "RESULTS";
     static final Duration ACK_WAIT = Duration.ofSeconds(30);
     private static final Duration EXPIRE_AFTER = Duration.ofMinutes(5);
+    /** No bound that is ever met: what an instance holds is bounded by what it asks for. */
+    private static final long MAX_ACK_PENDING = 1_000_000;
+
     private static final int STREAM_NOT_FOUND = 10059;
     private static final int NAME_IN_USE = 10058;
 
@@ -123,8 +126,7 @@ public final class ResultsStream {
                         .ackPolicy(AckPolicy.Explicit)
                         .ackWait(ACK_WAIT)
                         .maxDeliver(-1)
-                        // What an instance holds is bounded by what it asks for.
-                        .maxAckPending(-1)
+                        .maxAckPending(MAX_ACK_PENDING)
                         .inactiveThreshold(EXPIRE_AFTER)
                         .build());
     }

@@ -1,0 +1,24 @@
+package dev.countersink.db;
+
+import java.util.List;
+import javax.sql.DataSource;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.stereotype.Component;
+
+/** What the admin API reads of schema {@code results}. Rows come as JSON text. */
+@Component
+public class ResultsReads {
+    private final JdbcClient jdbc;
+
+    public ResultsReads(DataSource dataSource) {
+        this.jdbc = JdbcClient.create(dataSource);
+    }
+
+    /** A page of dead letters, each as a JSON object without its bytes. */
+    public List<String> deadLetters(Long after, int limit) {
+        return jdbc.sql("SELECT to_jsonb(d) - 'payload' FROM results.dead_letters(?, ?) d")
+                .params(after, limit)
+                .query(String.class)
+                .list();
+    }
+}

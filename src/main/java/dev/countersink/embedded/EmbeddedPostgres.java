@@ -3,6 +3,7 @@ package dev.countersink.embedded;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
 import io.zonky.test.db.postgres.embedded.PgBinaryResolver;
+import io.zonky.test.db.postgres.util.LinuxUtils;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -45,6 +46,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
      * @param binaries where the server's programs come from
      */
     public static EmbeddedPostgres start(Path dir, Map<String, String> settings, PgBinaryResolver binaries) {
+        refuseRoot();
         try {
             Files.createDirectories(dir);
             Path data = dir.resolve("data");
@@ -85,6 +87,15 @@ public final class EmbeddedPostgres implements AutoCloseable {
             server.close();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    /** PostgreSQL does not run as root; a user namespace of its own makes it believe that it is somebody else. */
+    private static void refuseRoot() {
+        if ("root".equals(System.getProperty("user.name")) && !LinuxUtils.isUnshareAvailable()) {
+            throw new StartupException(
+                    "The embedded PostgreSQL cannot run as root here, for this machine allows no user namespaces.",
+                    "Start Countersink as an ordinary user, or use a server of your own: set COUNTERSINK_DB_URL.");
         }
     }
 

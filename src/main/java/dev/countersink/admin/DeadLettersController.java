@@ -18,7 +18,7 @@ class DeadLettersController {
 
     @GetMapping("/api/dead-letters")
     JsonRows.Page deadLetters(
-            @RequestParam(required = false) Long after,
+            @RequestParam(defaultValue = "0") long after,
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) String fields) {
         return rows.page(results.deadLetters(after, Limit.check(limit)), limit, fields, "/api/dead-letters", "id");

@@ -14,9 +14,9 @@ public class ResultsReads {
         this.jdbc = JdbcClient.create(dataSource);
     }
 
-    /** A page of dead letters, each as a JSON object without its bytes. */
-    public List<String> deadLetters(Long after, int limit) {
-        return jdbc.sql("SELECT to_jsonb(d) - 'payload' FROM results.dead_letters(?, ?) d")
+    /** A page of dead letters, the oldest first, each as a JSON object without its bytes. */
+    public List<String> deadLetters(long after, int limit) {
+        return jdbc.sql("SELECT to_jsonb(d) FROM results.dead_letters(?, ?) d")
                 .params(after, limit)
                 .query(String.class)
                 .list();

@@ -28,8 +28,8 @@ import org.springframework.util.unit.DataSize;
 public final class Rig implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
-    private final TestNats nats = new TestNats();
     private final DbSettings database = TestPostgres.migrated();
+    private final TestNats nats = new TestNats();
     private final Connection publisher = NatsLink.connect(nats.settings());
     private final Deque<Runnable> opened = new ArrayDeque<>();
 

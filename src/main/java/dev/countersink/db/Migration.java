@@ -7,6 +7,8 @@ import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.logging.Level;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import liquibase.Contexts;
 import liquibase.LabelExpression;
 import liquibase.Liquibase;
@@ -37,6 +39,7 @@ final class Migration {
     /** Files that are run on change may come and go; what is run once and unknown comes from a newer program. */
     private static final String ON_CHANGE = "sql/";
 
+    private static final Pattern CHANGE = Pattern.compile("::(.+?)::countersink");
     private static final String LOCK_NAME = "countersink migration";
 
     private Migration() {}
@@ -54,7 +57,7 @@ final class Migration {
             throw e;
         } catch (Exception e) {
             throw new StartupException(
-                    "The schema cannot be brought up to date: %s.".formatted(rootMessage(e)),
+                    "The schema cannot be brought up to date: %s.".formatted(reason(e)),
                     "Nothing of the failing file is kept; correct the cause and start again.",
                     e);
         } finally {
@@ -97,11 +100,17 @@ final class Migration {
         }
     }
 
-    private static String rootMessage(Throwable e) {
+    /** Liquibase's own message repeats the whole file; its name and what the server said of it are enough. */
+    static String reason(Throwable e) {
+        String file = "";
         Throwable root = e;
-        while (root.getCause() != null) {
-            root = root.getCause();
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            Matcher matcher = CHANGE.matcher(String.valueOf(cause.getMessage()));
+            if (matcher.find()) {
+                file = matcher.group(1) + ": ";
+            }
+            root = cause;
         }
-        return String.valueOf(root.getMessage()).strip().replace('\n', ' ');
+        return file + String.valueOf(root.getMessage()).strip().replaceAll("\\s*\n\\s*", "; ");
     }
 }

@@ -72,6 +72,16 @@ class MigrationTest {
     }
 
     @Test
+    void aFailureNamesTheFileAndWhatTheServerSaid() {
+        Exception failure = new IllegalStateException(
+                "Migration failed for changeset liquibase/changelog.xml::sql/tally/merge.sql::countersink: Reason: …",
+                new SQLException("ERROR: function tally.nothing() does not exist\n  Hint: none\n  Position: 7"));
+        assertThat(Migration.reason(failure))
+                .isEqualTo(
+                        "sql/tally/merge.sql: ERROR: function tally.nothing() does not exist; Hint: none; Position: 7");
+    }
+
+    @Test
     void theServerIsOfTheVersionUnderTest() throws Exception {
         assertThat(number(TestPostgres.empty(), "SELECT current_setting('server_version_num')::int / 10000"))
                 .isEqualTo(TestPostgres.version());

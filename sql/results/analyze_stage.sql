@@ -1,0 +1,22 @@
+-- results.analyze_stage: let the planner know the size of the stage, when it is another order of magnitude than last time.
+--   Returns    whether it is
+--   Locks      none that others meet
+--   Called by  results.apply_batch
+--   Notes      Plans are kept for the session, and one made for a single message does badly with thousands. The
+--              session remembers the size in the setting countersink.stage_size.
+CREATE OR REPLACE FUNCTION results.analyze_stage()
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    size text := (SELECT floor(log(4, 1 + pg_relation_size('pg_temp.stage_classification') / 8192
+                                        + pg_relation_size('pg_temp.stage_image') / 8192)));
+BEGIN
+    IF size = current_setting('countersink.stage_size', true) THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config('countersink.stage_size', size, false);
+    ANALYZE pg_temp.stage_message, pg_temp.stage_image, pg_temp.stage_detection,
+            pg_temp.stage_classification (det, cls, label, algorithm, score), pg_temp.stage_error;
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION results.analyze_stage() IS 'let the planner know the size of the stage when it has changed much';

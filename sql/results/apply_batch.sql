@@ -1,0 +1,39 @@
+-- results.apply_batch: write what the stage holds, all of a message or none of it.
+--   Returns    one row per rejected message: its place in the batch, an SQLSTATE of results.error_catalogue, the reason
+--   Reads      pg_temp.stage_* as made by results.open_stage and filled by COPY in this transaction
+--   Writes     results.taxon, detection, occurrence, classification, job_capture
+--   Locks      rows of one table after the other, each in the order of its key, so that batches never deadlock
+--   Called by  the ingestion, once per batch; the same messages any number of times, from any number of sessions
+--   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited.
+CREATE OR REPLACE FUNCTION results.apply_batch()
+RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql
+SET random_page_cost = 0.1 AS $$
+DECLARE
+    grown   boolean := results.analyze_stage();
+    touched bigint[];
+BEGIN
+    PERFORM results.judge_messages();
+    IF grown THEN
+        ANALYZE pg_temp.batch_message, pg_temp.batch_reject;
+    END IF;
+    PERFORM results.resolve_detections();
+    IF grown THEN
+        ANALYZE pg_temp.batch_detection (det, first_det, capture_id, known, detection_id, occurrence_id);
+    END IF;
+    PERFORM results.resolve_taxa();
+    IF grown THEN
+        ANALYZE pg_temp.batch_taxon;
+    END IF;
+    PERFORM results.write_detections();
+    PERFORM results.complete_detections();
+    PERFORM results.write_classifications();
+
+    touched := ARRAY(SELECT DISTINCT b.occurrence_id FROM pg_temp.batch_detection b WHERE b.known AND b.occurrence_id IS NOT NULL);
+    IF cardinality(touched) > 0 THEN
+        PERFORM results.determine(touched);
+    END IF;
+    PERFORM results.write_job_captures();
+    RETURN QUERY SELECT r.msg, r.sqlstate, r.reason FROM pg_temp.batch_reject r ORDER BY r.msg;
+END
+$$;
+COMMENT ON FUNCTION results.apply_batch() IS 'write what the stage holds; returns the messages that were rejected';

@@ -1,0 +1,11 @@
+-- results.finder: of each pipeline, how many of its algorithms find (detect, localize or segment), and which one.
+--   Called by  results.judge_messages
+CREATE OR REPLACE VIEW results.finder AS
+SELECT p.id AS pipeline_id, p.slug, count(a.id) AS finders, min(a.id) AS algorithm_id
+FROM results.pipeline p
+LEFT JOIN (results.pipeline_algorithm pa
+           JOIN results.algorithm a ON a.id = pa.algorithm_id
+                                   AND lower(a.task_type) IN ('detection', 'localization', 'segmentation'))
+       ON pa.pipeline_id = p.id
+GROUP BY p.id;
+COMMENT ON VIEW results.finder IS 'the algorithm of each pipeline that finds; messages need exactly one';

@@ -1,0 +1,21 @@
+-- Schema results for psql, after liquibase/migrations/020-results.sql and the engine: psql -f sql/results/install.sql
+\ir errors.sql
+\ir place_taxa.sql
+\ir open_stage.sql
+\ir analyze_stage.sql
+\ir finder.sql
+\ir judge_messages.sql
+\ir resolve_detections.sql
+\ir resolve_taxa.sql
+\ir write_detections.sql
+\ir complete_detections.sql
+\ir write_classifications.sql
+\ir determine.sql
+\ir write_job_captures.sql
+\ir apply_batch.sql
+\ir record_dead_letter.sql
+\ir dead_letters.sql
+\ir begin_replay.sql
+\ir occurrence_pass.sql
+\ir fact.sql
+\ir job_fact.sql

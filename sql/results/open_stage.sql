@@ -1,0 +1,33 @@
+-- results.open_stage: make the session's stage, empty at every commit.
+--   Writes     pg_temp.stage_*: what COPY fills, in the column order given here;
+--              pg_temp.batch_*: what apply_batch resolves from it
+--   Locks      none that others meet
+--   Called by  the ingestion, once per connection
+--   Notes      msg is the message's place in the batch; det and cls number detections and classifications within the
+--              batch. A detection without corners has no box.
+CREATE OR REPLACE FUNCTION results.open_stage()
+RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
+BEGIN
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_message (msg int, job_id bigint, pipeline text) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_image (msg int, capture_id bigint) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_detection (
+        msg int, det int, capture_id bigint, algorithm text, x1 float8, y1 float8, x2 float8, y2 float8,
+        crop_url text, detected_at timestamptz) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_classification (
+        det int, cls int, label text, algorithm text, score float8, terminal boolean, scores float4[], logits float4[],
+        classified_at timestamptz) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_error (msg int, job_id bigint, capture_id bigint, error text) ON COMMIT DELETE ROWS;
+    ALTER TABLE pg_temp.stage_classification ALTER scores SET STORAGE EXTERNAL, ALTER logits SET STORAGE EXTERNAL;
+
+    -- accepted messages, and what was wrong with the others
+    CREATE TEMPORARY TABLE IF NOT EXISTS batch_message (msg int, job_id bigint, finder_id bigint) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS batch_reject (msg int, sqlstate text, reason text) ON COMMIT DELETE ROWS;
+    -- detections of accepted messages; first_det is the first of the same box, detection_id is given even if new
+    CREATE TEMPORARY TABLE IF NOT EXISTS batch_detection (
+        det int, first_det int, capture_id bigint, algorithm_id bigint, bbox float8[], crop_url text, detected_at timestamptz,
+        captured_at timestamptz, project_id bigint, deployment_id bigint, event_id bigint,
+        known boolean, detection_id bigint, occurrence_id bigint) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS batch_taxon (label text, taxon_id bigint) ON COMMIT DELETE ROWS;
+END
+$$;
+COMMENT ON FUNCTION results.open_stage() IS 'make the session''s stage tables, once per connection';

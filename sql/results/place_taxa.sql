@@ -1,0 +1,75 @@
+-- results.place_taxa: write ancestor_ids of taxa and of everything below them.
+--   Parameters moved: taxa whose parent_id is new
+--   Reads      results.taxon (parent_id alone: ancestor_ids of others may be stale in the same statement)
+--   Writes     results.taxon.ancestor_ids where it differs; results.taxon_tree
+--   Locks      the row of results.taxon_tree: one move at a time
+--   Raises     RS020
+--   Called by  the triggers of results.taxon
+CREATE OR REPLACE FUNCTION results.place_taxa(moved bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    culprit text;
+BEGIN
+    UPDATE results.taxon_tree SET moves = moves + 1;
+
+    WITH RECURSIVE up (taxon_id, id) AS (
+        SELECT t.id, t.parent_id FROM results.taxon t WHERE t.id = ANY (moved) AND t.parent_id IS NOT NULL
+        UNION   -- ends in a cycle too, for its rows repeat
+        SELECT up.taxon_id, t.parent_id FROM up JOIN results.taxon t ON t.id = up.id WHERE t.parent_id IS NOT NULL
+    )
+    SELECT t.name INTO culprit FROM up JOIN results.taxon t ON t.id = up.taxon_id
+    WHERE up.id = up.taxon_id ORDER BY t.id LIMIT 1;
+    IF culprit IS NOT NULL THEN
+        PERFORM results.fail('RS020', format('Taxon %L would be among its own ancestors.', culprit));
+    END IF;
+
+    WITH RECURSIVE up (taxon_id, id, height) AS (
+        SELECT t.id, t.parent_id, 1 FROM results.taxon t WHERE t.id = ANY (moved)
+        UNION ALL
+        SELECT up.taxon_id, t.parent_id, up.height + 1 FROM up JOIN results.taxon t ON t.id = up.id
+    ), top AS (   -- below another moved taxon the way down comes by
+        SELECT up.taxon_id AS id, coalesce(array_agg(up.id ORDER BY up.height DESC) FILTER (WHERE up.id IS NOT NULL), '{}') AS ancestors
+        FROM up LEFT JOIN unnest(moved) AS m (id) USING (id)
+        GROUP BY up.taxon_id HAVING count(m.id) = 0
+    ), down (id, ancestors) AS (
+        SELECT top.id, top.ancestors FROM top
+        UNION ALL
+        SELECT t.id, down.ancestors || down.id FROM down JOIN results.taxon t ON t.parent_id = down.id
+    )
+    UPDATE results.taxon t SET ancestor_ids = down.ancestors
+    FROM down WHERE t.id = down.id AND t.ancestor_ids <> down.ancestors;
+END
+$$;
+COMMENT ON FUNCTION results.place_taxa(bigint[]) IS 'write ancestor_ids of these taxa and of everything below them';
+
+-- results.taxon_inserted, results.taxon_updated: statement triggers that call place_taxa for what was put elsewhere.
+--   Notes      A taxon without parent, as messages make them, takes no lock.
+CREATE OR REPLACE FUNCTION results.taxon_inserted()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moved bigint[] := ARRAY(SELECT n.id FROM new_rows n WHERE n.parent_id IS NOT NULL OR n.ancestor_ids <> '{}');
+BEGIN
+    IF cardinality(moved) > 0 THEN
+        PERFORM results.place_taxa(moved);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION results.taxon_updated()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moved bigint[] := ARRAY(SELECT n.id FROM new_rows n LEFT JOIN old_rows o USING (id)
+                            WHERE n.parent_id IS DISTINCT FROM o.parent_id OR o.id IS NULL);
+BEGIN
+    IF cardinality(moved) > 0 THEN
+        PERFORM results.place_taxa(moved);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER place_inserted AFTER INSERT ON results.taxon
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.taxon_inserted();
+CREATE OR REPLACE TRIGGER place_updated AFTER UPDATE ON results.taxon
+    REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.taxon_updated();

@@ -7,7 +7,7 @@
 --   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited.
 CREATE OR REPLACE FUNCTION results.apply_batch()
 RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql
-SET random_page_cost = 0.1 AS $$
+SET random_page_cost = 0.1 SET jit = off AS $$
 DECLARE
     grown   boolean := results.analyze_stage();
     touched bigint[];
@@ -24,9 +24,13 @@ BEGIN
     IF grown THEN
         ANALYZE pg_temp.batch_taxon;
     END IF;
-    PERFORM results.write_detections();
+    IF results.write_detections() THEN
+        PERFORM results.adopt_detections();
+    END IF;
     PERFORM results.complete_detections();
-    PERFORM results.write_classifications();
+    IF results.write_classifications() THEN
+        PERFORM results.complete_classifications();
+    END IF;
 
     touched := ARRAY(SELECT DISTINCT b.occurrence_id FROM pg_temp.batch_detection b WHERE b.known AND b.occurrence_id IS NOT NULL);
     IF cardinality(touched) > 0 THEN

@@ -8,8 +8,10 @@
 \ir resolve_detections.sql
 \ir resolve_taxa.sql
 \ir write_detections.sql
+\ir adopt_detections.sql
 \ir complete_detections.sql
 \ir write_classifications.sql
+\ir complete_classifications.sql
 \ir determine.sql
 \ir write_job_captures.sql
 \ir apply_batch.sql

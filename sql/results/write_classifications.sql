@@ -1,11 +1,14 @@
--- results.write_classifications: insert classifications; one that exists only gets the scores and logits it lacks.
+-- results.write_classifications: insert the classifications that do not exist.
+--   Returns    whether some exist
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
 --   Writes     results.classification
 --   Locks      new rows; those of detections found again are already serialized by results.complete_detections
 --   Called by  results.apply_batch
---   Notes      Within a detection ids follow the message's order: results.determine prefers the lowest.
+--   Notes      Within a detection ids follow the message's order: results.determine prefers the lowest. Stage tables
+--              are joined by hash, whatever is estimated.
 CREATE OR REPLACE FUNCTION results.write_classifications()
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql
+SET enable_nestloop = off AS $$
 DECLARE
     wanted bigint;
     made   bigint;
@@ -20,24 +23,7 @@ BEGIN
     ORDER BY b.detection_id, c.cls
     ON CONFLICT (detection_id, taxon_id, algorithm_id, score) DO NOTHING;
     GET DIAGNOSTICS made = ROW_COUNT;
-
-    IF made < wanted THEN
-        UPDATE results.classification k SET scores = coalesce(k.scores, n.scores), logits = coalesce(k.logits, n.logits)
-        FROM (SELECT b.detection_id, t.taxon_id, a.id AS algorithm_id, c.score,
-                     (array_agg(c.cls ORDER BY c.cls) FILTER (WHERE c.scores IS NOT NULL))[1] AS scores_cls,
-                     (array_agg(c.cls ORDER BY c.cls) FILTER (WHERE c.logits IS NOT NULL))[1] AS logits_cls
-              FROM pg_temp.stage_classification c
-              JOIN pg_temp.batch_detection b ON b.det = c.det
-              JOIN pg_temp.batch_taxon t ON t.label = c.label
-              JOIN results.algorithm a ON a.key = c.algorithm
-              GROUP BY 1, 2, 3, 4) g
-        LEFT JOIN LATERAL (SELECT s.scores FROM pg_temp.stage_classification s WHERE s.cls = g.scores_cls) s ON true
-        LEFT JOIN LATERAL (SELECT l.logits FROM pg_temp.stage_classification l WHERE l.cls = g.logits_cls) l ON true
-        CROSS JOIN LATERAL (SELECT s.scores, l.logits) n
-        WHERE k.detection_id = g.detection_id AND k.taxon_id = g.taxon_id AND k.algorithm_id = g.algorithm_id
-          AND k.score = g.score
-          AND (k.scores IS NULL AND n.scores IS NOT NULL OR k.logits IS NULL AND n.logits IS NOT NULL);
-    END IF;
+    RETURN made < wanted;
 END
 $$;
-COMMENT ON FUNCTION results.write_classifications() IS 'insert classifications; existing ones get the scores and logits they lack';
+COMMENT ON FUNCTION results.write_classifications() IS 'insert the classifications that do not exist';

@@ -1,12 +1,15 @@
 -- results.write_detections: insert new detections and null markers, each box with an occurrence already determined.
---   Reads      pg_temp.batch_detection, batch_taxon, stage_classification; results.algorithm
---   Writes     results.detection, results.occurrence; pg_temp.batch_detection, if another writer was first
+--   Returns    whether another writer was first with some of them
+--   Reads      pg_temp.batch_detection, batch_taxon, stage_classification
+--   Writes     results.detection, results.occurrence
 --   Locks      the new boxes, in the order (capture_id, bbox): a second batch waits for the first, then finds its rows
 --   Called by  results.apply_batch
 --   Notes      One statement, so that a box which another writer has just made leaves no occurrence behind: foreign keys
---              are checked at its end. The order of best is that of results.determine.
+--              are checked at its end. It joins stage tables alone, by hash whatever is
+--              estimated. The order of best is that of results.determine.
 CREATE OR REPLACE FUNCTION results.write_detections()
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql
+SET enable_nestloop = off AS $$
 DECLARE
     wanted bigint;
     made   bigint;
@@ -39,13 +42,7 @@ BEGIN
         ORDER BY b.occurrence_id
     )
     SELECT count(*) INTO made FROM detection;
-
-    IF made < wanted THEN
-        UPDATE pg_temp.batch_detection b SET known = true, detection_id = d.id, occurrence_id = d.occurrence_id
-        FROM results.detection d
-        WHERE NOT b.known AND d.id <> b.detection_id AND d.capture_id = b.capture_id
-          AND (d.bbox = b.bbox OR d.bbox IS NULL AND b.bbox IS NULL AND d.algorithm_id = b.algorithm_id);
-    END IF;
+    RETURN made < wanted;
 END
 $$;
 COMMENT ON FUNCTION results.write_detections() IS 'insert new detections and null markers, each box with its occurrence';

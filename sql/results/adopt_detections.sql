@@ -1,0 +1,15 @@
+-- results.adopt_detections: take the rows of another writer who was first with boxes or null markers that seemed new.
+--   Reads      results.detection, by (capture_id, bbox)
+--   Writes     pg_temp.batch_detection
+--   Locks      none
+--   Called by  results.apply_batch, after write_detections has waited for that writer
+CREATE OR REPLACE FUNCTION results.adopt_detections()
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE pg_temp.batch_detection b SET known = true, detection_id = d.id, occurrence_id = d.occurrence_id
+    FROM results.detection d
+    WHERE NOT b.known AND d.id <> b.detection_id AND d.capture_id = b.capture_id
+      AND (d.bbox = b.bbox OR d.bbox IS NULL AND b.bbox IS NULL AND d.algorithm_id = b.algorithm_id);
+END
+$$;
+COMMENT ON FUNCTION results.adopt_detections() IS 'take the rows of another writer who was first with the same boxes';

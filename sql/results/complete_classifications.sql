@@ -1,0 +1,26 @@
+-- results.complete_classifications: fill in scores and logits that existing classifications lack.
+--   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
+--   Writes     results.classification.scores, logits: the first that the batch gives
+--   Locks      its rows; their detections are already serialized by results.complete_detections
+--   Called by  results.apply_batch, if write_classifications met existing ones
+CREATE OR REPLACE FUNCTION results.complete_classifications()
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE results.classification k SET scores = coalesce(k.scores, n.scores), logits = coalesce(k.logits, n.logits)
+    FROM (SELECT b.detection_id, t.taxon_id, a.id AS algorithm_id, c.score,
+                 (array_agg(c.cls ORDER BY c.cls) FILTER (WHERE c.scores IS NOT NULL))[1] AS scores_cls,
+                 (array_agg(c.cls ORDER BY c.cls) FILTER (WHERE c.logits IS NOT NULL))[1] AS logits_cls
+          FROM pg_temp.stage_classification c
+          JOIN pg_temp.batch_detection b ON b.det = c.det
+          JOIN pg_temp.batch_taxon t ON t.label = c.label
+          JOIN results.algorithm a ON a.key = c.algorithm
+          GROUP BY 1, 2, 3, 4) g
+    LEFT JOIN LATERAL (SELECT s.scores FROM pg_temp.stage_classification s WHERE s.cls = g.scores_cls) s ON true
+    LEFT JOIN LATERAL (SELECT l.logits FROM pg_temp.stage_classification l WHERE l.cls = g.logits_cls) l ON true
+    CROSS JOIN LATERAL (SELECT s.scores, l.logits) n
+    WHERE k.detection_id = g.detection_id AND k.taxon_id = g.taxon_id AND k.algorithm_id = g.algorithm_id
+      AND k.score = g.score
+      AND (k.scores IS NULL AND n.scores IS NOT NULL OR k.logits IS NULL AND n.logits IS NOT NULL);
+END
+$$;
+COMMENT ON FUNCTION results.complete_classifications() IS 'fill in scores and logits that existing classifications lack';

@@ -21,3 +21,4 @@
 \ir occurrence_pass.sql
 \ir fact.sql
 \ir job_fact.sql
+\ir counts.sql

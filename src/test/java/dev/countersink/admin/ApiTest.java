@@ -9,7 +9,7 @@ import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
-import java.sql.SQLException;
+import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -34,10 +34,12 @@ class ApiTest {
     }
 
     @AfterAll
-    static void stop() throws SQLException {
-        instance.close();
-        nats.close();
-        sql.close();
+    static void stop() throws Exception {
+        for (AutoCloseable started : Arrays.asList(instance, nats, sql)) {
+            if (started != null) {
+                started.close();
+            }
+        }
     }
 
     @Test

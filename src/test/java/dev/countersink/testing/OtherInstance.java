@@ -1,0 +1,48 @@
+package dev.countersink.testing;
+
+import dev.countersink.Countersink;
+import dev.countersink.config.DbSettings;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** A second instance, in a process of its own: Quartz keeps one scheduler of a name in a JVM. */
+public final class OtherInstance implements AutoCloseable {
+    private final Process process;
+
+    private OtherInstance(Process process) {
+        this.process = process;
+    }
+
+    /** Begins to start it; it does its share as soon as it is ready. */
+    public static OtherInstance start(DbSettings db, TestNats nats) {
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Countersink.class.getName(),
+                "run");
+        builder.environment()
+                .putAll(Map.of(
+                        "COUNTERSINK_HTTP_PORT", "0",
+                        "COUNTERSINK_DB_URL", db.url(),
+                        "COUNTERSINK_DB_USER", db.user(),
+                        "COUNTERSINK_NATS_URL", nats.settings().url(),
+                        "COUNTERSINK_NATS_TOKEN", nats.settings().token(),
+                        "COUNTERSINK_REFRESH_INTERVAL", "100ms",
+                        "COUNTERSINK_REFRESH_FOLLOW", "100ms"));
+        try {
+            return new OtherInstance(builder.inheritIO()
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                    .start());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly().onExit().join();
+    }
+}

@@ -29,12 +29,14 @@ CROSS JOIN LATERAL (
     WHERE d.capture_id = c.id) seen
 UNION ALL
 SELECT 'occurrence'::results.fact_kind, o.id, o.project_id, o.deployment_id, o.event_id, NULL, 0, 0, 0, NULL, 0, false,
-       (o.passes AND o.event_id IS NOT NULL)::int,
-       (o.passes AND o.determination_id IS NOT NULL AND seen.real)::int,
-       CASE WHEN o.passes AND o.event_id IS NOT NULL THEN o.determination_id END,
-       CASE WHEN o.passes AND o.event_id IS NOT NULL THEN o.determination_score END,
-       CASE WHEN o.passes AND o.event_id IS NOT NULL THEN seen.last_detected_at END
+       counts.in_event::int,
+       (counts.passes AND o.determination_id IS NOT NULL AND seen.real)::int,
+       CASE WHEN counts.in_event THEN o.determination_id END,
+       CASE WHEN counts.in_event THEN o.determination_score END,
+       CASE WHEN counts.in_event THEN seen.last_detected_at END
 FROM results.occurrence_pass o
+CROSS JOIN LATERAL (SELECT o.passes AS passes OFFSET 0) pass   -- evaluated once
+CROSS JOIN LATERAL (SELECT pass.passes, pass.passes AND o.event_id IS NOT NULL AS in_event) counts
 CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(d.bbox IS NOT NULL), false) AS real, max(d.detected_at) AS last_detected_at
     FROM results.detection d WHERE d.occurrence_id = o.id) seen;

@@ -119,9 +119,7 @@ final class CaseRunner implements AutoCloseable {
             count(steps.get(i), "_live", first + i + 1);
             count(steps.get(i), "_def", first + i + 1);
         }
-        for (List<Object> view : rig.rows("SELECT name FROM tally.status")) {
-            rig.rows("SELECT tally.refresh(" + literal(view.get(0).toString()) + ")");
-        }
+        rig.refreshAll();
         for (int i = 0; i < steps.size(); i++) {
             count(steps.get(i), "", first + i + 1);
         }

@@ -60,7 +60,7 @@ class VermontTest {
     private void assertCounts() {
         assertThat(rig.rows(BY_NIGHT.formatted("_live"))).isEqualTo(NIGHTS);
         assertThat(rig.rows(BY_NIGHT.formatted("_def"))).isEqualTo(NIGHTS);
-        rig.rows("SELECT tally.refresh(name) FROM tally.status");
+        rig.refreshAll();
         assertThat(rig.rows(BY_NIGHT.formatted(""))).isEqualTo(NIGHTS);
         for (String suffix : List.of("", "_live", "_def")) {
             assertThat(rig.rows("SELECT captures::bigint, detections::bigint, occurrences::bigint, taxa::bigint"

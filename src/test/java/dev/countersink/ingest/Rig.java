@@ -137,6 +137,16 @@ public final class Rig implements AutoCloseable {
         }
     }
 
+    /** Merges until every derived view is up to date. */
+    public void refreshAll() {
+        List<List<Object>> failed =
+                rows("SELECT s.name, r.* FROM tally.status s CROSS JOIN LATERAL tally.refresh(s.name) r"
+                        + " WHERE r.outcome = 'failed' OR r.quarantined > 0");
+        if (!failed.isEmpty()) {
+            throw new AssertionError("these could not be refreshed: " + failed);
+        }
+    }
+
     /** One project with captures 1 to {@code captures}, a pipeline "random", and the jobs 1 to 3. */
     public void seed(int captures) {
         execute("INSERT INTO results.project (id, name) VALUES (1, 'Moths')");

@@ -135,3 +135,7 @@ CREATE TABLE quartz.qrtz_locks (
 
 CREATE INDEX ON quartz.qrtz_triggers (sched_name, job_name, job_group);
 CREATE INDEX ON quartz.qrtz_triggers (sched_name, calendar_name);
+
+-- Quartz makes these two rows when it first needs them; two instances that start at once would collide there.
+INSERT INTO quartz.qrtz_locks (sched_name, lock_name)
+VALUES ('countersink', 'TRIGGER_ACCESS'), ('countersink', 'STATE_ACCESS');

@@ -17,6 +17,7 @@ import org.quartz.impl.matchers.GroupMatcher;
 import org.springframework.boot.context.event.ApplicationReadyEvent;
 import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.support.TransactionOperations;
 
 /** Makes Quartz's jobs follow the catalog: one for each derived view that {@code tally.due()} lists, none besides. */
 @Component
@@ -28,16 +29,23 @@ class Follower {
     private final Scheduler scheduler;
     private final RefreshSettings settings;
     private final Troubles troubles;
+    private final TransactionOperations transactions;
 
-    Follower(TallyDb tally, Scheduler scheduler, RefreshSettings settings, Troubles troubles) {
+    Follower(
+            TallyDb tally,
+            Scheduler scheduler,
+            RefreshSettings settings,
+            Troubles troubles,
+            TransactionOperations transactions) {
         this.tally = tally;
         this.scheduler = scheduler;
         this.settings = settings;
         this.troubles = troubles;
+        this.transactions = transactions;
     }
 
     @EventListener(ApplicationReadyEvent.class)
-    void begin() throws SchedulerException {
+    void begin() {
         JobDetail job = JobBuilder.newJob(FollowJob.class)
                 .withIdentity(NAME, GROUP)
                 .storeDurably()
@@ -46,7 +54,7 @@ class Follower {
                 .withIdentity(NAME, GROUP)
                 .withSchedule(Schedule.every(settings.follow()))
                 .build();
-        scheduler.scheduleJob(job, Set.of(trigger), true);
+        inTransaction(() -> scheduler.scheduleJob(job, Set.of(trigger), true));
     }
 
     void follow() {
@@ -54,19 +62,39 @@ class Follower {
             return;
         }
         try {
-            List<DueView> due = tally.due();
-            for (DueView view : due) {
-                Schedule.keep(scheduler, view, settings.interval());
-            }
-            Set<String> names = due.stream().map(DueView::name).collect(Collectors.toSet());
-            for (JobKey job : scheduler.getJobKeys(GroupMatcher.jobGroupEquals(Schedule.VIEWS))) {
-                if (!names.contains(job.getName())) {
-                    scheduler.deleteJob(job);
-                }
-            }
+            inTransaction(this::keepAll);
             troubles.succeeded(NAME);
-        } catch (SchedulerException | RuntimeException e) {
+        } catch (RuntimeException e) {
             troubles.failed(NAME, Schedule.message(e));
         }
+    }
+
+    private void keepAll() throws SchedulerException {
+        List<DueView> due = tally.due();
+        for (DueView view : due) {
+            Schedule.keep(scheduler, view, settings.interval());
+        }
+        Set<String> names = due.stream().map(DueView::name).collect(Collectors.toSet());
+        for (JobKey job : scheduler.getJobKeys(GroupMatcher.jobGroupEquals(Schedule.VIEWS))) {
+            if (!names.contains(job.getName())) {
+                scheduler.deleteJob(job);
+            }
+        }
+    }
+
+    /** What changes the job store. */
+    private interface Change {
+        void apply() throws SchedulerException;
+    }
+
+    /** The job store locks a row while it changes anything, which holds only as long as a transaction does. */
+    private void inTransaction(Change change) {
+        transactions.executeWithoutResult(status -> {
+            try {
+                change.apply();
+            } catch (SchedulerException e) {
+                throw new IllegalStateException(e.getMessage(), e);
+            }
+        });
     }
 }

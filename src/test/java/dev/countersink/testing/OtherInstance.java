@@ -23,6 +23,8 @@ public final class OtherInstance implements AutoCloseable {
                 System.getProperty("java.class.path"),
                 Countersink.class.getName(),
                 "run");
+        // The class path may have an empty entry, which means the current folder: it must hold no changelog.
+        builder.directory(TestFolder.create("other").toFile());
         builder.environment()
                 .putAll(Map.of(
                         "COUNTERSINK_HTTP_PORT", "0",

@@ -1,0 +1,68 @@
+-- tally.activate: start keeping a projection (or a snapshot) and every rollup above it.
+--   Parameters name: a derived view
+--   Writes     functions, triggers and live views; one delta row that stands for every key: the first fill is an
+--              ordinary merge, in bounded steps
+--   Locks      SHARE ROW EXCLUSIVE on the sources until the transaction ends: commit soon after
+--   Raises     TL007, TL008, TL015
+--   Called by  the owner of the schema, once; again is harmless
+CREATE OR REPLACE FUNCTION tally.activate(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v tally.derived_view := tally.lookup_root(name);
+BEGIN
+    IF v.state <> 'defined' THEN
+        RETURN;
+    END IF;
+    PERFORM tally.refuse_unsafe(v, v.definition);
+    PERFORM tally.generate(v);
+    PERFORM tally.install_triggers(v, v.definition);
+    EXECUTE format('INSERT INTO %s (tally_source) VALUES (-1)', tally.part(v, '_delta'));
+    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
+    PERFORM tally.grant_reading(v);
+END
+$$;
+COMMENT ON FUNCTION tally.activate(text) IS 'start keeping a derived view: install triggers, enqueue the first fill';
+
+-- tally.generate: make every function and view of a projection and of the rollups above it.
+CREATE OR REPLACE FUNCTION tally.generate(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r tally.derived_view;
+BEGIN
+    PERFORM tally.generate_backlog(v);
+    PERFORM tally.generate_apply(v);
+    PERFORM tally.generate_merge(v);
+    PERFORM tally.generate_live(v);
+    FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP
+        PERFORM tally.generate_rollup_apply(r);
+    END LOOP;
+    FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
+        PERFORM tally.generate_rollup_live(r);
+    END LOOP;
+END
+$$;
+
+-- tally.grant_reading: let the role countersink_reader, where there is one, read a projection and what is above it.
+CREATE OR REPLACE FUNCTION tally.grant_reading(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    d tally.derived_view;
+    s text;
+BEGIN
+    IF to_regrole('countersink_reader') IS NULL THEN
+        RETURN;
+    END IF;
+    FOR d IN SELECT * FROM tally.derived_view x WHERE v.id IN (x.id, x.root_id) AND x.serves_id IS NULL LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO countersink_reader', d.schema_name);
+        FOREACH s IN ARRAY '{"",_live,_def}'::text[] LOOP
+            IF to_regclass(tally.part(d, s)) IS NOT NULL THEN
+                EXECUTE format('GRANT SELECT ON %s TO countersink_reader', tally.part(d, s));
+            END IF;
+        END LOOP;
+    END LOOP;
+    IF v.kind = 'projection' THEN
+        EXECUTE format('GRANT SELECT ON %s TO countersink_reader', v.definition);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s() TO countersink_reader', tally.part(v, '_pending'));
+    END IF;
+END
+$$;

@@ -1,0 +1,48 @@
+-- tally.create_projection: declare a stored table, kept equal to a view, key by key.
+--   Parameters name       schema.name of the table to make
+--              definition the view that defines it: the oracle
+--              key        the columns that say what changed; a delta row names one key
+--              identity   the columns that make a row unique (with the key's, if they lack them)
+--   Writes     the table with a unique index on the identity, the delta table; tally.derived_view
+--   Raises     TL002, TL003, TL004, TL006
+--   Called by  the owner of the schema, once; then tally.watch … and tally.activate
+CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition regclass, key text[], identity text[] DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    parts name[] := tally.split_name(name);
+    ident name[];
+    v     tally.derived_view;
+BEGIN
+    IF (SELECT relkind FROM pg_class WHERE oid = definition) <> 'v' THEN
+        PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
+    END IF;
+    PERFORM tally.require_columns(definition, key);
+    PERFORM tally.require_columns(definition, coalesce(identity, key));
+    PERFORM tally.require_free(parts, '{"",_live,_delta,_change,_identity}');
+    ident := key || ARRAY(SELECT i FROM unnest(identity) i WHERE i <> ALL (key));
+    INSERT INTO tally.derived_view (schema_name, relation_name, kind, definition, key, identity)
+    VALUES (parts[1], parts[2], 'projection', definition, key, ident) RETURNING * INTO v;
+    INSERT INTO tally.merge_state (view_id) VALUES (v.id);
+
+    EXECUTE format('CREATE TABLE %s AS TABLE %s WITH NO DATA', tally.part(v), definition);
+    EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', tally.part(v), tally.column_list(ident));
+    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), (
+        SELECT string_agg(format('%I %s', c, tally.type_of(definition, c)), ', ' ORDER BY n)
+        FROM unnest(ident) WITH ORDINALITY AS u(c, n)));
+    EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '
+                || 'tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0, %s) '
+                || 'WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, '
+                || 'autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000)',
+        tally.part(v, '_delta'),
+        (SELECT string_agg(format('%I %s', c, tally.type_of(definition, c)), ', ' ORDER BY n)
+         FROM unnest(key::name[]) WITH ORDINALITY AS u(c, n)));
+    EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
+        format('kept equal to %s, key by key (%s); exact now: %s', definition, tally.column_list(key), tally.part(v, '_live')));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'),
+        format('changed keys of %s: appended by triggers, consumed by tally.merge', tally.part(v)));
+    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(v, '_identity'), 'what makes a row of ' || tally.part(v) || ' unique');
+END
+$$;
+COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
+    'declare a stored table kept equal to the view "definition", key by key';

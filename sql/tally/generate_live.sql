@@ -1,0 +1,26 @@
+-- tally.generate_live: the views that read a projection exactly at the reader's snapshot.
+--   Makes     <projection>_live: stored rows of the keys that are not pending, and the definition of those that are;
+--             <projection>_change: what the pending keys take away (tally_sign -1) and bring (+1): rollups' _live add it
+--   Called by tally.activate, tally.redefine
+CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
+    pending text := format('WITH pending AS MATERIALIZED (SELECT * FROM %s())', tally.part(v, '_pending'));
+    chain   text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
+                     JOIN tally.derived_view d ON to_regclass(tally.part(d)) = s.relation WHERE s.projection_id = v.id);
+BEGIN
+    EXECUTE format('CREATE OR REPLACE VIEW %s AS %s SELECT %s FROM %s d WHERE %s UNION ALL %s',
+        tally.part(v, '_live'), pending, columns, tally.part(v), tally.sql_not_in(v.key, 'pending', 'd'),
+        tally.sql_matching(v.key, v.definition::text, columns));
+    EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_live'),
+        format('%s, exact at the reader''s snapshot: stored rows, and the definition for keys not merged yet', tally.part(v))
+        || coalesce(format('; but only up to the last merge of %s, from which it is derived', chain), ''));
+    EXECUTE format('CREATE OR REPLACE VIEW %s AS %s %s UNION ALL %s',
+        tally.part(v, '_change'), pending,
+        tally.sql_matching(v.key, tally.part(v), '-1 AS tally_sign, ' || columns),
+        tally.sql_matching(v.key, v.definition::text, '1 AS tally_sign, ' || columns));
+    EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_change'),
+        format('what the next merge would take from (-1) and add to (+1) %s', tally.part(v)));
+END
+$$;

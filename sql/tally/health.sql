@@ -1,0 +1,25 @@
+-- tally.health: what the engine needs from each table that it watches, and whether it is so.
+--   Returns   view, relation, trigger, ok, problem: a row per trigger; a partition or a child table that was attached
+--             later and has none is a row with ok = false
+--   Called by operators, the API
+CREATE OR REPLACE VIEW tally.health AS
+SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text AS relation,
+       tally.trigger_name(v, s, e.event)::text AS trigger,
+       coalesce(g.tgenabled IN ('O', 'A'), false) AS ok,
+       CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: rows written to it directly bypass the view'
+            WHEN g.oid IS NULL THEN 'the trigger is missing'
+            WHEN g.tgenabled = 'D' THEN 'the trigger is disabled'
+            WHEN g.tgenabled = 'R' THEN 'the trigger fires in replica mode only' END AS problem
+FROM tally.derived_view v
+JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
+CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
+CROSS JOIN (VALUES ('insert'), ('update'), ('delete'), ('truncate')) AS e(event)
+LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = tally.trigger_name(v, s, e.event)
+WHERE v.state <> 'defined'
+UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', q.key, q.error)
+FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
+UNION ALL
+SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
+WHERE current_setting('session_replication_role') = 'replica';
+COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it; quarantined keys';

@@ -1,0 +1,45 @@
+-- The engine, alone: psql -d DATABASE -f sql/tally/install.sql
+-- The order in which a row meets it: names, declaring, logging, merging, reading, looking after.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+BEGIN;
+\ir ../../liquibase/migrations/010-tally.sql
+\ir errors.sql
+\ir names.sql
+\ir lookup.sql
+\ir seal.sql
+\ir reads.sql
+\ir create_projection.sql
+\ir generate_expand.sql
+\ir watch.sql
+\ir sql_matching.sql
+\ir measures.sql
+\ir create_rollup.sql
+\ir make_rollup.sql
+\ir generate_log.sql
+\ir install_triggers.sql
+\ir scan_from.sql
+\ir generate_backlog.sql
+\ir generate_live.sql
+\ir generate_apply.sql
+\ir generate_merge.sql
+\ir quarantine.sql
+\ir generate_rollup_apply.sql
+\ir generate_rollup_live.sql
+\ir activate.sql
+\ir merge.sql
+\ir refresh.sql
+\ir token.sql
+\ir wait_for.sql
+\ir status.sql
+\ir views.sql
+\ir due.sql
+\ir health.sql
+\ir verify.sql
+\ir repair.sql
+\ir rebuild.sql
+\ir pause.sql
+\ir resume.sql
+\ir drop.sql
+\ir grants.sql
+COMMIT;

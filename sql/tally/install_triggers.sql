@@ -1,0 +1,76 @@
+-- tally.install_triggers: put the statement triggers of a projection on its sources.
+--   Locks     SHARE ROW EXCLUSIVE on each source, all in one order, until the transaction ends: it waits for the
+--             writers in flight, and every later writer finds the triggers
+--   Raises    TL015 when a lock is not had within lock_timeout (2 s unless set)
+--   Called by tally.activate, tally.redefine, tally.heal
+CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s tally.source;
+    t regclass;
+BEGIN
+    PERFORM tally.lock_sources(v);
+    FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id AND columns IS NOT NULL ORDER BY ordinal LOOP
+        PERFORM tally.generate_log(v, s, definition);
+        FOR t IN SELECT tally.table_and_children(s.relation) LOOP
+            PERFORM tally.install_trigger(v, s, t);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- tally.install_trigger: the four triggers of one source on one table (the source, or one of its partitions, since a
+-- statement trigger fires only for the table that the statement names).
+CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    event text;
+    name  text;
+BEGIN
+    FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
+        name := tally.trigger_name(v, s, event);
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+            name, event, relation,
+            CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
+                       WHEN 'update' THEN 'REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows'
+                       WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' ELSE '' END,
+            tally.part(v, '_log_' || s.ordinal));
+        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, relation, 'tells ' || tally.part(v) || ' what changed');
+    END LOOP;
+END
+$$;
+
+-- tally.table_and_children: a table, its partitions and the tables that inherit from it, however deep.
+CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
+RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE tree(member) AS (
+        SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member)
+    SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
+$$;
+
+-- tally.trigger_name: of one event's trigger for one source of a projection.
+CREATE OR REPLACE FUNCTION tally.trigger_name(v tally.derived_view, s tally.source, event text)
+RETURNS name LANGUAGE sql STABLE AS $$
+    SELECT format('tally_%s_%s_%s', v.id, s.ordinal, event)::name
+$$;
+
+-- tally.lock_sources: lock the watched tables of a projection against writers.
+CREATE OR REPLACE FUNCTION tally.lock_sources(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    tables text := (SELECT string_agg(s.relation::text, ', ' ORDER BY s.relation::oid) FROM tally.source s
+                    WHERE s.projection_id = v.id AND s.columns IS NOT NULL);
+    patience text := current_setting('lock_timeout');
+BEGIN
+    IF tables IS NULL THEN
+        RETURN;
+    END IF;
+    IF patience = '0' THEN
+        PERFORM set_config('lock_timeout', '2s', true);
+    END IF;
+    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
+    PERFORM set_config('lock_timeout', patience, true);
+EXCEPTION WHEN lock_not_available THEN
+    PERFORM tally.fail('TL015', format('The tables %s could not be locked for %s.', tables, tally.part(v)));
+END
+$$;

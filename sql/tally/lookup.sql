@@ -1,0 +1,88 @@
+-- tally.lookup: the derived view of a name.
+--   Parameters name: schema.name, or a bare name that is unambiguous
+--   Returns    its row; Raises TL001
+--   Called by  every function that takes a name
+CREATE OR REPLACE FUNCTION tally.lookup(name text)
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    parts text[];
+    v     tally.derived_view;
+    found_views integer;
+BEGIN
+    BEGIN
+        parts := parse_ident(name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
+    END;
+    IF cardinality(parts) = 1 THEN
+        SELECT count(*) INTO found_views FROM tally.derived_view d WHERE d.relation_name = parts[1];
+        IF found_views = 1 THEN
+            SELECT * INTO v FROM tally.derived_view d WHERE d.relation_name = parts[1];
+            RETURN v;
+        END IF;
+        parts := ARRAY[current_schema()::text, parts[1]];
+    END IF;
+    SELECT * INTO v FROM tally.derived_view d
+    WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
+    IF NOT FOUND THEN
+        PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
+    END IF;
+    RETURN v;
+END
+$$;
+
+-- tally.lookup_root: the projection under a rollup, or the view itself.
+CREATE OR REPLACE FUNCTION tally.lookup_root(name text)
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v tally.derived_view := tally.lookup(name);
+BEGIN
+    IF v.root_id IS NOT NULL THEN
+        SELECT * INTO v FROM tally.derived_view d WHERE d.id = v.root_id;
+    END IF;
+    RETURN v;
+END
+$$;
+
+-- tally.exists: whether a derived view of that name is declared.
+CREATE OR REPLACE FUNCTION tally.exists(name text)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM tally.derived_view d
+                   WHERE ARRAY[d.schema_name, d.relation_name] = tally.split_name(name))
+$$;
+COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name is declared';
+
+-- tally.view_by_id: the row of a derived view.
+CREATE OR REPLACE FUNCTION tally.view_by_id(id integer)
+RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
+    SELECT d FROM tally.derived_view d WHERE d.id = view_by_id.id
+$$;
+
+-- tally.require_free: raise TL002 if a relation, type or function of that name is there already.
+CREATE OR REPLACE FUNCTION tally.require_free(parts name[], suffixes text[])
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    taken text;
+BEGIN
+    SELECT format('%I.%I', parts[1], parts[2] || s) INTO taken FROM unnest(suffixes) s
+    WHERE to_regclass(format('%I.%I', parts[1], parts[2] || s)) IS NOT NULL
+       OR to_regtype(format('%I.%I', parts[1], parts[2] || s)) IS NOT NULL LIMIT 1;
+    IF FOUND THEN
+        PERFORM tally.fail('TL002', format('%s is there already; the engine would make it for %I.%I.', taken, parts[1], parts[2]));
+    END IF;
+    IF to_regnamespace(quote_ident(parts[1])) IS NULL THEN
+        PERFORM tally.fail('TL003', format('Schema "%s" does not exist.', parts[1]));
+    END IF;
+END
+$$;
+
+-- tally.rollups_above: every rollup above a derived view, lowest first; the finer rollups of a count(distinct) before
+-- the one that they serve, since its live views read theirs.
+CREATE OR REPLACE FUNCTION tally.rollups_above(view_id integer)
+RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE above(id, depth) AS (
+        SELECT r.id, 1 FROM tally.derived_view r WHERE r.source_id = view_id
+        UNION ALL
+        SELECT r.id, a.depth + 1 FROM above a JOIN tally.derived_view r ON r.source_id = a.id)
+    SELECT v FROM above a JOIN tally.derived_view v USING (id) ORDER BY a.depth, v.serves_id NULLS LAST, v.id
+$$;

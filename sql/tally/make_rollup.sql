@@ -1,0 +1,108 @@
+-- tally.make_rollup: make what a declared rollup needs, and fill it if its projection is active.
+--   Called by tally.create_rollup, tally.create_finer
+CREATE OR REPLACE FUNCTION tally.make_rollup(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    base tally.derived_view := tally.view_by_id(r.source_id);
+    root tally.derived_view := tally.view_by_id(r.root_id);
+    m    tally.measure;
+BEGIN
+    PERFORM tally.generate_oracle(r, base);
+    PERFORM tally.generate_state(r);
+    FOR m IN SELECT * FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') LOOP
+        EXECUTE format('CREATE INDEX ON %s (%s, %I)', tally.part(base), tally.column_list(r.group_by), m.argument);
+    END LOOP;
+    IF r.serves_id IS NOT NULL THEN
+        RETURN;  -- the rollup that it serves makes the functions of both
+    END IF;
+    PERFORM tally.generate_rollup_apply(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
+    PERFORM tally.generate_rollup_apply(r);
+    IF root.state <> 'defined' THEN
+        PERFORM tally.generate_above(base);
+        PERFORM tally.fill_rollup(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
+        PERFORM tally.fill_rollup(r);
+        PERFORM tally.generate_rollup_live(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
+        PERFORM tally.generate_rollup_live(r);
+    END IF;
+END
+$$;
+
+-- tally.generate_above: make a view's apply function anew, so that it hands up to every rollup above it.
+CREATE OR REPLACE FUNCTION tally.generate_above(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF v.kind = 'projection' THEN
+        PERFORM tally.generate_apply(v);
+    ELSE
+        PERFORM tally.generate_rollup_apply(v);
+    END IF;
+END
+$$;
+
+-- tally.generate_oracle: <rollup>_def, the plain view that computes a rollup from the oracle of its source.
+CREATE OR REPLACE FUNCTION tally.generate_oracle(r tally.derived_view, base tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s FROM %s d%s GROUP BY %s', tally.part(r, '_def'),
+        concat_ws(', ', tally.column_list(r.group_by, 'd.'),
+            (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
+        CASE base.kind WHEN 'projection' THEN base.definition::text ELSE tally.part(base, '_def') END,
+        coalesce(' WHERE ' || r.filter, ''), tally.column_list(r.group_by, 'd.'));
+    EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_def'), 'the oracle of ' || tally.part(r) || ': computes it from scratch');
+EXCEPTION WHEN undefined_function THEN
+    PERFORM tally.fail('TL009', format('A measure of %s does not fit its column: %s.', tally.part(r), SQLERRM));
+END
+$$;
+
+-- tally.generate_state: the tables of a rollup and the type of its cells.
+CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    def    regclass := tally.part(r, '_def')::regclass;
+    groups text := (SELECT string_agg(format('%I %s', c, tally.type_of(def, c)), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n));
+    sums   text := (SELECT string_agg(format('%I %s', s.col, s.type), ', ') FROM tally.sums_of(r) s);
+    olds   text := (SELECT string_agg(format(', %I %s', 'old_' || m.name, tally.type_of(def, m.name)), '') FROM tally.measures_of(r) m);
+    relation text;
+BEGIN
+    EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
+    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
+    EXECUTE format('CREATE TABLE %s (%s, %s, old_rows bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)', tally.part(r, '_state'), groups, sums, olds);
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r, '_state'), 'the running sums of ' || tally.part(r));
+    IF r.serves_id IS NULL THEN
+        EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
+        EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r), format('%s by %s; exact now: %s; from scratch: %s',
+            tally.part(tally.view_by_id(r.source_id)), tally.column_list(r.group_by), tally.part(r, '_live'), tally.part(r, '_def')));
+    END IF;
+    FOREACH relation IN ARRAY CASE WHEN r.serves_id IS NULL THEN ARRAY[tally.part(r), tally.part(r, '_state')] ELSE ARRAY[tally.part(r, '_state')] END LOOP
+        EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', relation, tally.column_list(r.group_by));
+    END LOOP;
+END
+$$;
+
+-- tally.fill_rollup: compute a rollup from what its source stores, in place of what it holds.
+--   Called by tally.make_rollup, tally.repair
+CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    base tally.derived_view := tally.view_by_id(r.source_id);
+    cells text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);
+    f    tally.derived_view;
+BEGIN
+    EXECUTE format('DELETE FROM %s', tally.part(r, '_state'));
+    EXECUTE format('INSERT INTO %s (%s, %s) %s', tally.part(r, '_state'), tally.column_list(r.group_by), cells,
+        tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false));
+    FOR f IN SELECT * FROM tally.derived_view d WHERE d.serves_id = r.id LOOP
+        EXECUTE format('UPDATE %1$s s SET %2$s FROM (SELECT %3$s, count(*) AS n FROM %4$s GROUP BY %3$s) f WHERE %5$s',
+            tally.part(r, '_state'),
+            (SELECT string_agg(format('%I = f.n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
+             WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
+            tally.column_list(r.group_by), tally.part(f, '_state'),
+            (SELECT string_agg(format('s.%1$I IS NOT DISTINCT FROM f.%1$I', c), ' AND ') FROM unnest(r.group_by) c));
+    END LOOP;
+    IF r.serves_id IS NULL THEN
+        EXECUTE format('DELETE FROM %s', tally.part(r));
+        EXECUTE format('INSERT INTO %s SELECT %s FROM %s s', tally.part(r),
+            concat_ws(', ', tally.column_list(r.group_by, 's.'), (SELECT string_agg(tally.sql_final(m, 's'), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'));
+    END IF;
+END
+$$;

@@ -1,0 +1,123 @@
+-- Measures: what a rollup adds up, and how sums become what readers see.
+-- The running sums of a cell are kept in <rollup>_state: cell_rows, and for a measure m some of n_m (how many values),
+-- sum_m, true_m, or val_m and left_m (an extremum, and the removed value that makes it doubtful). old_rows and old_m
+-- hold what readers saw before the last merge, for the rollups above.
+
+-- tally.parse_measure: 'sum(detections)' as (function, argument).
+--   Raises    TL009
+CREATE OR REPLACE FUNCTION tally.parse_measure(name text, expression text, OUT function text, OUT argument name)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    m text[] := regexp_match(expression, '^\s*(count|sum|avg|min|max|bool_or|bool_and)\s*\(\s*(distinct\s)?\s*(\*|"(?:[^"]|"")+"|[^\s"()*,]+)\s*\)\s*$', 'i');
+BEGIN
+    IF m IS NULL OR (m[3] = '*' AND (lower(m[1]) <> 'count' OR m[2] IS NOT NULL)) OR (m[2] IS NOT NULL AND lower(m[1]) <> 'count') THEN
+        PERFORM tally.fail('TL009', format('Measure "%s" of "%s" is not supported.', name, expression));
+    END IF;
+    function := lower(m[1]) || CASE WHEN m[3] = '*' THEN '(*)' WHEN m[2] IS NOT NULL THEN '_distinct' ELSE '' END;
+    IF m[3] <> '*' THEN
+        argument := (parse_ident(m[3]))[1];
+    END IF;
+END
+$$;
+
+-- tally.measures_of: the measures of a rollup, in order.
+CREATE OR REPLACE FUNCTION tally.measures_of(rollup tally.derived_view)
+RETURNS SETOF tally.measure LANGUAGE sql STABLE AS $$
+    SELECT m FROM tally.measure m WHERE m.rollup_id = rollup.id ORDER BY m.position
+$$;
+
+-- tally.sums_of: the running sums of a rollup's cells: column, type, how the sum of signed rows (alias d, column
+-- tally_sign) is formed, and how two sums are added: 'add', 'least', 'greatest' or 'left' (see sql_extremum).
+CREATE OR REPLACE FUNCTION tally.sums_of(r tally.derived_view)
+RETURNS TABLE (measure name, col name, type text, from_rows text, adding text) LANGUAGE sql STABLE AS $$
+    SELECT NULL, 'cell_rows', 'bigint', 'coalesce(sum(d.tally_sign), 0)', 'add'
+    UNION ALL
+    SELECT m.name, s.col, s.type, s.from_rows, s.adding
+    FROM tally.measures_of(r) m
+    CROSS JOIN LATERAL (SELECT tally.type_of(tally.part(r, '_def')::regclass, m.name) AS public_type,
+                               format('d.%I', m.argument) || CASE WHEN m.exact_float THEN '::numeric' ELSE '' END AS value) t
+    CROSS JOIN LATERAL (
+        SELECT 1 AS place, ('n_' || m.name)::name AS col, 'bigint' AS type, CASE WHEN m.function = 'count_distinct' THEN '0'
+               ELSE format('coalesce(sum(d.tally_sign) FILTER (WHERE d.%I IS NOT NULL), 0)', m.argument) END AS from_rows, 'add' AS adding
+        WHERE m.function NOT IN ('count(*)', 'min', 'max')
+        UNION ALL
+        SELECT 2, 'sum_' || m.name, CASE WHEN t.public_type LIKE 'interval%' OR m.function = 'sum' AND NOT m.exact_float THEN t.public_type ELSE 'numeric' END,
+               format('coalesce(sum(%1$s) FILTER (WHERE d.tally_sign > 0), ''0'') - coalesce(sum(%1$s) FILTER (WHERE d.tally_sign < 0), ''0'')', t.value), 'add'
+        WHERE m.function IN ('sum', 'avg')
+        UNION ALL
+        SELECT 3, 'true_' || m.name, 'bigint', format('coalesce(sum(d.tally_sign) FILTER (WHERE d.%I), 0)', m.argument), 'add'
+        WHERE m.function IN ('bool_or', 'bool_and')
+        UNION ALL
+        SELECT 4, 'val_' || m.name, t.public_type, format('%s(d.%I) FILTER (WHERE d.tally_sign > 0)', m.function, m.argument),
+               CASE m.function WHEN 'min' THEN 'least' ELSE 'greatest' END
+        WHERE m.function IN ('min', 'max')
+        UNION ALL
+        SELECT 5, 'left_' || m.name, t.public_type, format('%s(d.%I) FILTER (WHERE d.tally_sign < 0)', m.function, m.argument), 'left'
+        WHERE m.function IN ('min', 'max')) s
+$$;
+
+-- tally.sql_oracle: a measure as the oracle computes it, over rows of the source (alias d).
+CREATE OR REPLACE FUNCTION tally.sql_oracle(m tally.measure)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN m.function = 'count(*)' THEN 'count(*)'
+        WHEN m.function = 'count_distinct' THEN format('count(DISTINCT d.%I)', m.argument)
+        WHEN m.exact_float THEN format('%s(d.%I::numeric)::float8', m.function, m.argument)
+        ELSE format('%s(d.%I)', m.function, m.argument) END
+$$;
+
+-- tally.sql_final: a measure as readers see it, from the running sums of alias s.
+CREATE OR REPLACE FUNCTION tally.sql_final(m tally.measure, s text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE m.function
+        WHEN 'count(*)' THEN s || '.cell_rows'
+        WHEN 'count' THEN n WHEN 'count_distinct' THEN n
+        WHEN 'sum' THEN format('(CASE WHEN %s > 0 THEN %s.%I END)%s', n, s, 'sum_' || m.name, float)
+        WHEN 'avg' THEN format('(CASE WHEN %1$s > 0 THEN %2$s.%3$I / %1$s END)%4$s', n, s, 'sum_' || m.name, float)
+        WHEN 'bool_or' THEN format('CASE WHEN %s > 0 THEN %s.%I > 0 END', n, s, 'true_' || m.name)
+        WHEN 'bool_and' THEN format('CASE WHEN %1$s > 0 THEN %2$s.%3$I = %1$s END', n, s, 'true_' || m.name)
+        ELSE format('%s.%I', s, 'val_' || m.name) END
+    FROM (SELECT format('%s.%I', s, 'n_' || m.name) AS n, CASE WHEN m.exact_float THEN '::float8' ELSE '' END AS float) x
+$$;
+
+-- tally.sql_doubtful: whether an extremum's holder (alias s) has left and nothing as good has come (alias c): then the
+-- group must be scanned again.
+CREATE OR REPLACE FUNCTION tally.sql_doubtful(m tally.measure, s text, c text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%1$s.%3$I IS NOT NULL AND coalesce(%1$s.%3$I %5$s %2$s.%4$I, true) AND coalesce(%1$s.%4$I %6$s %1$s.%3$I, true)',
+        c, s, 'left_' || m.name, 'val_' || m.name, CASE m.function WHEN 'min' THEN '<=' ELSE '>=' END, CASE m.function WHEN 'min' THEN '>' ELSE '<' END)
+$$;
+
+-- tally.sql_rescan: an extremum looked up again in a relation, for the group of alias g.
+CREATE OR REPLACE FUNCTION tally.sql_rescan(r tally.derived_view, m tally.measure, relation text, g text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('CASE WHEN num_nulls(%1$s) = 0 THEN (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %5$s%7$s) ELSE (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %6$s%7$s) END',
+        tally.column_list(r.group_by, g || '.'), m.function, m.argument, relation, tally.sql_same(r.group_by, 'd', g),
+        (SELECT string_agg(format('d.%1$I IS NOT DISTINCT FROM %2$s.%1$I', c, g), ' AND ') FROM unnest(r.group_by) c),
+        coalesce(' AND (' || r.filter || ')', ''))
+$$;
+
+-- tally.sql_cells: SELECT that adds up signed rows of a rollup's source into its cells.
+--   Parameters relation: has tally_sign and the source's columns; as_type: cells of the composite type, or plain columns
+CREATE OR REPLACE FUNCTION tally.sql_cells(r tally.derived_view, relation text, as_type boolean DEFAULT true)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format(CASE WHEN as_type THEN 'SELECT ROW(%1$s, %2$s)::%3$s FROM %4$s d%5$s GROUP BY %1$s'
+                       ELSE 'SELECT %1$s, %2$s FROM %4$s d%5$s GROUP BY %1$s' END,
+        tally.column_list(r.group_by, 'd.'),
+        (SELECT string_agg(CASE WHEN as_type THEN s.from_rows ELSE format('(%s)::%s AS %I', s.from_rows, s.type, s.col) END, ', ') FROM tally.sums_of(r) s),
+        tally.part(r, '_cell'), relation, coalesce(' WHERE ' || r.filter, ''))
+$$;
+
+-- tally.sql_distinct_cells: SELECT that turns signed cells of a finer rollup into what they mean to the rollup that it
+-- serves: one more, or one fewer, distinct value.
+CREATE OR REPLACE FUNCTION tally.sql_distinct_cells(r tally.derived_view, finer tally.derived_view, relation text, as_type boolean DEFAULT true)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format(CASE WHEN as_type THEN 'SELECT ROW(%1$s, %2$s)::%3$s FROM %4$s d GROUP BY %1$s'
+                       ELSE 'SELECT %1$s, %2$s FROM %4$s d GROUP BY %1$s' END,
+        tally.column_list(r.group_by, 'd.'),
+        (SELECT string_agg(format(CASE WHEN as_type THEN '%1$s' ELSE '(%1$s)::%2$s AS %3$I' END,
+                CASE WHEN s.col LIKE 'n\_%' AND m.function = 'count_distinct' AND m.argument = finer.group_by[cardinality(finer.group_by)] THEN 'sum(d.tally_sign)'
+                     WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', ')
+         FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
+        tally.part(r, '_cell'), relation)
+$$;

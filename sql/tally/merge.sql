@@ -1,0 +1,62 @@
+-- tally.merge: one bounded step that brings a projection and every rollup above it up to date.
+--   Parameters name: any derived view; max_keys: delta rows taken and keys evaluated at most
+--   Returns    one row: what it did; outcome 'busy' at once when another merge of the projection is at work,
+--              'paused', 'waiting' (backing off), 'nothing' after one indexed look-up, 'failed' with the error noted
+--   Reads      the delta table, the sources; Writes the projection, the rollups, tally.merge_state, tally.quarantine
+--   Locks      the projection's advisory lock, never waited for; row locks on what only merges write
+--   Called by  the scheduler, tally.refresh
+CREATE OR REPLACE FUNCTION tally.merge(name text, max_keys integer DEFAULT 50000)
+RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v      tally.derived_view := tally.lookup_root(name);
+    result tally.merge_result;
+BEGIN
+    PERFORM tally.require_active(v);
+    IF max_keys < 1 THEN
+        PERFORM tally.fail('TL018', format('max_keys is %s; it must be at least 1.', max_keys));
+    END IF;
+    result.outcome := CASE
+        WHEN v.state = 'paused' THEN 'paused'
+        WHEN (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = v.id) THEN 'waiting'
+        WHEN NOT pg_try_advisory_xact_lock(tally.lock_class(), v.id) THEN 'busy' END;
+    IF result.outcome IS NOT NULL THEN
+        result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
+        RETURN result;
+    END IF;
+    RETURN tally.merge_locked(v, max_keys);
+END
+$$;
+COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
+
+-- tally.require_active: raise unless a derived view has been activated.
+CREATE OR REPLACE FUNCTION tally.require_active(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF v.state = 'defined' THEN
+        PERFORM tally.fail('TL005', format('%s is declared, but not active.', tally.part(v)));
+    END IF;
+END
+$$;
+
+-- tally.merge_locked: a merge, with the projection's advisory lock held. An error of the definition as a whole is noted
+-- with a growing pause; one that is not about the view (a lock, a cancelled statement, the server) leaves all as it was.
+CREATE OR REPLACE FUNCTION tally.merge_locked(v tally.derived_view, max_keys integer)
+RETURNS tally.merge_result LANGUAGE plpgsql AS $$
+DECLARE
+    result tally.merge_result;
+BEGIN
+    EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_merge')) INTO result USING max_keys;
+    result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
+    result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
+    RETURN result;
+EXCEPTION
+    WHEN operator_intervention OR insufficient_resources OR transaction_rollback OR object_not_in_prerequisite_state
+      OR system_error OR connection_exception OR internal_error OR program_limit_exceeded THEN
+        RAISE;
+    WHEN OTHERS THEN
+        UPDATE tally.merge_state m SET error = SQLERRM, error_sqlstate = SQLSTATE, failures = m.failures + 1,
+            retry_at = clock_timestamp() + least(interval '5 minutes', interval '1 second' * 2 ^ least(m.failures, 9))
+        WHERE m.view_id = v.id;
+        RETURN ROW('failed', 0, 0, 0, 0, false, SQLERRM)::tally.merge_result;
+END
+$$;

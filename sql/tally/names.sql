@@ -1,0 +1,77 @@
+-- Names: how a derived view's name becomes the names of what the engine makes for it.
+
+-- tally.split_name: 'app.x' or '"My App"."X y"' as {schema, name}; a bare name gets the current schema.
+--   Raises    TL003
+CREATE OR REPLACE FUNCTION tally.split_name(name text)
+RETURNS name[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    parts text[];
+BEGIN
+    BEGIN
+        parts := parse_ident(name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
+    END;
+    IF cardinality(parts) = 1 THEN
+        parts := ARRAY[current_schema()::text, parts[1]];
+    END IF;
+    IF cardinality(parts) <> 2 OR octet_length(parts[2]) > 40 OR parts[1] IS NULL THEN
+        PERFORM tally.fail('TL003', format('"%s" cannot name a derived view.', name));
+    END IF;
+    RETURN parts;
+END
+$$;
+
+-- tally.part: the quoted name of one of the things made for a derived view.
+--   Parameters v, suffix: '' the table itself, '_live', '_delta', '_def', '_apply' …
+CREATE OR REPLACE FUNCTION tally.part(v tally.derived_view, suffix text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%I.%I', v.schema_name, v.relation_name || suffix)
+$$;
+
+-- tally.column_list: columns quoted, each with a prefix (an alias and a dot, say), joined.
+CREATE OR REPLACE FUNCTION tally.column_list(columns name[], prefix text DEFAULT '', separator text DEFAULT ', ')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(string_agg(prefix || quote_ident(c), separator ORDER BY n), '')
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.columns_of: the columns of a relation, in order.
+CREATE OR REPLACE FUNCTION tally.columns_of(relation regclass)
+RETURNS name[] LANGUAGE sql STABLE AS $$
+    SELECT array_agg(attname ORDER BY attnum) FROM pg_attribute
+    WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
+$$;
+
+-- tally.type_of: a column's type as SQL, with its modifier.
+CREATE OR REPLACE FUNCTION tally.type_of(relation regclass, col name)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = relation AND attname = col AND attnum > 0 AND NOT attisdropped
+$$;
+
+-- tally.require_columns: raise TL006 for the first column that a relation does not have.
+CREATE OR REPLACE FUNCTION tally.require_columns(relation regclass, columns name[])
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    missing name;
+BEGIN
+    IF coalesce(cardinality(columns), 0) = 0 THEN
+        PERFORM tally.fail('TL018', format('No column of %s is named.', relation));
+    END IF;
+    SELECT c INTO missing FROM unnest(columns) c WHERE c <> ALL (tally.columns_of(relation)) LIMIT 1;
+    IF FOUND THEN
+        PERFORM tally.fail('TL006', format('%s has no column "%s".', relation, missing));
+    END IF;
+END
+$$;
+
+-- tally.fixed_path: the search_path of generated functions: pg_catalog, and the schemas of the columns' own types
+-- (their operators live there), never a schema in which a stranger may create.
+CREATE OR REPLACE FUNCTION tally.fixed_path(relation regclass)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws(', ', 'pg_catalog', string_agg(DISTINCT quote_ident(n.nspname), ', '), 'pg_temp')
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+      AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
+$$;

@@ -1,0 +1,12 @@
+-- tally.pause: stop merging a projection. Writers go on logging what changed, and _live stays exact.
+--   Writes    tally.derived_view
+CREATE OR REPLACE FUNCTION tally.pause(name text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v tally.derived_view := tally.lookup_root(name);
+BEGIN
+    PERFORM tally.require_active(v);
+    UPDATE tally.derived_view d SET state = 'paused' WHERE d.id = v.id;
+END
+$$;
+COMMENT ON FUNCTION tally.pause(text) IS 'stop merging; what changes is still logged, and _live stays exact';

@@ -1,0 +1,33 @@
+-- tally.is_fault_of_key: whether an error is about the data of a key, rather than about the server, a lock, a
+-- cancelled statement or the definition as a whole; only the former is worth halving the keys for.
+--   Called by the generated _evaluate functions
+CREATE OR REPLACE FUNCTION tally.is_fault_of_key(state text)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000')
+$$;
+
+-- tally.put_in_quarantine: note a key that cannot be evaluated; its stored rows stay as they are.
+--   Writes    tally.quarantine
+--   Called by the generated _evaluate functions
+CREATE OR REPLACE FUNCTION tally.put_in_quarantine(view_id integer, key jsonb, state text, message text)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO tally.quarantine AS q (view_id, key, sqlstate, error) VALUES (view_id, key, state, message)
+    ON CONFLICT (view_id, key) DO UPDATE SET sqlstate = excluded.sqlstate, error = excluded.error, quarantined_at = now()
+$$;
+
+-- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.
+--   Writes    tally.merge_state, tally.derived_view (the first fill is over)
+--   Called by the generated _merge functions
+CREATE OR REPLACE FUNCTION tally.record_merge(view_id integer, result tally.merge_result, through xid8)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE tally.merge_state m
+    SET merged_through = through,
+        system_identifier = (SELECT c.system_identifier FROM pg_control_system() c),
+        last_merge_at = clock_timestamp(),
+        keys_merged = m.keys_merged + coalesce(result.keys, 0),
+        rows_changed = m.rows_changed + coalesce(result.changed, 0),
+        error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL
+    WHERE m.view_id = record_merge.view_id;
+    UPDATE tally.derived_view v SET state = 'active'
+    WHERE v.id = record_merge.view_id AND v.state = 'filling' AND NOT result.more
+$$;

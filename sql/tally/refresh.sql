@@ -1,0 +1,29 @@
+-- tally.refresh: bring a derived view up to date now.
+--   Parameters name: any derived view. A projection (or what is under a rollup): merge until nothing is left; a
+--              snapshot: refresh it if one of its sources has changed
+--   Returns    the sum of what the merges did
+--   Locks      waits for a merge at work; otherwise as tally.merge
+--   Called by  operators, the API
+CREATE OR REPLACE FUNCTION tally.refresh(name text)
+RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v     tally.derived_view := tally.lookup_root(name);
+    step  tally.merge_result;
+    total tally.merge_result := ROW('nothing', 0, 0, 0, 0, false, NULL);
+BEGIN
+    PERFORM tally.require_active(v);
+    IF v.state = 'paused' THEN
+        PERFORM tally.fail('TL005', format('%s is paused.', tally.part(v)));
+    END IF;
+    PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+    LOOP
+        step := tally.merge_locked(v, 50000);
+        EXIT WHEN step.outcome = 'nothing';
+        total := ROW(step.outcome, total.consumed + step.consumed, total.keys + step.keys, total.changed + step.changed,
+                     total.quarantined + step.quarantined, false, step.error);
+        EXIT WHEN step.outcome = 'failed' OR NOT step.more;
+    END LOOP;
+    RETURN total;
+END
+$$;
+COMMENT ON FUNCTION tally.refresh(text) IS 'bring a derived view up to date now: merge until nothing is left';

@@ -1,0 +1,13 @@
+-- tally.resume: merge a paused projection again, at once even if it was backing off after errors.
+--   Writes    tally.derived_view, tally.merge_state
+CREATE OR REPLACE FUNCTION tally.resume(name text)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v tally.derived_view := tally.lookup_root(name);
+BEGIN
+    PERFORM tally.require_active(v);
+    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state = 'paused';
+    UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
+END
+$$;
+COMMENT ON FUNCTION tally.resume(text) IS 'merge a paused derived view again';

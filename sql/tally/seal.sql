@@ -1,0 +1,10 @@
+-- tally.seal: take a generated function from PUBLIC and say in a comment what it serves.
+--   Parameters signature: name with argument types
+--   Called by  every generate_ function
+CREATE OR REPLACE FUNCTION tally.seal(signature text, serves text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', signature);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', signature, serves);
+END
+$$;

@@ -1,0 +1,40 @@
+-- tally.sql_matching: SQL for the rows of a relation whose key is in the CTE "pending".
+--   Parameters key; relation: the definition or the stored table; columns: what to select, of alias d
+--   Notes      The planner does not push a join on the keys into a view that groups, so keys go in as an array: for
+--              one column "= ANY (array)"; for several, one fenced LATERAL per distinct prefix with an array of the
+--              last column. A NULL in a key is met by an arm of its own, which costs nothing when there is none.
+--   Called by  tally.generate_apply, tally.generate_live
+CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    last   text := quote_ident(key[cardinality(key)]);
+    prefix name[] := key[1:cardinality(key) - 1];
+BEGIN
+    IF cardinality(key) = 1 THEN
+        RETURN format('SELECT %1$s FROM %2$s d WHERE d.%3$s = ANY (%4$s) '
+                   || 'UNION ALL SELECT %1$s FROM %2$s d WHERE d.%3$s IS NULL AND EXISTS (SELECT FROM pending WHERE %3$s IS NULL)',
+            columns, relation, last, coalesce(keys_array, format('ARRAY(SELECT %s FROM pending)', last)));
+    END IF;
+    RETURN format('SELECT %1$s FROM (SELECT %3$s, array_agg(%4$s) AS tally_last FROM pending WHERE num_nulls(%5$s) = 0 GROUP BY %3$s) g '
+               || 'CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %6$s AND d.%4$s = ANY (g.tally_last) OFFSET 0) d '
+               || 'UNION ALL SELECT %1$s FROM pending g CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %7$s OFFSET 0) d WHERE num_nulls(%8$s) > 0',
+        columns, relation, tally.column_list(prefix), last, tally.column_list(key),
+        (SELECT string_agg(format('d.%1$I = g.%1$I', c), ' AND ') FROM unnest(prefix) c),
+        (SELECT string_agg(format('d.%1$I IS NOT DISTINCT FROM g.%1$I', c), ' AND ') FROM unnest(key) c),
+        tally.column_list(key, 'g.'));
+END
+$$;
+
+-- tally.sql_same: SQL for "these columns of two aliases are equal", NULLs not counted as equal.
+CREATE OR REPLACE FUNCTION tally.sql_same(columns name[], a text, b text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg(format('%s.%I = %s.%I', a, c, b, c), ' AND ') FROM unnest(columns) c
+$$;
+
+-- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal" that can be hashed.
+CREATE OR REPLACE FUNCTION tally.sql_not_in(columns name[], cte text, outer_alias text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT EXISTS (SELECT FROM %1$s c WHERE num_nulls(%3$s) > 0 AND %4$s)',
+        cte, tally.sql_same(columns, 'c', outer_alias), tally.column_list(columns, 'c.'),
+        (SELECT string_agg(format('c.%1$I IS NOT DISTINCT FROM %2$s.%1$I', n, outer_alias), ' AND ') FROM unnest(columns) n))
+$$;

@@ -1,0 +1,38 @@
+-- tally.status: a row per derived view: what it is, where it stands.
+--   pending   delta rows not merged (counted up to 1,000,000); lag: age in seconds of the oldest of them
+--   Reads     the catalog and each projection's delta table, from merged_through on
+--   Called by operators, the API
+CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v tally.derived_view := tally.view_by_id(view_id);
+BEGIN
+    IF v.state = 'defined' OR v.kind <> 'projection' THEN
+        pending := 0;
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT count(*), min(b.tally_at) FROM (SELECT d.tally_at FROM %s d WHERE d.tally_xid >= (SELECT tally.scan_from($1)) LIMIT 1000000) b', tally.part(v, '_delta'))
+        INTO pending, oldest USING view_id;
+END
+$$;
+
+CREATE OR REPLACE VIEW tally.status AS
+WITH root AS MATERIALIZED (
+    SELECT v.id, v.state, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
+           m.merged_through, m.last_merge_at, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
+           (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
+           (SELECT format('key %s: %s', q.key, q.error) FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at LIMIT 1) AS key_error
+    FROM tally.derived_view v
+    LEFT JOIN tally.merge_state m ON m.view_id = v.id
+    CROSS JOIN LATERAL tally.backlog_of(v.id) b
+    WHERE v.root_id IS NULL
+)
+SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
+       v.kind, r.state, r.pending, r.lag, r.merged_through, r.last_merge_at,
+       coalesce(r.error, r.key_error) AS error, r.error_sqlstate, r.failures, r.retry_at, r.quarantined,
+       r.keys_merged, r.rows_changed,
+       (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
+       v.interval_ms, v.cron, v.schedule_version
+FROM tally.derived_view v JOIN root r ON r.id = coalesce(v.root_id, v.id)
+WHERE v.serves_id IS NULL;
+COMMENT ON VIEW tally.status IS 'a row per derived view: state, pending delta rows, lag in seconds, last merge, error';

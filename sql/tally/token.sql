@@ -1,0 +1,5 @@
+-- tally.token: what to wait for, asked inside the transaction that writes.
+--   Returns   the transaction's ID
+CREATE OR REPLACE FUNCTION tally.token()
+RETURNS xid8 LANGUAGE sql VOLATILE AS $$ SELECT pg_current_xact_id() $$;
+COMMENT ON FUNCTION tally.token() IS 'inside a writer''s transaction: the token to hand to tally.wait_for after the commit';

@@ -1,0 +1,65 @@
+-- tally.verify: the rows in which a derived view differs from its oracle, in one snapshot.
+--   Parameters name: any derived view; for a rollup, the projection under it and all above; sample: share of the keys
+--   Returns    view, side ('stored': only there; 'oracle': only there), the row; no rows: all agree
+--   Reads      the projection against its definition, for keys that are not pending (those are not due yet, so they
+--              raise no false alarm); the rollups' sums and what readers see against the stored rows below
+--   Locks      none
+--   Called by  operators, the API, tally.repair
+CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
+RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v tally.derived_view := tally.lookup_root(name);
+BEGIN
+    PERFORM tally.require_active(v);
+    IF sample IS NULL OR sample <= 0 OR sample > 1 THEN
+        PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
+    END IF;
+    RETURN QUERY EXECUTE tally.sql_verify(v, sample) || coalesce((
+        SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '');
+END
+$$;
+COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
+
+-- tally.sql_verify: SELECT of the rows in which a projection differs from its definition.
+CREATE OR REPLACE FUNCTION tally.sql_verify(v tally.derived_view, sample float8)
+RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT format($sql$SELECT * FROM (WITH pending AS MATERIALIZED (SELECT * FROM %1$s()),
+        stored AS (SELECT d.*, true AS tally_here FROM %2$s d WHERE %3$s AND %4$s),
+        fresh AS (SELECT d.*, true AS tally_here FROM %5$s d WHERE %3$s AND %4$s),
+        difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s) - 'tally_here' AS stored_row, to_jsonb(f) - 'tally_here' AS oracle_row
+            FROM stored s FULL JOIN fresh f ON ROW(%6$s)::%8$s = ROW(%7$s)::%8$s
+            WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW(%9$s)::%2$s *<> ROW(%10$s)::%2$s)
+        SELECT %11$L::text, 'stored'::text, stored_row FROM difference WHERE in_stored
+        UNION ALL SELECT %11$L, 'oracle', oracle_row FROM difference WHERE in_oracle) projection_difference$sql$,
+        tally.part(v, '_pending'), tally.part(v), tally.sql_not_in(v.key, 'pending', 'd'),
+        CASE WHEN sample >= 1 THEN 'true' ELSE format('mod(abs(hashtextextended(ROW(%s)::text, %s)), 1000000) < %s', tally.column_list(v.key, 'd.'), (random() * 1e9)::bigint, sample * 1000000) END,
+        v.definition, tally.column_list(v.identity, 's.'), tally.column_list(v.identity, 'f.'), tally.part(v, '_identity'),
+        tally.column_list(tally.columns_of(v.definition), 's.'), tally.column_list(tally.columns_of(v.definition), 'f.'), tally.part(v))
+$$;
+
+-- tally.sql_verify_rollup: SELECT of the cells in which a rollup differs from what is stored below it.
+CREATE OR REPLACE FUNCTION tally.sql_verify_rollup(r tally.derived_view)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    base   tally.derived_view := tally.view_by_id(r.source_id);
+    below  text := CASE WHEN base.serves_id IS NULL THEN tally.part(base) ELSE tally.part(base, '_state') END;
+    groups text := tally.column_list(r.group_by, 'd.');
+    seen   text := concat_ws(', ', groups, (SELECT string_agg(format('d.%I', m.name), ', ') FROM tally.measures_of(r) m));
+    truth  text := format('SELECT %s FROM %s d%s GROUP BY %s',
+        concat_ws(', ', groups, (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
+        below, coalesce(' WHERE ' || r.filter, ''), groups);
+    sums   text := format('SELECT %s FROM %s s WHERE s.cell_rows > 0', concat_ws(', ', tally.column_list(r.group_by, 's.'),
+        (SELECT string_agg(tally.sql_final(m, 's') || format(' AS %I', m.name), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'));
+BEGIN
+    IF r.serves_id IS NOT NULL THEN  -- only which cells there are, and with how many rows
+        truth := format('SELECT %s, count(*) AS cell_rows FROM %s d%s GROUP BY %s', groups, below, coalesce(' WHERE ' || r.filter, ''), groups);
+        sums := format('SELECT %s, s.cell_rows FROM %s s', tally.column_list(r.group_by, 's.'), tally.part(r, '_state'));
+        RETURN format('SELECT * FROM (SELECT %1$L::text, ''stored''::text, to_jsonb(x) FROM (%2$s EXCEPT ALL %3$s) x UNION ALL SELECT %1$L, ''oracle'', to_jsonb(x) FROM (%3$s EXCEPT ALL %2$s) x) cells_%4$s',
+            tally.part(r), sums, truth, r.id);
+    END IF;
+    RETURN format($sql$SELECT * FROM (SELECT %1$L::text, 'stored'::text, to_jsonb(x) FROM (SELECT %2$s FROM %3$s d EXCEPT ALL %4$s) x
+        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x) FROM (%4$s EXCEPT ALL SELECT %2$s FROM %3$s d) x
+        UNION ALL SELECT %1$L, 'stored', to_jsonb(x) FROM (%5$s EXCEPT ALL %4$s) x) cells_%6$s$sql$,
+        tally.part(r), seen, tally.part(r), truth, sums, r.id);
+END
+$$;

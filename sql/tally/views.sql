@@ -1,0 +1,15 @@
+-- tally.views: the rows of tally.status, or the one of a name.
+--   Raises    TL001
+--   Called by the API
+CREATE OR REPLACE FUNCTION tally.views(name text DEFAULT NULL)
+RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted text;
+BEGIN
+    IF name IS NOT NULL THEN
+        wanted := tally.part(tally.lookup(name));
+    END IF;
+    RETURN QUERY SELECT s.* FROM tally.status s WHERE wanted IS NULL OR s.name = wanted ORDER BY s.name;
+END
+$$;
+COMMENT ON FUNCTION tally.views(text) IS 'the rows of tally.status, or the one of a name';

@@ -1,0 +1,39 @@
+-- tally.wait_for: return when what a transaction wrote is merged; read-your-writes without blocking a writer.
+--   Parameters name: any derived view; token: of tally.token(), from the writing transaction; timeout
+--   Raises     TL011 own transaction, TL012 timeout, TL013 under a fixed snapshot
+--   Reads      the delta table, by its index; Locks none
+--   Called by  readers
+CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v        tally.derived_view := tally.lookup_root(name);
+    deadline timestamptz := clock_timestamp() + timeout;
+    pause    float8 := 0.002;
+    waiting  boolean;
+    lower_view text;
+BEGIN
+    PERFORM tally.require_active(v);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        PERFORM tally.fail('TL013', format('tally.wait_for was called in a %s transaction.', current_setting('transaction_isolation')));
+    END IF;
+    IF token = pg_current_xact_id_if_assigned() THEN
+        PERFORM tally.fail('TL011', format('Token %s is of this very transaction, which cannot be merged before it commits.', token));
+    END IF;
+    FOR lower_view IN SELECT tally.part(d) FROM tally.source s JOIN tally.derived_view d ON to_regclass(tally.part(d)) = s.relation WHERE s.projection_id = v.id LOOP
+        PERFORM tally.wait_for(lower_view, token, deadline - clock_timestamp());
+        token := (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)::text::xid8;  -- whatever the lower merge wrote
+    END LOOP;
+    LOOP
+        EXECUTE format('SELECT NOT pg_visible_in_snapshot($1, pg_current_snapshot()) AND $1 >= pg_snapshot_xmin(pg_current_snapshot()) AND NOT $2 '
+                    || 'OR EXISTS (SELECT FROM %s() b WHERE b.tally_xid <= $1)', tally.part(v, '_backlog'))
+            INTO waiting USING token, lower_view IS NOT NULL;
+        EXIT WHEN NOT waiting;
+        IF clock_timestamp() >= deadline THEN
+            PERFORM tally.fail('TL012', format('%s had not merged transaction %s after %s.', tally.part(v), token, timeout));
+        END IF;
+        PERFORM pg_sleep(least(pause, greatest(extract(epoch FROM deadline - clock_timestamp()), 0)));
+        pause := least(pause * 1.5, 0.1);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tally.wait_for(text, xid8, interval) IS 'return when the transaction of that token is merged; TL012 when the time is over';

@@ -25,6 +25,7 @@ BEGIN
     FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
         PERFORM tally.drop_triggers(d);
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_live'));
+        EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
     END LOOP;
     FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
         PERFORM tally.drop_parts(d);
@@ -59,14 +60,13 @@ BEGIN
 END
 $$;
 
--- tally.drop_parts: drop the functions, views, tables and types of one derived view. Never CASCADE: what a user built
+-- tally.drop_parts: drop the functions, the oracle, the tables and types of one derived view. Never CASCADE: what a user built
 -- on them makes the drop fail.
 CREATE OR REPLACE FUNCTION tally.drop_parts(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     object text;
 BEGIN
-    EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
     FOR object IN SELECT p.oid::regprocedure::text FROM pg_proc p
                   WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name))
                     AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_evaluate,_merge,_apply}'::text[]) s))

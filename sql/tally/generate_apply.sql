@@ -9,14 +9,14 @@ DECLARE
     columns  name[] := tally.columns_of(v.definition);
     table_   text := tally.part(v);
     identity text := tally.part(v, '_identity');
-    rollups  text := (SELECT string_agg(format('%I %s[]', 'cells_' || r.id, tally.part(r, '_cell')), '; ' ORDER BY r.id)
+    rollups  text := (SELECT string_agg(format(' %I %s[];', 'cells_' || r.id, tally.part(r, '_cell')), '' ORDER BY r.id)
                       FROM tally.derived_view r WHERE r.source_id = v.id);
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(%2$s) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = %3$s SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
 DECLARE
-    changed bigint; %4$s;
+    changed bigint;%4$s
 BEGIN
     WITH pending AS MATERIALIZED (SELECT * FROM unnest(%5$s) AS k(%6$s)),
     fresh AS MATERIALIZED (%7$s),

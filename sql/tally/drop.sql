@@ -28,7 +28,10 @@ BEGIN
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
     END LOOP;
     FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
-        PERFORM tally.drop_parts(d);
+        PERFORM tally.drop_functions(d);
+    END LOOP;
+    FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
+        PERFORM tally.drop_relations(d);
     END LOOP;
     PERFORM set_config('client_min_messages', chatter, true);
     DELETE FROM tally.derived_view x WHERE x.id = v.id;
@@ -60,9 +63,9 @@ BEGIN
 END
 $$;
 
--- tally.drop_parts: drop the functions, the oracle, the tables and types of one derived view. Never CASCADE: what a user built
--- on them makes the drop fail.
-CREATE OR REPLACE FUNCTION tally.drop_parts(d tally.derived_view)
+-- tally.drop_functions: drop the functions of one derived view. Never CASCADE, here and below: what a user built on
+-- them makes the drop fail.
+CREATE OR REPLACE FUNCTION tally.drop_functions(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     object text;
@@ -73,6 +76,15 @@ BEGIN
                       OR starts_with(p.proname, d.relation_name || '_') AND substr(p.proname, length(d.relation_name) + 1) ~ '^_(log|expand)_\d+$') LOOP
         EXECUTE format('DROP FUNCTION %s', object);
     END LOOP;
+END
+$$;
+
+-- tally.drop_relations: drop the oracle of a rollup, and the tables and types of one derived view.
+CREATE OR REPLACE FUNCTION tally.drop_relations(d tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    object text;
+BEGIN
     IF d.kind = 'rollup' THEN
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_def'));
     END IF;

@@ -8,13 +8,12 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     columns  name[] := tally.columns_of(v.definition);
     table_   text := tally.part(v);
-    identity text := tally.part(v, '_identity');
     rollups  text := (SELECT string_agg(format(' %I %s[];', 'cells_' || r.id, tally.part(r, '_cell')), '' ORDER BY r.id)
                       FROM tally.derived_view r WHERE r.source_id = v.id);
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(%2$s) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = %3$s SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+SET search_path = %3$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 DECLARE
     changed bigint;%4$s
 BEGIN
@@ -22,11 +21,12 @@ BEGIN
     fresh AS MATERIALIZED (%7$s),
     stored AS MATERIALIZED (%8$s),
     difference AS MATERIALIZED (
-        SELECT s.tally_tid, f.tally_here AS tally_fresh, %9$s
-        FROM stored s FULL JOIN fresh f ON ROW(%10$s)::%11$s = ROW(%12$s)::%11$s
+        SELECT s.tally_tid, f.tally_here AS tally_fresh, %9$s,
+               f.tally_here IS NULL AND (%11$s OR NOT EXISTS (SELECT FROM fresh n WHERE %12$s)) AS tally_gone
+        FROM stored s FULL JOIN fresh f ON %10$s  -- rows with a NULL here meet by ON CONFLICT
         WHERE s.tally_tid IS NULL OR f.tally_here IS NULL OR ROW(%13$s)::%14$s *<> ROW(%9$s)::%14$s),
     gone AS (
-        DELETE FROM %14$s WHERE ctid = ANY (ARRAY(SELECT tally_tid FROM difference WHERE tally_fresh IS NULL))),
+        DELETE FROM %14$s WHERE ctid = ANY (ARRAY(SELECT tally_tid FROM difference WHERE tally_gone))),
     written AS (
         INSERT INTO %14$s (%15$s) SELECT %15$s FROM difference WHERE tally_fresh ORDER BY %16$s
         ON CONFLICT (%16$s) DO UPDATE SET %17$s),
@@ -45,7 +45,8 @@ $body$ $make$,
         replace(tally.sql_matching(v.key, table_, 'd.ctid AS tally_tid, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'keys_1' END),
                 '(SELECT * FROM ' || table_, '(SELECT d.ctid, d.* FROM ' || table_),
         tally.column_list(columns, 'f.'),
-        tally.column_list(v.identity, 's.'), identity, tally.column_list(v.identity, 'f.'),
+        tally.sql_same(v.identity, 's', 'f'), tally.sql_no_null(v.identity, 's.'),
+        (SELECT string_agg(format('n.%1$I IS NOT DISTINCT FROM s.%1$I', c), ' AND ') FROM unnest(v.identity) c),
         tally.column_list(columns, 's.'), table_, tally.column_list(columns), tally.column_list(v.identity),
         (SELECT string_agg(format('%1$I = excluded.%1$I', c), ', ') FROM unnest(columns) c),
         coalesce((SELECT string_agg(format(E',\n        ARRAY(%s)', tally.sql_cells(r, 'signed')), '' ORDER BY r.id)

@@ -19,7 +19,7 @@ DECLARE
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(cells %2$s[]) RETURNS %3$s LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 DECLARE
     touched %5$s[]; tids tid[]; %6$s
 BEGIN

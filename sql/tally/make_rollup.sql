@@ -5,12 +5,12 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
     root tally.derived_view := tally.view_by_id(r.root_id);
-    m    tally.measure;
+    extremum name;
 BEGIN
     PERFORM tally.generate_oracle(r, base);
     PERFORM tally.generate_state(r);
-    FOR m IN SELECT * FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') LOOP
-        EXECUTE format('CREATE INDEX ON %s (%s, %I)', tally.part(base), tally.column_list(r.group_by), m.argument);
+    FOR extremum IN SELECT DISTINCT x.argument FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') LOOP
+        EXECUTE format('CREATE INDEX ON %s (%s, %I) WHERE %3$I IS NOT NULL', tally.part(base), tally.column_list(r.group_by), extremum);
     END LOOP;
     IF r.serves_id IS NOT NULL THEN
         RETURN;  -- the rollup that it serves makes the functions of both

@@ -15,14 +15,25 @@ BEGIN
                    || 'UNION ALL SELECT %1$s FROM %2$s d WHERE d.%3$s IS NULL AND EXISTS (SELECT FROM pending WHERE %3$s IS NULL)',
             columns, relation, last, coalesce(keys_array, format('ARRAY(SELECT %s FROM pending)', last)));
     END IF;
-    RETURN format('SELECT %1$s FROM (SELECT %3$s, array_agg(%4$s) AS tally_last FROM pending WHERE num_nulls(%5$s) = 0 GROUP BY %3$s) g '
+    RETURN format('SELECT %1$s FROM (SELECT %3$s, array_agg(%4$s) AS tally_last FROM pending WHERE %5$s GROUP BY %3$s) g '
                || 'CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %6$s AND d.%4$s = ANY (g.tally_last) OFFSET 0) d '
-               || 'UNION ALL SELECT %1$s FROM pending g CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %7$s OFFSET 0) d WHERE num_nulls(%8$s) > 0',
-        columns, relation, tally.column_list(prefix), last, tally.column_list(key),
+               || 'UNION ALL SELECT %1$s FROM pending g CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %7$s OFFSET 0) d WHERE %8$s',
+        columns, relation, tally.column_list(prefix), last, tally.sql_no_null(key),
         (SELECT string_agg(format('d.%1$I = g.%1$I', c), ' AND ') FROM unnest(prefix) c),
         (SELECT string_agg(format('d.%1$I IS NOT DISTINCT FROM g.%1$I', c), ' AND ') FROM unnest(key) c),
-        tally.column_list(key, 'g.'));
+        tally.sql_some_null(key, 'g.'));
 END
+$$;
+
+-- tally.sql_no_null, tally.sql_some_null: SQL for "none of these columns is NULL", and for its contrary; spelled out,
+-- since the planner has an idea of how many rows that leaves.
+CREATE OR REPLACE FUNCTION tally.sql_no_null(columns name[], prefix text DEFAULT '')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT '(' || string_agg(format('%s%I IS NOT NULL', prefix, c), ' AND ') || ')' FROM unnest(columns) c
+$$;
+CREATE OR REPLACE FUNCTION tally.sql_some_null(columns name[], prefix text DEFAULT '')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT '(' || string_agg(format('%s%I IS NULL', prefix, c), ' OR ') || ')' FROM unnest(columns) c
 $$;
 
 -- tally.sql_same: SQL for "these columns of two aliases are equal", NULLs not counted as equal.
@@ -34,7 +45,7 @@ $$;
 -- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal" that can be hashed.
 CREATE OR REPLACE FUNCTION tally.sql_not_in(columns name[], cte text, outer_alias text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT EXISTS (SELECT FROM %1$s c WHERE num_nulls(%3$s) > 0 AND %4$s)',
-        cte, tally.sql_same(columns, 'c', outer_alias), tally.column_list(columns, 'c.'),
+    SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT EXISTS (SELECT FROM %1$s c WHERE %3$s AND %4$s)',
+        cte, tally.sql_same(columns, 'c', outer_alias), tally.sql_some_null(columns, 'c.'),
         (SELECT string_agg(format('c.%1$I IS NOT DISTINCT FROM %2$s.%1$I', n, outer_alias), ' AND ') FROM unnest(columns) n))
 $$;

@@ -27,7 +27,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
         stored AS (SELECT d.*, true AS tally_here FROM %2$s d WHERE %3$s AND %4$s),
         fresh AS (SELECT d.*, true AS tally_here FROM %5$s d WHERE %3$s AND %4$s),
         difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s) - 'tally_here' AS stored_row, to_jsonb(f) - 'tally_here' AS oracle_row
-            FROM stored s FULL JOIN fresh f ON ROW(%6$s)::%8$s = ROW(%7$s)::%8$s
+            FROM stored s FULL JOIN fresh f ON ROW(%6$s)::%8$s = ROW(%7$s)::%8$s  -- as a type of its own: NULLs count as equal
             WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW(%9$s)::%2$s *<> ROW(%10$s)::%2$s)
         SELECT %11$L::text, 'stored'::text, stored_row FROM difference WHERE in_stored
         UNION ALL SELECT %11$L, 'oracle', oracle_row FROM difference WHERE in_oracle) projection_difference$sql$,

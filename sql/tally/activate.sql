@@ -13,6 +13,11 @@ BEGIN
     IF v.state <> 'defined' THEN
         RETURN;
     END IF;
+    IF v.kind = 'snapshot' THEN
+        PERFORM tally.activate_snapshot(v);
+        PERFORM tally.grant_reading(v);
+        RETURN;
+    END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);

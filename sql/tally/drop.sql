@@ -24,6 +24,7 @@ BEGIN
     PERFORM set_config('client_min_messages', 'warning', true);  -- not every kind has every part
     FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
         PERFORM tally.drop_triggers(d);
+        CONTINUE WHEN d.kind = 'snapshot';
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_live'));
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
     END LOOP;
@@ -35,7 +36,7 @@ BEGIN
     END LOOP;
     PERFORM set_config('client_min_messages', chatter, true);
     DELETE FROM tally.derived_view x WHERE x.id = v.id;
-    IF v.kind = 'rollup' AND (tally.view_by_id(v.root_id)).state <> 'defined' THEN
+    IF v.kind = 'rollup' AND v.root_id IS NOT NULL AND (tally.view_by_id(v.root_id)).state <> 'defined' THEN
         PERFORM tally.generate_above(tally.view_by_id(v.source_id));
     END IF;
 END
@@ -72,7 +73,7 @@ DECLARE
 BEGIN
     FOR object IN SELECT p.oid::regprocedure::text FROM pg_proc p
                   WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name))
-                    AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_evaluate,_merge,_apply}'::text[]) s))
+                    AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_evaluate,_merge,_apply,_log}'::text[]) s))
                       OR starts_with(p.proname, d.relation_name || '_') AND substr(p.proname, length(d.relation_name) + 1) ~ '^_(log|expand)_\d+$') LOOP
         EXECUTE format('DROP FUNCTION %s', object);
     END LOOP;
@@ -85,6 +86,13 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     object text;
 BEGIN
+    FOR object IN SELECT tally.extremum_index(d, m.argument) FROM tally.measures_of(d) m WHERE m.function IN ('min', 'max') LOOP
+        EXECUTE format('DROP INDEX IF EXISTS %I.%I', (tally.view_by_id(d.source_id)).schema_name, object);
+    END LOOP;
+    IF d.kind = 'snapshot' THEN  -- the materialized view is the user's own
+        EXECUTE format('DROP TABLE IF EXISTS %s', tally.part(d, '_delta'));
+        RETURN;
+    END IF;
     IF d.kind = 'rollup' THEN
         EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_def'));
     END IF;

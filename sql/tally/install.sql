@@ -26,7 +26,10 @@ BEGIN;
 \ir quarantine.sql
 \ir generate_rollup_apply.sql
 \ir generate_rollup_live.sql
+\ir create_snapshot.sql
+\ir activate_snapshot.sql
 \ir activate.sql
+\ir refresh_snapshot.sql
 \ir merge.sql
 \ir refresh.sql
 \ir token.sql
@@ -38,6 +41,7 @@ BEGIN;
 \ir verify.sql
 \ir repair.sql
 \ir rebuild.sql
+\ir heal.sql
 \ir pause.sql
 \ir resume.sql
 \ir drop.sql

@@ -10,7 +10,8 @@ BEGIN
     PERFORM tally.generate_oracle(r, base);
     PERFORM tally.generate_state(r);
     FOR extremum IN SELECT DISTINCT x.argument FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') LOOP
-        EXECUTE format('CREATE INDEX ON %s (%s, %I) WHERE %3$I IS NOT NULL', tally.part(base), tally.column_list(r.group_by), extremum);
+        EXECUTE format('CREATE INDEX %I ON %s (%s, %I) WHERE %4$I IS NOT NULL',
+            tally.extremum_index(r, extremum), tally.part(base), tally.column_list(r.group_by), extremum);
     END LOOP;
     IF r.serves_id IS NOT NULL THEN
         RETURN;  -- the rollup that it serves makes the functions of both
@@ -25,6 +26,12 @@ BEGIN
         PERFORM tally.generate_rollup_live(r);
     END IF;
 END
+$$;
+
+-- tally.extremum_index: the index of a rollup's source by which an extremum is looked up again.
+CREATE OR REPLACE FUNCTION tally.extremum_index(r tally.derived_view, argument name)
+RETURNS name LANGUAGE sql IMMUTABLE AS $$
+    SELECT left(format('tally_%s_%s', r.id, argument), 63)::name
 $$;
 
 -- tally.generate_above: make a view's apply function anew, so that it hands up to every rollup above it.

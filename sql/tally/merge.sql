@@ -45,6 +45,9 @@ RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
     result tally.merge_result;
 BEGIN
+    IF v.kind = 'snapshot' THEN
+        RETURN tally.refresh_snapshot(v);
+    END IF;
     EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_merge')) INTO result USING max_keys;
     result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
     result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);

@@ -24,7 +24,7 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     JOIN pg_rewrite r ON r.ev_class = u
     JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
     JOIN pg_class c ON c.oid = d.refobjid AND c.relkind NOT IN ('v', 'S', 'i', 'I', 'c')
-    WHERE c.relnamespace <> 'pg_catalog'::regnamespace
+    WHERE c.relnamespace <> 'pg_catalog'::regnamespace AND d.refobjid <> definition
 $$;
 
 -- tally.columns_used: the columns of a table that a definition uses; all of them where a view names a whole row

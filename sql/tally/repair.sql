@@ -13,6 +13,10 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+    IF v.kind = 'snapshot' THEN
+        PERFORM tally.rebuild(name);
+        RETURN 1;
+    END IF;
     EXECUTE format('INSERT INTO %1$s (%2$s) SELECT DISTINCT %3$s FROM (%4$s) AS x(view, side, data) CROSS JOIN LATERAL jsonb_populate_record(NULL::%5$s, x.data) p',
         tally.part(v, '_delta'), tally.column_list(v.key), tally.column_list(v.key, 'p.'), tally.sql_verify(v, 1.0), tally.part(v));
     GET DIAGNOSTICS enqueued = ROW_COUNT;

@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     v tally.derived_view := tally.view_by_id(view_id);
 BEGIN
-    IF v.state = 'defined' OR v.kind <> 'projection' THEN
+    IF v.state = 'defined' OR v.kind = 'rollup' THEN
         pending := 0;
         RETURN;
     END IF;

@@ -14,6 +14,10 @@ BEGIN
     IF sample IS NULL OR sample <= 0 OR sample > 1 THEN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
+    IF v.kind = 'snapshot' THEN
+        RETURN QUERY EXECUTE tally.sql_verify_snapshot(v);
+        RETURN;
+    END IF;
     RETURN QUERY EXECUTE tally.sql_verify(v, sample) || coalesce((
         SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '');
 END
@@ -62,4 +66,15 @@ BEGIN
         UNION ALL SELECT %1$L, 'stored', to_jsonb(x) FROM (%5$s EXCEPT ALL %4$s) x) cells_%6$s$sql$,
         tally.part(r), seen, tally.part(r), truth, sums, r.id);
 END
+$$;
+
+-- tally.sql_verify_snapshot: SELECT of the rows in which a materialized view differs from its query, unless it is due for
+-- a refresh.
+CREATE OR REPLACE FUNCTION tally.sql_verify_snapshot(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format($sql$SELECT * FROM (
+        SELECT %1$L::text, 'stored'::text, to_jsonb(x) FROM (SELECT * FROM %1$s EXCEPT ALL (%2$s)) x
+        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x) FROM ((%2$s) EXCEPT ALL SELECT * FROM %1$s) x) d
+        WHERE NOT EXISTS (SELECT FROM %3$s)$sql$,
+        v.definition, rtrim(pg_get_viewdef(v.definition), ';'), tally.part(v, '_delta'))
 $$;

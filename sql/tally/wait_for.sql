@@ -13,6 +13,9 @@ DECLARE
     lower_view text;
 BEGIN
     PERFORM tally.require_active(v);
+    IF v.kind = 'snapshot' THEN
+        PERFORM tally.fail('TL004', format('%s is a snapshot, which is refreshed by its schedule; wait for a projection or a rollup.', tally.part(v)));
+    END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM tally.fail('TL013', format('tally.wait_for was called in a %s transaction.', current_setting('transaction_isolation')));
     END IF;
@@ -25,7 +28,7 @@ BEGIN
     END LOOP;
     LOOP
         EXECUTE format('SELECT NOT pg_visible_in_snapshot($1, pg_current_snapshot()) AND $1 >= pg_snapshot_xmin(pg_current_snapshot()) AND NOT $2 '
-                    || 'OR EXISTS (SELECT FROM %s() b WHERE b.tally_xid <= $1)', tally.part(v, '_backlog'))
+                    || 'OR EXISTS (SELECT FROM %s d WHERE d.ctid = ANY (%s(1)) AND d.tally_xid <= $1)', tally.part(v, '_delta'), tally.part(v, '_first'))
             INTO waiting USING token, lower_view IS NOT NULL;
         EXIT WHEN NOT waiting;
         IF clock_timestamp() >= deadline THEN

@@ -1,0 +1,33 @@
+-- tally.activate_snapshot: put the triggers of a snapshot on the tables that it reads, and mark it changed.
+--   Locks     SHARE ROW EXCLUSIVE on those tables until the transaction ends
+--   Called by tally.activate
+CREATE OR REPLACE FUNCTION tally.activate_snapshot(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s     tally.source;
+    t     regclass;
+    event text;
+    log   text := tally.part(v, '_log');
+BEGIN
+    PERFORM tally.refuse_unsafe(v, v.definition);
+    EXECUTE format($make$
+CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    INSERT INTO %2$s DEFAULT VALUES;
+    RETURN NULL;
+END
+$body$ $make$, log, tally.part(v, '_delta'));
+    PERFORM tally.seal(log || '()', 'tells ' || tally.part(v) || ' that something it reads has changed');
+    PERFORM tally.lock_sources(v);
+    FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id ORDER BY ordinal LOOP
+        FOR t IN SELECT tally.table_and_children(s.relation) LOOP
+            FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
+                EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+                    tally.trigger_name(v, s, event), event, t, log);
+            END LOOP;
+        END LOOP;
+    END LOOP;
+    EXECUTE format('INSERT INTO %s DEFAULT VALUES', tally.part(v, '_delta'));
+    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
+END
+$$;

@@ -14,8 +14,9 @@ BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(%2$s) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = %3$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
+#variable_conflict use_column
 DECLARE
-    changed bigint;%4$s
+    tally_changed bigint;%4$s
 BEGIN
     WITH pending AS MATERIALIZED (SELECT * FROM unnest(%5$s) AS k(%6$s)),
     fresh AS MATERIALIZED (%7$s),
@@ -32,17 +33,17 @@ BEGIN
         ON CONFLICT (%16$s) DO UPDATE SET %17$s),
     signed AS (
         SELECT -1 AS tally_sign, %15$s FROM stored UNION ALL SELECT 1, %15$s FROM fresh)
-    SELECT (SELECT count(*) FROM difference)%18$s INTO changed%19$s;
-%20$s    RETURN changed;
+    SELECT (SELECT count(*) FROM difference)%18$s INTO tally_changed%19$s;
+%20$s    RETURN tally_changed;
 END
 $body$ $make$,
         tally.part(v, '_apply'),
-        (SELECT string_agg(format('%I %s[]', 'keys_' || i, tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i)),
+        (SELECT string_agg(format('%I %s[]', 'tally_keys_' || i, tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i)),
         tally.fixed_path(v.definition), coalesce(rollups, ''),
-        (SELECT string_agg('keys_' || i, ', ' ORDER BY i) FROM generate_subscripts(v.key, 1) i),
+        (SELECT string_agg('tally_keys_' || i, ', ' ORDER BY i) FROM generate_subscripts(v.key, 1) i),
         tally.column_list(v.key),
-        tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'keys_1' END),
-        replace(tally.sql_matching(v.key, table_, 'd.ctid AS tally_tid, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'keys_1' END),
+        tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END),
+        replace(tally.sql_matching(v.key, table_, 'd.ctid AS tally_tid, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END),
                 '(SELECT * FROM ' || table_, '(SELECT d.ctid, d.* FROM ' || table_),
         tally.column_list(columns, 'f.'),
         tally.sql_same(v.identity, 's', 'f'), tally.sql_no_null(v.identity, 's.'),

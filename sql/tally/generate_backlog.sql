@@ -13,7 +13,7 @@ BEGIN
 CREATE OR REPLACE FUNCTION %1$s(n integer) RETURNS tid[] LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = %2$s SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
     SELECT array_agg(f.ctid) FROM (
-        SELECT d.ctid FROM %3$s d WHERE d.tally_xid >= (SELECT tally.scan_from(%4$s)) ORDER BY d.tally_xid LIMIT n) f
+        SELECT d.ctid FROM %3$s d WHERE d.tally_xid >= (SELECT tally.scan_from(%4$s)) ORDER BY d.tally_xid LIMIT $1) f
 $body$ $make$, tally.part(v, '_first'), path, delta, v.id);
     PERFORM tally.seal(tally.part(v, '_first') || '(integer)', 'the oldest rows of ' || delta);
 

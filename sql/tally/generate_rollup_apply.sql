@@ -13,15 +13,16 @@ DECLARE
     groups text := tally.column_list(r.group_by);
     sums   text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);
     above  text := (SELECT string_agg(format('%I %s[]; ', 'cells_' || u.id, tally.part(u, '_cell')), '' ORDER BY u.id) FROM tally.derived_view u WHERE u.source_id = r.id);
-    signed text := format('(SELECT -1 AS tally_sign, %s FROM unnest(touched) t WHERE t.old_rows > 0 UNION ALL SELECT 1, %s FROM unnest(touched) t WHERE t.cell_rows > 0)',
+    signed text := format('(SELECT -1 AS tally_sign, %s FROM unnest(tally_touched) t WHERE t.old_rows > 0 UNION ALL SELECT 1, %s FROM unnest(tally_touched) t WHERE t.cell_rows > 0)',
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(format('t.%I AS %I', 'old_' || m.name, m.name), ', ') FROM tally.measures_of(r) m)),
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(tally.sql_final(m, 't'), ', ') FROM tally.measures_of(r) m)));
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(cells %2$s[]) RETURNS %3$s LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
+#variable_conflict use_column
 DECLARE
-    touched %5$s[]; tids tid[]; %6$s
+    tally_touched %5$s[]; tally_tids tid[]; %6$s
 BEGIN
     WITH c AS (
         SELECT %7$s, %8$s FROM unnest(cells) d GROUP BY %7$s HAVING %9$s),
@@ -29,11 +30,11 @@ BEGIN
         INSERT INTO %5$s AS s (%7$s, %10$s) SELECT %7$s, %10$s FROM c
         ON CONFLICT (%7$s) DO UPDATE SET old_rows = s.cell_rows%11$s, %12$s
         RETURNING s.ctid AS tally_tid, s.*)
-    SELECT array_agg(ROW(%13$s)::%5$s), array_agg(w.tally_tid) INTO touched, tids FROM written w;
-    IF touched IS NULL THEN
+    SELECT array_agg(ROW(%13$s)::%5$s), array_agg(w.tally_tid) INTO tally_touched, tally_tids FROM written w;
+    IF tally_touched IS NULL THEN
         RETURN%14$s;
     END IF;
-%15$s%16$s    DELETE FROM %5$s s WHERE s.ctid = ANY (tids) AND s.cell_rows <= 0;
+%15$s%16$s    DELETE FROM %5$s s WHERE s.ctid = ANY (tally_tids) AND s.cell_rows <= 0;
 %17$s%18$sEND
 $body$ $make$,
         tally.part(r, '_apply'), tally.part(r, '_cell'),
@@ -57,7 +58,7 @@ $body$ $make$,
         coalesce((SELECT string_agg(format(E'    %I := ARRAY(%s);\n', 'cells_' || u.id, tally.sql_cells(u, signed)), '' ORDER BY u.id)
                   FROM tally.derived_view u WHERE u.source_id = r.id), '') || tally.sql_hand_up(r.id),
         CASE WHEN r.serves_id IS NULL THEN '' ELSE format(E'    RETURN ARRAY(%s);\n', tally.sql_distinct_cells(serves, r,
-            format('(SELECT -1 AS tally_sign, t.* FROM unnest(touched) t WHERE t.old_rows > 0 AND t.cell_rows <= 0 UNION ALL SELECT 1, t.* FROM unnest(touched) t WHERE t.old_rows <= 0 AND t.cell_rows > 0)'))) END);
+            format('(SELECT -1 AS tally_sign, t.* FROM unnest(tally_touched) t WHERE t.old_rows > 0 AND t.cell_rows <= 0 UNION ALL SELECT 1, t.* FROM unnest(tally_touched) t WHERE t.old_rows <= 0 AND t.cell_rows > 0)'))) END);
     PERFORM tally.seal(format('%s(%s[])', tally.part(r, '_apply'), tally.part(r, '_cell')), 'adds differences to ' || tally.part(r));
 END
 $$;
@@ -65,13 +66,13 @@ $$;
 -- tally.sql_look_again: statements that look doubtful extrema up again, in what the source stores by now.
 CREATE OR REPLACE FUNCTION tally.sql_look_again(r tally.derived_view, base tally.derived_view, state text)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format($again$    IF EXISTS (SELECT FROM unnest(touched) t WHERE t.cell_rows > 0 AND (%1$s)) THEN
+    SELECT format($again$    IF EXISTS (SELECT FROM unnest(tally_touched) t WHERE t.cell_rows > 0 AND (%1$s)) THEN
         WITH again AS (
-            UPDATE %2$s s SET %3$s WHERE s.ctid = ANY (tids) AND s.cell_rows > 0 AND (%4$s) RETURNING s.ctid AS tally_tid, s.*),
+            UPDATE %2$s s SET %3$s WHERE s.ctid = ANY (tally_tids) AND s.cell_rows > 0 AND (%4$s) RETURNING s.ctid AS tally_tid, s.*),
         both_kinds AS (
             SELECT * FROM again
-            UNION ALL SELECT t.tally_tid, %5$s FROM unnest(touched, tids) AS t(%6$s, tally_tid) WHERE t.cell_rows <= 0 OR NOT (%1$s))
-        SELECT array_agg(ROW(%7$s)::%2$s), array_agg(b.tally_tid) INTO touched, tids FROM both_kinds b;
+            UNION ALL SELECT t.tally_tid, %5$s FROM unnest(tally_touched, tally_tids) AS t(%6$s, tally_tid) WHERE t.cell_rows <= 0 OR NOT (%1$s))
+        SELECT array_agg(ROW(%7$s)::%2$s), array_agg(b.tally_tid) INTO tally_touched, tally_tids FROM both_kinds b;
     END IF;
 $again$,
         string_agg(format('t.%I IS NOT NULL', 'left_' || m.name), ' OR '), state,
@@ -87,11 +88,11 @@ $$;
 -- tally.sql_publish: statements that write what readers see of the touched cells.
 CREATE OR REPLACE FUNCTION tally.sql_publish(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format($publish$    INSERT INTO %1$s AS p (%2$s) SELECT %3$s FROM unnest(touched) t WHERE t.cell_rows > 0
+    SELECT format($publish$    INSERT INTO %1$s AS p (%2$s) SELECT %3$s FROM unnest(tally_touched) t WHERE t.cell_rows > 0
     ON CONFLICT (%4$s) DO %5$s;
-    IF EXISTS (SELECT FROM unnest(touched) t WHERE t.cell_rows <= 0) THEN
-        DELETE FROM %1$s p USING unnest(touched) t WHERE t.cell_rows <= 0 AND %6$s;
-        DELETE FROM %1$s p USING unnest(touched) t WHERE t.cell_rows <= 0 AND num_nulls(%7$s) > 0 AND %8$s;
+    IF EXISTS (SELECT FROM unnest(tally_touched) t WHERE t.cell_rows <= 0) THEN
+        DELETE FROM %1$s p USING unnest(tally_touched) t WHERE t.cell_rows <= 0 AND %6$s;
+        DELETE FROM %1$s p USING unnest(tally_touched) t WHERE t.cell_rows <= 0 AND num_nulls(%7$s) > 0 AND %8$s;
     END IF;
 $publish$,
         tally.part(r), concat_ws(', ', tally.column_list(r.group_by), (SELECT string_agg(quote_ident(m.name), ', ') FROM tally.measures_of(r) m)),

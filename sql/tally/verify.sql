@@ -30,7 +30,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT format($sql$SELECT * FROM (WITH pending AS MATERIALIZED (SELECT * FROM %1$s()),
         stored AS (SELECT d.*, true AS tally_here FROM %2$s d WHERE %3$s AND %4$s),
         fresh AS (SELECT d.*, true AS tally_here FROM %5$s d WHERE %3$s AND %4$s),
-        difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s) - 'tally_here' AS stored_row, to_jsonb(f) - 'tally_here' AS oracle_row
+        difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s.*) - 'tally_here' AS stored_row, to_jsonb(f.*) - 'tally_here' AS oracle_row
             FROM stored s FULL JOIN fresh f ON ROW(%6$s)::%8$s = ROW(%7$s)::%8$s  -- as a type of its own: NULLs count as equal
             WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW(%9$s)::%2$s *<> ROW(%10$s)::%2$s)
         SELECT %11$L::text, 'stored'::text, stored_row FROM difference WHERE in_stored
@@ -58,12 +58,12 @@ BEGIN
     IF r.serves_id IS NOT NULL THEN  -- only which cells there are, and with how many rows
         truth := format('SELECT %s, count(*) AS cell_rows FROM %s d%s GROUP BY %s', groups, below, coalesce(' WHERE ' || r.filter, ''), groups);
         sums := format('SELECT %s, s.cell_rows FROM %s s', tally.column_list(r.group_by, 's.'), tally.part(r, '_state'));
-        RETURN format('SELECT * FROM (SELECT %1$L::text, ''stored''::text, to_jsonb(x) FROM (%2$s EXCEPT ALL %3$s) x UNION ALL SELECT %1$L, ''oracle'', to_jsonb(x) FROM (%3$s EXCEPT ALL %2$s) x) cells_%4$s',
+        RETURN format('SELECT * FROM (SELECT %1$L::text, ''stored''::text, to_jsonb(x.*) FROM (%2$s EXCEPT ALL %3$s) x UNION ALL SELECT %1$L, ''oracle'', to_jsonb(x.*) FROM (%3$s EXCEPT ALL %2$s) x) cells_%4$s',
             tally.part(r), sums, truth, r.id);
     END IF;
-    RETURN format($sql$SELECT * FROM (SELECT %1$L::text, 'stored'::text, to_jsonb(x) FROM (SELECT %2$s FROM %3$s d EXCEPT ALL %4$s) x
-        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x) FROM (%4$s EXCEPT ALL SELECT %2$s FROM %3$s d) x
-        UNION ALL SELECT %1$L, 'stored', to_jsonb(x) FROM (%5$s EXCEPT ALL %4$s) x) cells_%6$s$sql$,
+    RETURN format($sql$SELECT * FROM (SELECT %1$L::text, 'stored'::text, to_jsonb(x.*) FROM (SELECT %2$s FROM %3$s d EXCEPT ALL %4$s) x
+        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x.*) FROM (%4$s EXCEPT ALL SELECT %2$s FROM %3$s d) x
+        UNION ALL SELECT %1$L, 'stored', to_jsonb(x.*) FROM (%5$s EXCEPT ALL %4$s) x) cells_%6$s$sql$,
         tally.part(r), seen, tally.part(r), truth, sums, r.id);
 END
 $$;
@@ -73,8 +73,8 @@ $$;
 CREATE OR REPLACE FUNCTION tally.sql_verify_snapshot(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format($sql$SELECT * FROM (
-        SELECT %1$L::text, 'stored'::text, to_jsonb(x) FROM (SELECT * FROM %1$s EXCEPT ALL (%2$s)) x
-        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x) FROM ((%2$s) EXCEPT ALL SELECT * FROM %1$s) x) d
+        SELECT %1$L::text, 'stored'::text, to_jsonb(x.*) FROM (SELECT * FROM %1$s EXCEPT ALL (%2$s)) x
+        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x.*) FROM ((%2$s) EXCEPT ALL SELECT * FROM %1$s) x) d
         WHERE NOT EXISTS (SELECT FROM %3$s)$sql$,
         v.definition, rtrim(pg_get_viewdef(v.definition), ';'), tally.part(v, '_delta'))
 $$;

@@ -4,7 +4,7 @@
 --             went and came to the rollups. Idempotent. Called with the projection's advisory lock held.
 --   Called by tally.activate, tally.create_rollup, tally.redefine
 CREATE OR REPLACE FUNCTION tally.generate_apply(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns  name[] := tally.columns_of(v.definition);
     table_   text := tally.part(v);

@@ -4,7 +4,7 @@
 --             <projection>_pending(): the keys that those rows name, expanded
 --   Called by tally.activate, tally.redefine
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     delta text := tally.part(v, '_delta');
     path  text := tally.fixed_path(v.definition);

@@ -3,7 +3,7 @@
 --             <projection>_change: what the pending keys take away (tally_sign -1) and bring (+1): rollups' _live add it
 --   Called by tally.activate, tally.redefine
 CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
     pending text := format('WITH pending AS MATERIALIZED (SELECT * FROM %s())', tally.part(v, '_pending'));

@@ -4,7 +4,7 @@
 --             culprit is alone and goes to tally.quarantine
 --   Called by tally.activate, tally.redefine
 CREATE OR REPLACE FUNCTION tally.generate_merge(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     delta  text := tally.part(v, '_delta');
     n      int  := cardinality(v.key);
@@ -70,7 +70,7 @@ $$;
 
 -- tally.generate_evaluate: make <projection>_evaluate.
 CREATE OR REPLACE FUNCTION tally.generate_evaluate(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     n     int := cardinality(v.key);
     types text := (SELECT string_agg(tally.type_of(v.definition, c) || '[]', ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i));

@@ -5,7 +5,7 @@
 --             Called with the projection's advisory lock held: it is the only writer of these tables.
 --   Called by tally.make_rollup, tally.generate_above
 CREATE OR REPLACE FUNCTION tally.generate_rollup_apply(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base   tally.derived_view := tally.view_by_id(r.source_id);
     serves tally.derived_view := tally.view_by_id(r.serves_id);

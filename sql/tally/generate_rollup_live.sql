@@ -3,7 +3,7 @@
 --             <rollup>_live: stored cells that are not touched, and the touched ones as they will be
 --   Called by tally.make_rollup, tally.activate
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base   tally.derived_view := tally.view_by_id(r.source_id);
     groups text := tally.column_list(r.group_by, 'd.');

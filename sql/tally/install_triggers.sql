@@ -4,7 +4,7 @@
 --   Raises    TL015 when a lock is not had within lock_timeout (2 s unless set)
 --   Called by tally.activate, tally.redefine, tally.heal
 CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s tally.source;
     t regclass;
@@ -22,7 +22,7 @@ $$;
 -- tally.install_trigger: the four triggers of one source on one table (the source, or one of its partitions, since a
 -- statement trigger fires only for the table that the statement names).
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     event text;
     name  text;

@@ -48,7 +48,7 @@ $$;
 
 -- tally.generate_oracle: <rollup>_def, the plain view that computes a rollup from the oracle of its source.
 CREATE OR REPLACE FUNCTION tally.generate_oracle(r tally.derived_view, base tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s FROM %s d%s GROUP BY %s', tally.part(r, '_def'),
         concat_ws(', ', tally.column_list(r.group_by, 'd.'),
@@ -63,7 +63,7 @@ $$;
 
 -- tally.generate_state: the tables of a rollup and the type of its cells.
 CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     def    regclass := tally.part(r, '_def')::regclass;
     groups text := (SELECT string_agg(format('%I %s', c, tally.type_of(def, c)), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n));
@@ -89,7 +89,7 @@ $$;
 -- tally.fill_rollup: compute a rollup from what its source stores, in place of what it holds.
 --   Called by tally.make_rollup, tally.repair
 CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
     cells text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);

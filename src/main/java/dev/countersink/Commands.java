@@ -1,5 +1,6 @@
 package dev.countersink;
 
+import dev.countersink.bench.Bench;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -10,7 +11,8 @@ final class Commands {
     private static final String DEFAULT = "run";
     private static final int USAGE = 2;
 
-    private static final Map<String, Command> BY_NAME = new TreeMap<>(Map.of(DEFAULT, Commands::run));
+    private static final Map<String, Command> BY_NAME =
+            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Bench::execute));
 
     private Commands() {}
 

@@ -1,0 +1,194 @@
+package dev.countersink.bench;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.IngestSettings;
+import dev.countersink.db.Database;
+import dev.countersink.db.TallyDb;
+import dev.countersink.embedded.Servers;
+import dev.countersink.ingest.IngestMetrics;
+import dev.countersink.ingest.Ingestor;
+import dev.countersink.ingest.NatsLink;
+import dev.countersink.ingest.ResultsStream;
+import io.nats.client.Connection;
+import io.nats.client.JetStreamApiException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.sql.SQLException;
+import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * A backlog of 20,000 messages, to the last commit and everything merged, against one COPY of the very same rows into the
+ * same tables without triggers; then 300 messages a second for a minute.
+ */
+final class IngestBench {
+    private static final int BACKLOG = 20_000;
+    private static final int RATE = 300;
+    private static final int SECONDS = 60;
+    private static final long MERGE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(1);
+    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
+
+    private final Servers servers;
+    private final Path dir;
+
+    IngestBench(Servers servers, Path dir) {
+        this.servers = servers;
+        this.dir = dir;
+    }
+
+    void run() throws Exception {
+        BenchDatabase kept = BenchDatabase.seeded(servers.db(), BACKLOG + RATE * SECONDS);
+        BenchDatabase plain = kept.plainTwin();
+        Connection publisher = NatsLink.connect(servers.nats());
+        Connection consumer = NatsLink.connect(servers.nats());
+        try (HikariDataSource pool = Database.pool(kept.settings())) {
+            ResultsStream stream = new ResultsStream(publisher);
+            stream.ensure();
+            Workload workload = new Workload(1);
+            publish(publisher, workload, 1, BACKLOG);
+            IngestMetrics metrics = new IngestMetrics();
+            try (Ingestor ingestor = new Ingestor(consumer, pool, IngestSettings.defaults(), metrics);
+                    Merger merger = new Merger(new TallyDb(pool))) {
+                merger.start();
+                double ingest = drain(ingestor, publisher, kept, metrics);
+                double copy = copy(kept, plain);
+                System.out.printf(
+                        "COPY of the same rows: %.2f s; ratio COPY / (ingest and merge): %.2f%n", copy, copy / ingest);
+                steady(publisher, workload, kept, metrics);
+            }
+        } finally {
+            publisher.close();
+            consumer.close();
+        }
+    }
+
+    private static void publish(Connection nats, Workload workload, int first, int count)
+            throws IOException, JetStreamApiException {
+        for (int i = first; i < first + count; i++) {
+            nats.publish("results.1", workload.message(i).getBytes(StandardCharsets.UTF_8));
+        }
+        nats.jetStream().publish("results.none", new byte[0]); // answered: all before it are stored
+    }
+
+    private static double drain(Ingestor ingestor, Connection nats, BenchDatabase database, IngestMetrics metrics)
+            throws SQLException, IOException, JetStreamApiException {
+        try (java.sql.Connection connection = database.connect()) {
+            long start = System.nanoTime();
+            ingestor.start();
+            while (metrics.snapshot().messages() < BACKLOG + 1) {
+                LockSupport.parkNanos(POLL_NANOS);
+            }
+            double committed = (System.nanoTime() - start) / 1e9;
+            while (BenchDatabase.call(connection, "bench.pending()") > 0) {
+                LockSupport.parkNanos(POLL_NANOS);
+            }
+            double merged = (System.nanoTime() - start) / 1e9;
+            long processed = BenchDatabase.call(connection, "bench.processed()");
+            if (processed != BACKLOG) {
+                throw new IllegalStateException("%d captures are processed, not %d".formatted(processed, BACKLOG));
+            }
+            System.out.printf(
+                    "%,d messages: last commit after %.2f s (%,.0f messages/s), all merged after %.2f s%n",
+                    BACKLOG, committed, BACKLOG / committed, merged);
+            return merged;
+        }
+    }
+
+    private double copy(BenchDatabase from, BenchDatabase to) throws SQLException, IOException {
+        double seconds = 0;
+        for (String table : BenchDatabase.WRITTEN) {
+            Path file = dir.resolve(table + ".copy");
+            from.copyOut(table, file);
+            long start = System.nanoTime();
+            long rows = to.copyIn(table, file);
+            double took = (System.nanoTime() - start) / 1e9;
+            System.out.printf("  COPY %s: %,d rows in %.2f s%n", table, rows, took);
+            seconds += took;
+            Files.delete(file);
+        }
+        return seconds;
+    }
+
+    /** Publishes at a steady rate; the stored count tells when each message could be read in it. */
+    private static void steady(Connection nats, Workload workload, BenchDatabase database, IngestMetrics before)
+            throws SQLException {
+        int count = RATE * SECONDS;
+        long[] published = new long[count];
+        double[] countMillis = new double[count];
+        String[] messages = new String[count];
+        for (int i = 0; i < count; i++) {
+            messages[i] = workload.message(BACKLOG + 1 + i);
+        }
+        Thread publisher = new Thread(() -> {
+            long start = System.nanoTime();
+            for (int i = 0; i < count; i++) {
+                long due = start + i * (TimeUnit.SECONDS.toNanos(1) / RATE);
+                while (System.nanoTime() < due) {
+                    LockSupport.parkNanos(due - System.nanoTime());
+                }
+                published[i] = System.nanoTime();
+                nats.publish("results.1", messages[i].getBytes(StandardCharsets.UTF_8));
+            }
+        });
+        publisher.start();
+        try (java.sql.Connection connection = database.connect()) {
+            int seen = 0;
+            while (seen < count) {
+                int processed = (int) BenchDatabase.call(connection, "bench.processed()") - BACKLOG;
+                long now = System.nanoTime();
+                while (seen < processed) {
+                    countMillis[seen] = (now - published[seen]) / 1e6;
+                    seen++;
+                }
+                LockSupport.parkNanos(POLL_NANOS);
+            }
+        }
+        Arrays.sort(countMillis);
+        System.out.printf(
+                "%d messages/s for %d s: publish to commit p50 %.0f ms, p99 %.0f ms; publish to stored count p50 %.0f ms, p99 %.0f ms%n",
+                RATE,
+                SECONDS,
+                before.snapshot().p50Millis(),
+                before.snapshot().p99Millis(),
+                countMillis[count / 2],
+                countMillis[(int) (count * 0.99)]);
+    }
+
+    /** Merges both projections every second, again at once while there is more, as the scheduler does. */
+    private static final class Merger implements AutoCloseable {
+        private final Thread thread;
+        private volatile boolean stopped;
+
+        Merger(TallyDb tally) {
+            thread = new Thread(() -> {
+                while (!stopped) {
+                    long start = System.nanoTime();
+                    for (String name : new String[] {"results.fact", "results.job_fact"}) {
+                        while (tally.merge(name).more()) {
+                            // the rest at once
+                        }
+                    }
+                    LockSupport.parkNanos(MERGE_EVERY_NANOS - (System.nanoTime() - start));
+                }
+            });
+        }
+
+        void start() {
+            thread.start();
+        }
+
+        @Override
+        public void close() {
+            stopped = true;
+            LockSupport.unpark(thread);
+            try {
+                thread.join();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestPostgres;
+import java.sql.SQLException;
+import org.postgresql.util.PSQLException;
+import org.postgresql.util.ServerErrorMessage;
+
+/** A database of a test's own with the engine in it, and the comparisons that every test makes. */
+final class Engine implements AutoCloseable {
+    private static final String VIEWS = """
+            SELECT string_agg(concat_ws(';', v.kind, format('%I.%I', v.schema_name, v.relation_name),
+                       format('%I.%I', v.schema_name, v.relation_name || '_live'),
+                       coalesce(v.definition::text, format('%I.%I', v.schema_name, v.relation_name || '_def'))), E'\\n' ORDER BY v.id)
+            FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.schema_name <> 'results' AND v.state <> 'defined'""";
+
+    private final DbSettings db = TestPostgres.migrated();
+    private final Sql sql = new Sql(db);
+
+    Engine() {
+        sql.run("SET statement_timeout = '30s'; CREATE SCHEMA app");
+    }
+
+    DbSettings db() {
+        return db;
+    }
+
+    void run(String script) {
+        sql.run(script);
+    }
+
+    long number(String query) {
+        return sql.number(query);
+    }
+
+    String text(String query) {
+        return sql.text(query);
+    }
+
+    /** Each statement in turn; after each, live views agree with the oracle before the merge, and stored ones after. */
+    void write(String... statements) {
+        for (String statement : statements) {
+            sql.run(statement);
+            liveAgrees(statement);
+            sql.run("SELECT tally.refresh(name) FROM tally.due() WHERE action = 'merge' AND name NOT LIKE 'results.%'");
+            storedAgrees(statement);
+        }
+    }
+
+    void liveAgrees(String after) {
+        views().forEach(view -> agrees(view[0], view[2], view[3], after));
+    }
+
+    void storedAgrees(String after) {
+        views().forEach(view -> {
+            agrees(view[0], view[1], view[3], after);
+            assertThat(sql.number("SELECT count(*) FROM tally.verify('%s')".formatted(view[1])))
+                    .as("verify of %s after %s", view[1], after)
+                    .isZero();
+        });
+    }
+
+    private java.util.stream.Stream<String[]> views() {
+        return sql.text(VIEWS).lines().map(line -> line.split(";"));
+    }
+
+    private void agrees(String kind, String relation, String oracle, String after) {
+        assertThat(differences(kind, relation, oracle))
+                .as("%s against its oracle after %s", relation, after)
+                .isEqualTo("-");
+    }
+
+    /** A projection is identical to its definition; a sum may have another scale. */
+    private String differences(String kind, String relation, String oracle) {
+        String row = kind.equals("projection") ? "x::text" : "to_jsonb(x)";
+        return sql.text("""
+                WITH r AS (SELECT %1$s AS t FROM %2$s x), o AS (SELECT %1$s AS t FROM %3$s x)
+                SELECT coalesce(string_agg(what || t, E'\\n'), '-') FROM (
+                    SELECT 'too much ' AS what, t::text FROM (TABLE r EXCEPT ALL TABLE o) a
+                    UNION ALL SELECT 'missing ', t::text FROM (TABLE o EXCEPT ALL TABLE r) b) d""".formatted(row, relation, oracle));
+    }
+
+    /** The statement fails with this SQLSTATE, a full sentence and, when it is the engine's, a hint. */
+    String refused(String sqlstate, String statement) {
+        Throwable thrown = catchThrowable(() -> sql.run(statement));
+        assertThat(thrown).as(statement).isNotNull();
+        assertThat(thrown.getCause()).as(statement).isInstanceOf(PSQLException.class);
+        ServerErrorMessage error = ((PSQLException) thrown.getCause()).getServerErrorMessage();
+        assertThat(error.getSQLState()).as(error.getMessage()).isEqualTo(sqlstate);
+        if (sqlstate.startsWith("TL")) {
+            assertThat(error.getMessage()).endsWith(".");
+            assertThat(error.getHint()).as("hint of: " + error.getMessage()).isNotBlank();
+        }
+        return error.getMessage();
+    }
+
+    /** A second session. */
+    Sql session() {
+        Sql session = new Sql(db);
+        session.run("SET statement_timeout = '30s'");
+        return session;
+    }
+
+    @Override
+    public void close() throws SQLException {
+        sql.close();
+    }
+}

@@ -1,6 +1,7 @@
 package dev.countersink;
 
 import dev.countersink.bench.Bench;
+import dev.countersink.demo.Demo;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -12,7 +13,7 @@ final class Commands {
     private static final int USAGE = 2;
 
     private static final Map<String, Command> BY_NAME =
-            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Bench::execute));
+            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Bench::execute, "demo", Demo::execute));
 
     private Commands() {}
 

@@ -4,6 +4,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.db.Database;
 import dev.countersink.db.TallyDb;
+import dev.countersink.demo.Workload;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.ingest.Ingestor;

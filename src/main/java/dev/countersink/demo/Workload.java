@@ -1,4 +1,4 @@
-package dev.countersink.bench;
+package dev.countersink.demo;
 
 import java.util.Locale;
 import java.util.Random;
@@ -7,7 +7,7 @@ import java.util.Random;
  * Result messages of realistic shape, the same for the same seed: one image a message, an image in five empty, 5.5
  * detections an image and 1.9 classifications a detection on average, scores of two classes and of twenty.
  */
-final class Workload {
+public final class Workload {
     private static final int SPECIES = 3000;
     private static final int GENERA = 300;
     private static final int SCORES = 20;
@@ -16,12 +16,12 @@ final class Workload {
 
     private final Random random;
 
-    Workload(long seed) {
+    public Workload(long seed) {
         this.random = new Random(seed);
     }
 
     /** The message of one capture, as JSON. */
-    String message(int capture) {
+    public String message(long capture) {
         StringBuilder json = new StringBuilder(4096);
         json.append("{\"pipeline\":\"moths\",\"total_time\":1.2,\"source_images\":[{\"id\":\"")
                 .append(capture)
@@ -35,7 +35,7 @@ final class Workload {
         return json.append("]}").toString();
     }
 
-    private void detection(StringBuilder json, int capture, int i) {
+    private void detection(StringBuilder json, long capture, int i) {
         double x = 100.0 * i + random.nextInt(100);
         double y = random.nextInt(2000);
         json.append(String.format(

@@ -23,7 +23,7 @@ BEGIN
              FROM unnest(v.key) WITH ORDINALITY u(c, i)),
             rtrim(s.expand, E'; \n\t'), tally.column_list(v.key));
     EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR cannot_coerce OR invalid_text_representation THEN
-        PERFORM tally.fail('TL010', format('expand of %s for %s does not work: %s', s.relation, tally.part(v), SQLERRM));
+        PERFORM tally.fail('TL010', format('expand of %s for %s does not work: %s.', s.relation, tally.part(v), SQLERRM));
     END;
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', name,
         format('%s: from changed rows of %s to the keys they touch', tally.part(v), s.relation));

@@ -2,7 +2,7 @@
 --   Makes     <projection>_first(n): where the n oldest rows are, and _backlog(): all its rows; both by the index, from
 --             merged_through on, whatever the planner thinks of a table whose size changes every second;
 --             <projection>_pending(): the keys that those rows name, expanded
---   Called by tally.activate, tally.redefine
+--   Called by tally.activate
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- tally.generate_log: the trigger function that appends the changed IDs of one source.
 --   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE: SECURITY DEFINER, so that
 --             writers need no right on the delta table
---   Called by tally.install_triggers, tally.redefine
+--   Called by tally.install_triggers
 CREATE OR REPLACE FUNCTION tally.generate_log(v tally.derived_view, s tally.source, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

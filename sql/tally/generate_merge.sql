@@ -2,7 +2,7 @@
 --   Makes     <projection>_merge(max_keys) RETURNS tally.merge_result, with the bound in its last column's place kept by
 --             tally.merge; <projection>_evaluate(keys): _apply, halving the keys when one of them raises, until the
 --             culprit is alone and goes to tally.quarantine
---   Called by tally.activate, tally.redefine
+--   Called by tally.activate
 CREATE OR REPLACE FUNCTION tally.generate_merge(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,7 @@
 --   Locks     SHARE ROW EXCLUSIVE on each source, all in one order, until the transaction ends: it waits for the
 --             writers in flight, and every later writer finds the triggers
 --   Raises    TL015 when a lock is not had within lock_timeout (2 s unless set)
---   Called by tally.activate, tally.redefine, tally.heal
+--   Called by tally.activate, tally.heal
 CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

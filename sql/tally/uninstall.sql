@@ -1,6 +1,7 @@
 -- Remove the engine with every derived view: psql -d DATABASE -f sql/tally/uninstall.sql
 -- The tables that were watched stay as they are; derived tables go.
 \set ON_ERROR_STOP on
+SET client_min_messages = warning;
 BEGIN;
 DO $$
 DECLARE

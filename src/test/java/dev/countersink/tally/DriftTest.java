@@ -1,0 +1,100 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class DriftTest {
+    private final Engine engine = new Engine();
+
+    DriftTest() {
+        engine.run("""
+                CREATE TABLE app.item (id int PRIMARY KEY, grp int, v int);
+                CREATE VIEW app.item_def AS SELECT id, grp, v FROM app.item;
+                SELECT tally.create_projection('app.fact', 'app.item_def', '{id}');
+                SELECT tally.watch('app.fact', 'app.item', '{id}');
+                SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '{"n":"count(*)","v":"sum(v)","hi":"max(v)","d":"count(distinct v)"}');
+                INSERT INTO app.item SELECT i, nullif(i % 4, 0), i FROM generate_series(1, 40) i;
+                SELECT tally.activate('app.fact');
+                """);
+        engine.write("SELECT 1");
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void whatIsCorruptedIsFoundAndMended() {
+        for (String damage : new String[] {
+            "UPDATE app.fact SET v = v + 1 WHERE id = 3",
+            "DELETE FROM app.fact WHERE id IN (4, 5)",
+            "INSERT INTO app.fact VALUES (999, 1, 1)",
+            "UPDATE app.sums SET n = n + 1 WHERE grp = 1",
+            "UPDATE app.sums SET hi = NULL WHERE grp IS NULL",
+            "DELETE FROM app.sums WHERE grp = 2",
+            "UPDATE app.sums_state SET sum_v = 0, n_v = 3 WHERE grp = 3",
+            "DELETE FROM app.sums_by_1_state WHERE grp = 1",
+            "UPDATE app.item SET v = -1 WHERE id = 8; DELETE FROM app.fact_delta",
+            "SET session_replication_role = replica; UPDATE app.item SET grp = 2 WHERE id < 9; RESET session_replication_role",
+        }) {
+            engine.run(damage);
+            assertThat(engine.number("SELECT count(*) FROM tally.verify('app.fact')"))
+                    .as("found: " + damage)
+                    .isPositive();
+            engine.run("SELECT tally.repair('app.fact'); SELECT tally.refresh('app.fact')");
+            engine.storedAgrees(damage);
+            engine.liveAgrees(damage);
+        }
+    }
+
+    @Test
+    void whatIsOnlyPendingIsNoFalseAlarm() {
+        engine.run("UPDATE app.item SET v = v * 2, grp = 1; DELETE FROM app.item WHERE id = 7");
+        assertThat(engine.number("SELECT count(*) FROM tally.verify('app.fact')"))
+                .isZero();
+        assertThat(engine.number("SELECT count(*) FROM tally.verify('app.fact', 0.5)"))
+                .isZero();
+        engine.refused("TL018", "SELECT tally.verify('app.fact', 0)");
+    }
+
+    @Test
+    void healthShowsATriggerThatDoesNotFire() {
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.run("ALTER TABLE app.item DISABLE TRIGGER ALL");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok AND view = 'app.fact'"))
+                .isEqualTo(4);
+    }
+
+    @Test
+    void aDropLeavesTheCatalogAsItWas() {
+        String catalog = """
+                SELECT md5(string_agg(what, E'\\n' ORDER BY what)) FROM (
+                    SELECT 'c' || oid::regclass::text AS what FROM pg_class WHERE relnamespace = 'app'::regnamespace
+                    UNION ALL SELECT 'p' || oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'app'::regnamespace
+                    UNION ALL SELECT 't' || oid::regtype::text FROM pg_type WHERE typnamespace = 'app'::regnamespace
+                    UNION ALL SELECT 'g' || tgname FROM pg_trigger
+                    UNION ALL SELECT 'v' || format('%s.%s', schema_name, relation_name) FROM tally.derived_view
+                    UNION ALL SELECT 's' || count(*) FROM tally.source UNION ALL SELECT 'm' || count(*) FROM tally.measure
+                    UNION ALL SELECT 'q' || count(*) FROM tally.merge_state) x""";
+        String before = engine.text(catalog);
+        engine.run("""
+                CREATE VIEW app.group_def AS SELECT grp, jsonb_agg(v ORDER BY v) AS vs, count(*) AS n FROM app.item GROUP BY grp;
+                SELECT tally.create_projection('app.groups', 'app.group_def', '{grp}');
+                SELECT tally.watch('app.groups', 'app.item', '{grp}', 'SELECT grp FROM changed');
+                SELECT tally.create_rollup('app.up', 'app.groups', '{n}', '{"d":"count(distinct grp)","hi":"max(grp)"}');
+                SELECT tally.create_rollup('app.upper', 'app.up', '{d}', '{"c":"count(*)","k":"count(distinct n)"}');
+                SELECT tally.activate('app.groups');
+                """);
+        engine.write("UPDATE app.item SET grp = 7 WHERE id < 5");
+        engine.refused("TL017", "SELECT tally.drop('app.up')");
+        engine.run("SELECT tally.drop('app.upper')");
+        engine.write("UPDATE app.item SET grp = 8 WHERE id < 5");
+        engine.run("SELECT tally.drop('app.groups'); DROP VIEW app.group_def");
+        assertThat(engine.text(catalog)).isEqualTo(before);
+        engine.write("UPDATE app.item SET grp = 9 WHERE id < 5");
+    }
+}

@@ -1,0 +1,79 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class RefusalsTest {
+    private final Engine engine = new Engine();
+
+    RefusalsTest() {
+        engine.run("""
+                CREATE TABLE app.item (id int PRIMARY KEY, grp int, at timestamptz);
+                CREATE TABLE app.rate (grp int PRIMARY KEY, rate int);
+                """);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void aTableThatIsNeitherWatchedNorStaticIsRefused() {
+        declare("SELECT i.id, r.rate FROM app.item i JOIN app.rate r USING (grp)");
+        assertThat(engine.refused("TL007", "SELECT tally.activate('app.fact')")).contains("app.rate");
+        engine.run("SELECT tally.assume_static('app.fact', 'app.rate'); SELECT tally.activate('app.fact')");
+    }
+
+    @Test
+    void aTableBehindAViewOrASubqueryIsFoundToo() {
+        engine.run("CREATE VIEW app.rates AS SELECT * FROM app.rate");
+        declare("SELECT i.id, (SELECT max(r.rate) FROM app.rates r WHERE r.grp = i.grp) AS rate FROM app.item i");
+        assertThat(engine.refused("TL007", "SELECT tally.activate('app.fact')")).contains("app.rate");
+    }
+
+    @Test
+    void whatMayChangeByItselfIsRefused() {
+        engine.run("""
+                CREATE FUNCTION app.hidden(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT rate FROM app.rate WHERE grp = $1';
+                """);
+        for (String expression : new String[] {
+            "random()", "now()", "current_date", "app.hidden(grp)", "clock_timestamp()", "current_user"
+        }) {
+            declare("SELECT id, %s AS x FROM app.item".formatted(expression));
+            engine.refused("TL008", "SELECT tally.activate('app.fact')");
+            engine.run("SELECT tally.drop('app.fact'); DROP VIEW app.item_def");
+        }
+        declare("SELECT id, app.hidden(grp) AS x FROM app.item");
+        engine.run("SELECT tally.allow_function('app.fact', 'app.hidden(int)'); SELECT tally.activate('app.fact')");
+    }
+
+    @Test
+    void mistakesAreNamed() {
+        declare("SELECT id, grp FROM app.item");
+        engine.refused("TL001", "SELECT tally.merge('app.nothing')");
+        engine.refused("TL002", "SELECT tally.create_projection('app.fact', 'app.item_def', '{id}')");
+        engine.refused("TL003", "SELECT tally.create_projection('a.b.c', 'app.item_def', '{id}')");
+        engine.refused("TL003", "SELECT tally.create_projection('nowhere.x', 'app.item_def', '{id}')");
+        engine.refused("TL004", "SELECT tally.create_projection('app.x', 'app.item', '{id}')");
+        engine.refused("TL005", "SELECT tally.merge('app.fact')");
+        engine.refused("TL006", "SELECT tally.create_projection('app.x', 'app.item_def', '{no}')");
+        engine.refused("TL006", "SELECT tally.watch('app.fact', 'app.rate', '{no}')");
+        engine.refused("TL010", "SELECT tally.watch('app.fact', 'app.rate', '{grp,rate}')");
+        engine.refused("TL010", "SELECT tally.watch('app.fact', 'app.rate', '{grp}', 'SELECT nothing FROM changed')");
+        engine.refused("TL016", "SELECT tally.watch('app.fact', 'app.item_def', '{id}')");
+        engine.run("SELECT tally.activate('app.fact'); SELECT tally.activate('app.fact')");
+        engine.refused("TL005", "SELECT tally.watch('app.fact', 'app.rate', '{grp}')");
+        engine.refused("TL018", "SELECT tally.merge('app.fact', 0)");
+    }
+
+    private void declare(String definition) {
+        engine.run("""
+                CREATE VIEW app.item_def AS %s;
+                SELECT tally.create_projection('app.fact', 'app.item_def', '{id}');
+                SELECT tally.watch('app.fact', 'app.item', '{id}');
+                """.formatted(definition));
+    }
+}

@@ -1,0 +1,131 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.db.Database;
+import java.io.StringReader;
+import java.sql.Connection;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.postgresql.PGConnection;
+
+class WritesTest {
+    private final Engine engine = new Engine();
+
+    WritesTest() {
+        engine.run("""
+                CREATE TABLE app.club (id int PRIMARY KEY, name text);
+                CREATE TABLE app.member (id int PRIMARY KEY, club_id int REFERENCES app.club ON DELETE CASCADE ON UPDATE CASCADE,
+                    boss_id int REFERENCES app.member ON DELETE SET NULL ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED, dues numeric, doc json, note text);
+                CREATE VIEW app.member_def AS SELECT m.id, m.club_id, c.name, m.boss_id, m.dues, m.doc
+                    FROM app.member m LEFT JOIN app.club c ON c.id = m.club_id;
+                SELECT tally.create_projection('app.fact', 'app.member_def', '{id}');
+                SELECT tally.watch('app.fact', 'app.member', '{id}');
+                SELECT tally.watch('app.fact', 'app.club', '{id}', 'SELECT m.id FROM app.member m JOIN changed c ON m.club_id = c.id');
+                SELECT tally.create_rollup('app.clubs', 'app.fact', '{club_id}', '{"n":"count(*)","dues":"sum(dues)","bosses":"count(distinct boss_id)"}');
+                SELECT tally.activate('app.fact');
+                INSERT INTO app.club SELECT i, 'club ' || i FROM generate_series(1, 5) i;
+                INSERT INTO app.member (id, club_id, boss_id, dues) SELECT i, i % 5 + 1, 1, i FROM generate_series(1, 20) i;
+                """);
+        engine.write("SELECT 1");
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void upsertsMergesAndUpdatesFromOtherTables() {
+        engine.write(
+                "INSERT INTO app.member (id, club_id) VALUES (1, 2), (30, 2) ON CONFLICT DO NOTHING",
+                "INSERT INTO app.member (id, club_id) VALUES (1, 2), (31, 2) ON CONFLICT (id) DO UPDATE SET club_id = excluded.club_id",
+                "MERGE INTO app.member m USING generate_series(18, 40) g ON m.id = g WHEN MATCHED AND g = 18 THEN DELETE WHEN MATCHED THEN UPDATE SET club_id = 1 WHEN NOT MATCHED THEN INSERT (id, club_id) VALUES (g, 3)",
+                "UPDATE app.member m SET dues = c.id FROM app.club c WHERE c.id = m.club_id",
+                "DELETE FROM app.member m USING app.club c WHERE c.id = m.club_id AND c.id = 3");
+    }
+
+    @Test
+    void copyIsSeen() throws Exception {
+        try (Connection connection = Database.connect(engine.db())) {
+            connection
+                    .unwrap(PGConnection.class)
+                    .getCopyAPI()
+                    .copyIn(
+                            "COPY app.member (id, club_id, dues) FROM STDIN",
+                            new StringReader("50\t1\t3\n51\t2\t4\n52\t\\N\t5\n"));
+        }
+        engine.write("SELECT 1");
+        assertThat(engine.number("SELECT count(*) FROM app.fact")).isEqualTo(23);
+    }
+
+    @Test
+    void cascadesAndForeignKeyActionsAreSeen() {
+        engine.write(
+                "UPDATE app.club SET id = 100 WHERE id = 2",
+                "DELETE FROM app.member WHERE id = 1",
+                "DELETE FROM app.club WHERE id = 100",
+                "BEGIN; UPDATE app.member SET boss_id = 77 WHERE id = 5; INSERT INTO app.member (id, club_id) VALUES (77, 1); COMMIT",
+                "UPDATE app.member SET id = id + 1000");
+    }
+
+    @Test
+    void truncateIsSeenCascadesToo() {
+        engine.write("TRUNCATE app.club CASCADE", "INSERT INTO app.member (id) VALUES (1)", "TRUNCATE app.member");
+        assertThat(engine.number("SELECT count(*) FROM app.clubs")).isZero();
+    }
+
+    @Test
+    void whatIsRolledBackToASavepointLeavesNothing() {
+        engine.write(
+                "BEGIN; UPDATE app.member SET club_id = 1; SAVEPOINT s; DELETE FROM app.member; ROLLBACK TO s; UPDATE app.member SET club_id = 3 WHERE id = 4; COMMIT");
+        engine.run("BEGIN; DELETE FROM app.member; ROLLBACK");
+        assertThat(engine.number("SELECT count(*) FROM app.fact_delta")).isZero();
+    }
+
+    @Test
+    void anUpdateThatChangesNothingUsedLogsNothing() {
+        engine.run("UPDATE app.member SET note = 'x', dues = dues");
+        assertThat(engine.number("SELECT count(*) FROM app.fact_delta")).isZero();
+    }
+
+    @Test
+    void aChangeThatEqualityDoesNotSeeIsSeen() {
+        engine.write(
+                "UPDATE app.member SET dues = 1.00 WHERE id = 1",
+                "UPDATE app.member SET doc = '{\"a\": 1}' WHERE id < 4",
+                "UPDATE app.member SET doc = '{\"a\":1}' WHERE id < 4");
+    }
+
+    @Test
+    void writesInsideFunctionsAndTriggersAreSeen() {
+        engine.run("""
+                CREATE FUNCTION app.follow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE app.member SET dues = 5 WHERE club_id = NEW.id; RETURN NULL; END';
+                CREATE TRIGGER follow AFTER UPDATE ON app.club FOR EACH ROW EXECUTE FUNCTION app.follow();
+                """);
+        engine.write(
+                "UPDATE app.club SET name = 'new'",
+                "DO 'BEGIN FOR i IN 60..70 LOOP INSERT INTO app.member (id, club_id) VALUES (i, 1); END LOOP; END'");
+    }
+
+    @Test
+    void partitionsAreSeenWrittenThroughTheParentAndDirectly() {
+        engine.run("""
+                CREATE TABLE app.reading (id int, day int, v int, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+                CREATE TABLE app.reading_1 PARTITION OF app.reading FOR VALUES FROM (0) TO (10);
+                CREATE TABLE app.reading_2 PARTITION OF app.reading FOR VALUES FROM (10) TO (20);
+                CREATE VIEW app.day_def AS SELECT day, count(*) AS n, sum(v) AS v FROM app.reading GROUP BY day;
+                SELECT tally.create_projection('app.day', 'app.day_def', '{day}');
+                SELECT tally.watch('app.day', 'app.reading', '{day}');
+                SELECT tally.activate('app.day');
+                """);
+        engine.write(
+                "INSERT INTO app.reading SELECT i, i % 20, i FROM generate_series(1, 60) i",
+                "INSERT INTO app.reading_1 VALUES (100, 3, 1), (101, 4, 1)",
+                "UPDATE app.reading_2 SET v = 0 WHERE day = 12",
+                "UPDATE app.reading SET day = 15 WHERE day = 5",
+                "DELETE FROM app.reading_2 WHERE day > 17",
+                "TRUNCATE app.reading_1",
+                "TRUNCATE app.reading");
+    }
+}

@@ -11,6 +11,11 @@ DECLARE
 BEGIN
     SELECT * INTO s FROM tally.source WHERE projection_id = v.id AND ordinal = n;
     BEGIN
+        -- as many columns as the key has: more would be dropped in silence below
+        EXECUTE format('WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) (SELECT * FROM (%s) AS e) UNION ALL (SELECT %s WHERE false) LIMIT 0',
+            (SELECT string_agg(format('NULL::%s[]', tally.type_of(s.relation, c)), ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i)),
+            tally.column_list(s.columns), rtrim(s.expand, E'; \n\t'),
+            (SELECT string_agg('NULL', ', ') FROM unnest(v.key)));
         EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE BEGIN ATOMIC '
                     || 'WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) SELECT %s FROM (%s) AS e(%s); END',
             name,

@@ -2,7 +2,7 @@
 --   Parameters projection, source; columns: of the source, their old and new values are logged by every write
 --              expand: a query over the relation "changed" (those columns) that returns keys; null: they are the key
 --   Writes     tally.source; columns for the logged values in the delta table; the function that runs expand
---   Raises     TL004, TL005, TL006, TL010, TL016
+--   Raises     TL004, TL005, TL006, TL010, TL016, TL018
 --   Called by  the owner of the schema, before tally.activate
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[], expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -19,6 +19,9 @@ BEGIN
     IF expand IS NULL AND cardinality(columns) <> cardinality(v.key) THEN
         PERFORM tally.fail('TL010', format('%s of %s columns cannot be the key of %s, which has %s; give expand.',
             columns, source, projection, cardinality(v.key)));
+    END IF;
+    IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = source) THEN
+        PERFORM tally.fail('TL018', format('%s has %s among its sources already; one expand may return the keys of all its columns.', tally.part(v), source));
     END IF;
     SELECT coalesce(max(ordinal), 0) + 1 INTO n FROM tally.source s WHERE s.projection_id = v.id;
     INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)

@@ -82,7 +82,7 @@ final class BenchDatabase {
         }
     }
 
-    /** Writes the rows of a table to a file, as text, in the order of the primary key. */
+    /** Writes the rows of a table to a file, as text, in the order in which they are stored. */
     void copyOut(String table, Path file) throws SQLException, IOException {
         try (Connection connection = connect();
                 var out = java.nio.file.Files.newOutputStream(file)) {

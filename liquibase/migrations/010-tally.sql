@@ -17,6 +17,8 @@ CREATE TABLE tally.derived_view (
     root_id       integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup: the projection under it
     source_id     integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup: what it adds up
     serves_id     integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup kept only for a count(distinct)
+    replaces_id   integer     UNIQUE REFERENCES tally.derived_view ON DELETE CASCADE,   -- filled beside, to take its place
+    verified_at   timestamptz,               -- a view that takes another's place: found equal to its oracle
     group_by      name[],
     filter        text,
     allowed       regprocedure[] NOT NULL DEFAULT '{}',  -- functions that the owner vouches for
@@ -59,6 +61,8 @@ CREATE TABLE tally.merge_state (
     merged_through    xid8        NOT NULL DEFAULT '0',   -- every older writer's rows are merged
     system_identifier bigint      NOT NULL DEFAULT 0,     -- of the cluster in which merged_through means something
     last_merge_at     timestamptz,
+    swept             bigint,                             -- keys that a sweep (first fill, rebuild) has been through
+    to_sweep          bigint,                             -- of about so many
     keys_merged       bigint      NOT NULL DEFAULT 0,
     rows_changed      bigint      NOT NULL DEFAULT 0,
     error             text,
@@ -76,6 +80,9 @@ CREATE TABLE tally.quarantine (
     quarantined_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (view_id, key)
 );
+
+-- The writers that some delta rows stand for: the oldest and the youngest transaction, and since when the oldest row waits.
+CREATE TYPE tally.span AS (oldest xid8, newest xid8, since timestamptz);
 
 CREATE TYPE tally.merge_result AS (
     outcome     text,      -- merged, nothing, busy, paused, waiting (backing off after an error), failed

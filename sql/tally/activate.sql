@@ -36,6 +36,9 @@ DECLARE
 BEGIN
     PERFORM tally.generate_backlog(v);
     PERFORM tally.generate_apply(v);
+    PERFORM tally.generate_bound(v);
+    PERFORM tally.generate_sweep(v);
+    PERFORM tally.generate_evaluate(v);
     PERFORM tally.generate_merge(v);
     PERFORM tally.generate_live(v);
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP

@@ -26,23 +26,35 @@ BEGIN
 
     EXECUTE format('CREATE TABLE %s AS TABLE %s WITH NO DATA', tally.part(v), definition);
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', tally.part(v), tally.column_list(ident));
-    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), (
-        SELECT string_agg(format('%I %s', c, tally.type_of(definition, c)), ', ' ORDER BY n)
-        FROM unnest(ident) WITH ORDINALITY AS u(c, n)));
+    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), tally.typed_list(definition, ident));
     EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '
-                || 'tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0, %s) '
+                || 'tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0, %s, tally_upto xid8, %s) '
                 || 'WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, '
                 || 'autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000)',
-        tally.part(v, '_delta'),
-        (SELECT string_agg(format('%I %s', c, tally.type_of(definition, c)), ', ' ORDER BY n)
-         FROM unnest(key::name[]) WITH ORDINALITY AS u(c, n)));
+        tally.part(v, '_delta'), tally.typed_list(definition, key::name[]),
+        tally.typed_list(definition, key::name[], '[]', tally.numbered(key::name[])));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
         format('kept equal to %s, key by key (%s); exact now: %s', definition, tally.column_list(key), tally.part(v, '_live')));
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'),
         format('changed keys of %s: appended by triggers, consumed by tally.merge', tally.part(v)));
+    PERFORM tally.comment_delta(v);
     EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(v, '_identity'), 'what makes a row of ' || tally.part(v) || ' unique');
 END
 $$;
 COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
     'declare a stored table kept equal to the view "definition", key by key';
+
+-- tally.comment_delta: say at the delta table itself what its rows mean.
+--   tally_source 0: a row names one key, in the key's columns
+--                n: a row of source n changed; its watched columns are in s<n>_…, and the merge expands them into keys
+--               -1: every key after this one (NULL: every key): TRUNCATE, the first fill, rebuild
+--               -2: a part of a wide change: keys in arrays (tally_keys_1 …), from the writers tally_xid to tally_upto
+CREATE OR REPLACE FUNCTION tally.comment_delta(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('COMMENT ON COLUMN %s.tally_source IS %L', tally.part(v, '_delta'),
+        '0: one key; n: changed row of source n; -1: every key after this one; -2: part of a wide change, keys in arrays');
+    EXECUTE format('COMMENT ON COLUMN %s.tally_upto IS %L', tally.part(v, '_delta'), 'the youngest writer that a row stands for, if not tally_xid alone');
+END
+$$;

@@ -1,5 +1,5 @@
 -- tally.drop: remove a derived view with all that the engine made for it; a projection with the rollups above it.
---   Locks     SHARE ROW EXCLUSIVE on the sources; the projection's advisory lock
+--   Locks     ACCESS EXCLUSIVE on the sources until the transaction ends (DROP TRIGGER takes it); the projection's advisory lock
 --   Raises    TL017 when another derived view is built on a rollup
 CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -73,7 +73,7 @@ DECLARE
 BEGIN
     FOR object IN SELECT p.oid::regprocedure::text FROM pg_proc p
                   WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name))
-                    AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_evaluate,_merge,_apply,_log}'::text[]) s))
+                    AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_bound,_sweep,_step,_take_wide,_put_wide,_evaluate,_merge,_apply,_log}'::text[]) s))
                       OR starts_with(p.proname, d.relation_name || '_') AND substr(p.proname, length(d.relation_name) + 1) ~ '^_(log|expand)_\d+$') LOOP
         EXECUTE format('DROP FUNCTION %s', object);
     END LOOP;

@@ -2,14 +2,13 @@
 --   Makes     <projection>_apply(one array per key column) RETURNS bigint (rows inserted, updated or deleted): evaluate
 --             the definition for these keys, compare with what is stored, write the difference, hand the sums of what
 --             went and came to the rollups. Idempotent. Called with the projection's advisory lock held.
---   Called by tally.activate, tally.create_rollup
+--   Called by tally.generate, tally.generate_above
 CREATE OR REPLACE FUNCTION tally.generate_apply(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    columns  name[] := tally.columns_of(v.definition);
-    table_   text := tally.part(v);
-    rollups  text := (SELECT string_agg(format(' %I %s[];', 'cells_' || r.id, tally.part(r, '_cell')), '' ORDER BY r.id)
-                      FROM tally.derived_view r WHERE r.source_id = v.id);
+    columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
+    keys    name[] := tally.numbered(v.key);
+    array_  text := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(%2$s) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
@@ -19,45 +18,64 @@ DECLARE
     tally_changed bigint;%4$s
 BEGIN
     WITH pending AS MATERIALIZED (SELECT * FROM unnest(%5$s) AS k(%6$s)),
-    fresh AS MATERIALIZED (%7$s),
-    stored AS MATERIALIZED (%8$s),
-    difference AS MATERIALIZED (
-        SELECT s.tally_tid, f.tally_here AS tally_fresh, %9$s,
-               f.tally_here IS NULL AND (%11$s OR NOT EXISTS (SELECT FROM fresh n WHERE %12$s)) AS tally_gone
-        FROM stored s FULL JOIN fresh f ON %10$s  -- rows with a NULL here meet by ON CONFLICT
-        WHERE s.tally_tid IS NULL OR f.tally_here IS NULL OR ROW(%13$s)::%14$s *<> ROW(%9$s)::%14$s),
-    gone AS (
-        DELETE FROM %14$s WHERE ctid = ANY (ARRAY(SELECT tally_tid FROM difference WHERE tally_gone))),
-    written AS (
-        INSERT INTO %14$s (%15$s) SELECT %15$s FROM difference WHERE tally_fresh ORDER BY %16$s
-        ON CONFLICT (%16$s) DO UPDATE SET %17$s),
-    signed AS (
-        SELECT -1 AS tally_sign, %15$s FROM stored UNION ALL SELECT 1, %15$s FROM fresh)
-    SELECT (SELECT count(*) FROM difference)%18$s INTO tally_changed%19$s;
-%20$s    RETURN tally_changed;
+%7$s
+    SELECT (SELECT count(*) FROM difference)%8$s INTO tally_changed%9$s;
+%10$s    RETURN tally_changed;
 END
 $body$ $make$,
-        tally.part(v, '_apply'),
-        (SELECT string_agg(format('%I %s[]', 'tally_keys_' || i, tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i)),
-        tally.fixed_path(v.definition), coalesce(rollups, ''),
-        (SELECT string_agg('tally_keys_' || i, ', ' ORDER BY i) FROM generate_subscripts(v.key, 1) i),
-        tally.column_list(v.key),
-        tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END),
-        replace(tally.sql_matching(v.key, table_, 'd.ctid AS tally_tid, ' || tally.column_list(columns, 'd.'), CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END),
-                '(SELECT * FROM ' || table_, '(SELECT d.ctid, d.* FROM ' || table_),
-        tally.column_list(columns, 'f.'),
-        tally.sql_same(v.identity, 's', 'f'), tally.sql_no_null(v.identity, 's.'),
-        (SELECT string_agg(format('n.%1$I IS NOT DISTINCT FROM s.%1$I', c), ' AND ') FROM unnest(v.identity) c),
-        tally.column_list(columns, 's.'), table_, tally.column_list(columns), tally.column_list(v.identity),
-        (SELECT string_agg(format('%1$I = excluded.%1$I', c), ', ') FROM unnest(columns) c),
-        coalesce((SELECT string_agg(format(E',\n        ARRAY(%s)', tally.sql_cells(r, 'signed')), '' ORDER BY r.id)
-                  FROM tally.derived_view r WHERE r.source_id = v.id), ''),
-        coalesce((SELECT string_agg(format(', %I', 'cells_' || r.id), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.source_id = v.id), ''),
-        tally.sql_hand_up(v.id));
-    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_apply'), (
-            SELECT string_agg(tally.type_of(v.definition, c) || '[]', ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i))),
-        format('brings keys of %s and the rollups above it up to date', table_));
+        tally.part(v, '_apply'), tally.typed_list(v.definition, v.key, '[]', keys), tally.fixed_path(v.definition), tally.sql_cell_variables(v.id),
+        tally.column_list(keys), tally.column_list(v.key),
+        tally.sql_difference(v,
+            tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || columns, array_),
+            replace(tally.sql_matching(v.key, tally.part(v), 'd.ctid AS tally_tid, ' || columns, array_),
+                    '(SELECT * FROM ' || tally.part(v), '(SELECT d.ctid, d.* FROM ' || tally.part(v))),
+        tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), tally.sql_hand_up(v.id));
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_apply'), tally.type_list(v.definition, v.key, '[]')),
+        format('brings keys of %s and the rollups above it up to date', tally.part(v)));
 END
+$$;
+
+-- tally.sql_difference: CTEs that compare what a definition says (CTE fresh) with what is stored (CTE stored), write the
+-- difference, and leave the rows that went (tally_sign -1) and came (+1) in the CTE signed.
+--   Parameters fresh, stored: SELECTs of the same keys, with tally_here, and with tally_tid
+CREATE OR REPLACE FUNCTION tally.sql_difference(v tally.derived_view, fresh text, stored text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format($sql$    fresh AS MATERIALIZED (%1$s),
+    stored AS MATERIALIZED (%2$s),
+    difference AS MATERIALIZED (
+        SELECT s.tally_tid, f.tally_here AS tally_fresh, %3$s,
+               f.tally_here IS NULL AND (%5$s OR NOT EXISTS (SELECT FROM fresh n WHERE %6$s)) AS tally_gone
+        FROM stored s FULL JOIN fresh f ON %4$s  -- rows with a NULL here meet by ON CONFLICT
+        WHERE s.tally_tid IS NULL OR f.tally_here IS NULL OR ROW(%7$s)::%8$s *<> ROW(%3$s)::%8$s),
+    gone AS (
+        DELETE FROM %8$s WHERE ctid = ANY (ARRAY(SELECT tally_tid FROM difference WHERE tally_gone))),
+    written AS (
+        INSERT INTO %8$s (%9$s) SELECT %9$s FROM difference WHERE tally_fresh ORDER BY %10$s
+        ON CONFLICT (%10$s) DO UPDATE SET %11$s),
+    signed AS (
+        SELECT -1 AS tally_sign, %9$s FROM stored UNION ALL SELECT 1, %9$s FROM fresh)$sql$,
+        fresh, stored, tally.column_list(c, 'f.'), tally.sql_same(v.identity, 's', 'f'), tally.sql_no_null(v.identity, 's.'),
+        (SELECT string_agg(format('n.%1$I IS NOT DISTINCT FROM s.%1$I', i), ' AND ') FROM unnest(v.identity) i),
+        tally.column_list(c, 's.'), tally.part(v), tally.column_list(c), tally.column_list(v.identity),
+        (SELECT string_agg(format('%1$I = excluded.%1$I', i), ', ') FROM unnest(c) i))
+    FROM tally.columns_of(v.definition) c
+$$;
+
+-- tally.sql_cell_variables, tally.sql_collect_cells, tally.sql_cell_targets: one variable per rollup above a view (cells_<id>):
+-- how it is declared, what is selected into it from signed rows, and where that goes.
+CREATE OR REPLACE FUNCTION tally.sql_cell_variables(view_id integer)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format(' %I %s[];', 'cells_' || r.id, tally.part(r, '_cell')), '' ORDER BY r.id), '')
+    FROM tally.derived_view r WHERE r.source_id = view_id
+$$;
+CREATE OR REPLACE FUNCTION tally.sql_collect_cells(view_id integer, relation text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format(E',\n        ARRAY(%s)', tally.sql_cells(r, relation)), '' ORDER BY r.id), '')
+    FROM tally.derived_view r WHERE r.source_id = view_id
+$$;
+CREATE OR REPLACE FUNCTION tally.sql_cell_targets(view_id integer)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format(', %I', 'cells_' || r.id), '' ORDER BY r.id), '') FROM tally.derived_view r WHERE r.source_id = view_id
 $$;
 
 -- tally.sql_hand_up: statements that hand the collected cells (variables cells_<id>) to the rollups above a view;

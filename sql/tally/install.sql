@@ -22,6 +22,10 @@ BEGIN;
 \ir generate_backlog.sql
 \ir generate_live.sql
 \ir generate_apply.sql
+\ir generate_sweep.sql
+\ir generate_evaluate.sql
+\ir generate_wide.sql
+\ir generate_step.sql
 \ir generate_merge.sql
 \ir quarantine.sql
 \ir generate_rollup_apply.sql

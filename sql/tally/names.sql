@@ -50,6 +50,27 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE attrelid = relation AND attname = col AND attnum > 0 AND NOT attisdropped
 $$;
 
+-- tally.typed_list: columns of a relation with their types ('id bigint, day date'), joined.
+--   Parameters suffix: after each type, '[]' say; names: other names for them; mode: before each, 'OUT ' say;
+--              separator: '; ' for variables
+CREATE OR REPLACE FUNCTION tally.typed_list(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL, mode text DEFAULT '', separator text DEFAULT ', ')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format('%s%I %s%s', mode, coalesce(names[n], c), tally.type_of(relation, c), suffix), separator ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.type_list: the types of columns of a relation, joined: the arguments in a function's signature.
+CREATE OR REPLACE FUNCTION tally.type_list(relation regclass, columns name[], suffix text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(tally.type_of(relation, c) || suffix, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.numbered: tally_keys_1, tally_keys_2 …: one name for each column of a key, out of the way of the user's names.
+CREATE OR REPLACE FUNCTION tally.numbered(columns name[], prefix text DEFAULT 'tally_keys_')
+RETURNS name[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg((prefix || i)::name ORDER BY i) FROM generate_subscripts(columns, 1) i
+$$;
+
 -- tally.require_columns: raise TL006 for the first column that a relation does not have.
 CREATE OR REPLACE FUNCTION tally.require_columns(relation regclass, columns name[])
 RETURNS void LANGUAGE plpgsql STABLE AS $$

@@ -31,3 +31,30 @@ RETURNS void LANGUAGE sql AS $$
     UPDATE tally.derived_view v SET state = 'active'
     WHERE v.id = record_merge.view_id AND v.state = 'filling' AND NOT result.more
 $$;
+
+-- tally.record_step: note in the catalog how far a sweep has come.
+--   Writes    tally.merge_state
+--   Called by the generated _step functions
+CREATE OR REPLACE FUNCTION tally.record_step(view_id integer, keys bigint, from_start boolean, to_end boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_end THEN
+        UPDATE tally.merge_state m SET swept = NULL, to_sweep = NULL WHERE m.view_id = record_step.view_id AND m.swept IS NOT NULL;
+    ELSE
+        UPDATE tally.merge_state m SET swept = CASE WHEN from_start THEN 0 ELSE coalesce(m.swept, 0) END + keys,
+            to_sweep = CASE WHEN from_start THEN tally.estimate_keys(tally.view_by_id(m.view_id)) ELSE m.to_sweep END
+        WHERE m.view_id = record_step.view_id;
+    END IF;
+END
+$$;
+
+-- tally.estimate_keys: about how many keys a sweep goes through, by the planner's statistics.
+CREATE OR REPLACE FUNCTION tally.estimate_keys(v tally.derived_view)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    plan json;
+BEGIN
+    EXECUTE format('EXPLAIN (FORMAT json) SELECT FROM %s', coalesce((SELECT g.relation FROM tally.guides(v) g LIMIT 1), v.definition)) INTO plan;
+    RETURN (plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint;
+END
+$$;

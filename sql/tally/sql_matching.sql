@@ -49,3 +49,18 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
         cte, tally.sql_same(columns, 'c', outer_alias), tally.sql_some_null(columns, 'c.'),
         (SELECT string_agg(format('c.%1$I IS NOT DISTINCT FROM %2$s.%1$I', n, outer_alias), ' AND ') FROM unnest(columns) n))
 $$;
+
+-- tally.sql_row: columns as one value that can be compared: ROW(a, b), or the column itself if it is alone.
+CREATE OR REPLACE FUNCTION tally.sql_row(columns name[], prefix text DEFAULT '')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN cardinality(columns) = 1 THEN prefix || quote_ident(columns[1]) ELSE format('ROW(%s)', tally.column_list(columns, prefix)) END
+$$;
+
+-- tally.sql_range: SQL for "the key of alias d comes after tally_low_… and not after tally_high_…"; NULL in a key comes with
+-- the last range. tally_from_start and tally_to_end lift the bounds; as constants they vanish from the plan.
+CREATE OR REPLACE FUNCTION tally.sql_range(key name[])
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('((tally_from_start OR %1$s > %2$s) AND (tally_to_end OR %1$s <= %3$s) AND %4$s OR tally_to_end AND %5$s)',
+        tally.sql_row(key, 'd.'), tally.sql_row(tally.numbered(key, 'tally_low_')), tally.sql_row(tally.numbered(key, 'tally_high_')),
+        tally.sql_no_null(key, 'd.'), tally.sql_some_null(key, 'd.'))
+$$;

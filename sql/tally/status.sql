@@ -1,5 +1,6 @@
 -- tally.status: a row per derived view: what it is, where it stands.
---   pending   delta rows not merged (counted up to 1,000,000); lag: age in seconds of the oldest of them
+--   pending   changed rows and keys not merged (of at most 1,000,000 delta rows); lag: age in seconds of the oldest of them
+--   progress  of a sweep (first fill, rebuild): share of the keys that it has been through; null: none is at work
 --   Reads     the catalog and each projection's delta table, from merged_through on
 --   Called by operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
@@ -11,7 +12,8 @@ BEGIN
         pending := 0;
         RETURN;
     END IF;
-    EXECUTE format('SELECT count(*), min(b.tally_at) FROM (SELECT d.tally_at FROM %s d WHERE d.tally_xid >= (SELECT tally.scan_from($1)) LIMIT 1000000) b', tally.part(v, '_delta'))
+    EXECUTE format('SELECT coalesce(sum(b.n), 0), min(b.tally_at) FROM (SELECT d.tally_at, %s AS n FROM %s d WHERE d.tally_xid >= (SELECT tally.scan_from($1)) LIMIT 1000000) b',
+            CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, tally.part(v, '_delta'))
         INTO pending, oldest USING view_id;
 END
 $$;
@@ -19,7 +21,7 @@ $$;
 CREATE OR REPLACE VIEW tally.status AS
 WITH root AS MATERIALIZED (
     SELECT v.id, v.state, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
-           m.merged_through, m.last_merge_at, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
+           m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
            (SELECT format('key %s: %s', q.key, q.error) FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at LIMIT 1) AS key_error
     FROM tally.derived_view v
@@ -28,7 +30,7 @@ WITH root AS MATERIALIZED (
     WHERE v.root_id IS NULL
 )
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
-       v.kind, r.state, r.pending, r.lag, r.merged_through, r.last_merge_at,
+       v.kind, r.state, r.pending, r.lag, r.merged_through, r.last_merge_at, r.progress,
        coalesce(r.error, r.key_error) AS error, r.error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
        (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,

@@ -4,7 +4,8 @@
 --   Reads      the delta table, by its index; Locks none
 --   Called by  readers
 CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
-RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     v        tally.derived_view := tally.lookup_root(name);
     deadline timestamptz := clock_timestamp() + timeout;
@@ -28,8 +29,9 @@ BEGIN
     END LOOP;
     LOOP
         EXECUTE format('SELECT NOT pg_visible_in_snapshot($1, pg_current_snapshot()) AND $1 >= pg_snapshot_xmin(pg_current_snapshot()) AND NOT $2 '
-                    || 'OR EXISTS (SELECT FROM %s d WHERE d.ctid = ANY (%s(1)) AND d.tally_xid <= $1)', tally.part(v, '_delta'), tally.part(v, '_first'))
-            INTO waiting USING token, lower_view IS NOT NULL;
+                    || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid = $1) '
+                    || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid >= (SELECT tally.scan_from($3)) AND d.tally_xid <= $1 AND ($2 OR d.tally_upto >= $1))', tally.part(v, '_delta'))
+            INTO waiting USING token, lower_view IS NOT NULL, v.id;
         EXIT WHEN NOT waiting;
         IF clock_timestamp() >= deadline THEN
             PERFORM tally.fail('TL012', format('%s had not merged transaction %s after %s.', tally.part(v), token, timeout));

@@ -10,12 +10,8 @@ DECLARE
     name text := tally.part(v, '_expand_' || n);
 BEGIN
     SELECT * INTO s FROM tally.source WHERE projection_id = v.id AND ordinal = n;
+    PERFORM tally.require_keys(v, s);
     BEGIN
-        -- as many columns as the key has: more would be dropped in silence below
-        EXECUTE format('WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) (SELECT * FROM (%s) AS e) UNION ALL (SELECT %s WHERE false) LIMIT 0',
-            (SELECT string_agg(format('NULL::%s[]', tally.type_of(s.relation, c)), ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i)),
-            tally.column_list(s.columns), rtrim(s.expand, E'; \n\t'),
-            (SELECT string_agg('NULL', ', ') FROM unnest(v.key)));
         EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE BEGIN ATOMIC '
                     || 'WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) SELECT %s FROM (%s) AS e(%s); END',
             name,
@@ -32,5 +28,32 @@ BEGIN
     END;
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', name,
         format('%s: from changed rows of %s to the keys they touch', tally.part(v), s.relation));
+END
+$$;
+
+-- tally.require_keys: raise unless expand, or without one the watched columns, give the key's columns: as many, of
+-- types that PostgreSQL takes for the key's. Else columns would be dropped in silence, or every write would fail.
+--   Raises    TL010
+--   Called by tally.watch, tally.generate_expand
+CREATE OR REPLACE FUNCTION tally.require_keys(v tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    query   text := coalesce(rtrim(s.expand, E'; \n\t'), format('SELECT %s FROM changed', tally.column_list(s.columns)));
+    changed text := format('WITH changed AS (SELECT * FROM unnest(%s) AS c(%s))',
+        (SELECT string_agg(format('NULL::%s[]', tally.type_of(s.relation, c)), ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i)),
+        tally.column_list(s.columns));
+    wanted  text := (SELECT string_agg(format('%I %s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i));
+BEGIN
+    BEGIN
+        EXECUTE format('%s SELECT FROM (%s) AS e LIMIT 0', changed, query);
+    EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR cannot_coerce OR invalid_text_representation THEN
+        PERFORM tally.fail('TL010', format('expand of %s for %s does not work: %s.', s.relation, tally.part(v), SQLERRM));
+    END;
+    EXECUTE format('%s (SELECT * FROM (%s) AS e) UNION ALL (SELECT %s WHERE false) LIMIT 0', changed, query,
+        (SELECT string_agg(format('(NULL::%s[])[1]', tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i)));
+EXCEPTION WHEN syntax_error OR datatype_mismatch OR cannot_coerce THEN
+    PERFORM tally.fail('TL010', format(CASE WHEN s.expand IS NULL THEN 'Column %2$s of %1$s cannot be the key of %3$s, which is (%4$s); give expand.'
+        ELSE 'expand of %1$s must return the key of %3$s, which is (%4$s), and nothing else.' END,
+        s.relation, tally.column_list(s.columns), tally.part(v), wanted));
 END
 $$;

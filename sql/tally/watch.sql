@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v   tally.derived_view := tally.lookup(projection);
-    n   smallint;
+    s   tally.source;
     col name;
 BEGIN
     PERFORM tally.require_declaring(v);
@@ -16,24 +16,19 @@ BEGIN
         PERFORM tally.fail('TL016', format('%s is not a table, so triggers cannot watch it.', source));
     END IF;
     PERFORM tally.require_columns(source, columns);
-    IF expand IS NULL AND cardinality(columns) <> cardinality(v.key) THEN
-        PERFORM tally.fail('TL010', format('%s of %s columns cannot be the key of %s, which has %s; give expand.',
-            columns, source, projection, cardinality(v.key)));
-    END IF;
-    IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = source) THEN
-        PERFORM tally.fail('TL018', format('%s has %s among its sources already; one expand may return the keys of all its columns.', tally.part(v), source));
-    END IF;
-    SELECT coalesce(max(ordinal), 0) + 1 INTO n FROM tally.source s WHERE s.projection_id = v.id;
+    PERFORM tally.require_new_source(v, source);
     INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)
-    VALUES (v.id, n, source, columns, expand);
+    SELECT v.id, coalesce(max(x.ordinal), 0) + 1, source, watch.columns, watch.expand FROM tally.source x WHERE x.projection_id = v.id
+    RETURNING * INTO s;
     IF expand IS NULL THEN
+        PERFORM tally.require_keys(v, s);
         RETURN;
     END IF;
     FOREACH col IN ARRAY columns LOOP
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
-            tally.part(v, '_delta'), tally.logged_column(n, col), tally.type_of(source, col));
+            tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col));
     END LOOP;
-    PERFORM tally.generate_expand(v, n);
+    PERFORM tally.generate_expand(v, s.ordinal);
 END
 $$;
 COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
@@ -58,6 +53,16 @@ BEGIN
 END
 $$;
 
+-- tally.require_new_source: raise if a projection has this source already.
+CREATE OR REPLACE FUNCTION tally.require_new_source(v tally.derived_view, source regclass)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = source) THEN
+        PERFORM tally.fail('TL018', format('%s has %s among its sources already; one expand may return the keys of all its columns.', tally.part(v), source));
+    END IF;
+END
+$$;
+
 -- tally.assume_static: vouch that a table which a projection reads never changes.
 --   Writes     tally.source
 CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
@@ -66,6 +71,7 @@ DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
     PERFORM tally.require_declaring(v);
+    PERFORM tally.require_new_source(v, source);
     INSERT INTO tally.source (projection_id, ordinal, relation)
     SELECT v.id, coalesce(max(s.ordinal), 0) + 1, source FROM tally.source s WHERE s.projection_id = v.id;
 END

@@ -69,6 +69,32 @@ class RefusalsTest {
         engine.refused("TL018", "SELECT tally.merge('app.fact', 0)");
     }
 
+    @Test
+    void whatCannotLeadToKeysIsRefusedBeforeAWriterMeetsIt() {
+        engine.run("CREATE TABLE app.label (id int PRIMARY KEY, grp bigint, name text)");
+        declare("SELECT i.id, l.name FROM app.item i LEFT JOIN app.label l USING (grp)");
+        assertThat(engine.refused("TL010", "SELECT tally.watch('app.fact', 'app.label', '{name}')"))
+                .isEqualTo(
+                        "Column name of app.label cannot be the key of app.fact, which is (id integer); give expand.");
+        for (String expand :
+                new String[] {"SELECT id, grp FROM changed", "SELECT name FROM changed", "SELECT FROM changed"}) {
+            assertThat(engine.refused(
+                            "TL010",
+                            "SELECT tally.watch('app.fact', 'app.label', '{id,grp,name}', '%s')".formatted(expand)))
+                    .isEqualTo(
+                            "expand of app.label must return the key of app.fact, which is (id integer), and nothing else.");
+        }
+        assertThat(engine.refused(
+                        "TL010", "SELECT tally.watch('app.fact', 'app.label', '{grp}', 'SELECT id FROM nowhere')"))
+                .contains("does not work", "\"nowhere\" does not exist");
+        engine.run(
+                "SELECT tally.watch('app.fact', 'app.label', '{grp}', 'SELECT i.id FROM app.item i JOIN changed USING (grp);')");
+        engine.refused("TL018", "SELECT tally.watch('app.fact', 'app.label', '{grp}')");
+        engine.refused("TL018", "SELECT tally.assume_static('app.fact', 'app.label')");
+        engine.run("SELECT tally.activate('app.fact')");
+        engine.write("INSERT INTO app.item VALUES (1, 1)", "INSERT INTO app.label VALUES (1, 1, 'one')");
+    }
+
     private void declare(String definition) {
         engine.run("""
                 CREATE VIEW app.item_def AS %s;

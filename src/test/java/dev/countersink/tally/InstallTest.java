@@ -4,11 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
-import java.io.IOException;
-import java.net.URI;
-import java.util.concurrent.TimeUnit;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 class InstallTest {
@@ -28,9 +27,9 @@ class InstallTest {
 
     @Test
     void psqlAloneInstallsTheEngineAndASessionOfItWorks() throws Exception {
-        assumeTrue(hasPsql(), "psql is not installed");
+        assumeTrue(Session.hasPsql(), "psql is not installed");
         DbSettings db = TestPostgres.empty();
-        psql(db, "sql/tally/install.sql");
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
         try (Sql sql = new Sql(db)) {
             sql.run(SESSION);
             assertThat(sql.text(
@@ -41,37 +40,6 @@ class InstallTest {
             assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
                     .isEqualTo("0 1, 5 2");
             assertThat(sql.number("SELECT count(*) FROM tally.verify('sizes')")).isZero();
-        }
-    }
-
-    private static void psql(DbSettings db, String file) throws Exception {
-        URI uri = URI.create(db.url().replaceFirst("^jdbc:", ""));
-        ProcessBuilder builder = new ProcessBuilder(
-                "psql",
-                "-X",
-                "-q",
-                "-h",
-                uri.getHost(),
-                "-p",
-                Integer.toString(uri.getPort()),
-                "-U",
-                db.user(),
-                "-d",
-                uri.getPath().substring(1),
-                "-f",
-                file);
-        builder.environment().put("PGPASSWORD", db.password() == null ? "" : db.password());
-        Process process = builder.redirectErrorStream(true).start();
-        String said = new String(process.getInputStream().readAllBytes());
-        assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
-        assertThat(process.exitValue()).as(said).isZero();
-    }
-
-    private static boolean hasPsql() throws InterruptedException {
-        try {
-            return new ProcessBuilder("psql", "--version").start().waitFor() == 0;
-        } catch (IOException e) {
-            return false;
         }
     }
 }

@@ -15,11 +15,14 @@ CREATE OR REPLACE FUNCTION %1$s(%2$s) RETURNS bigint LANGUAGE plpgsql SECURITY D
 SET search_path = %3$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_changed bigint;%4$s
+    tally_changed bigint; tally_unique boolean;%4$s
 BEGIN
     WITH pending AS MATERIALIZED (SELECT * FROM unnest(%5$s) AS k(%6$s)),
 %7$s
-    SELECT (SELECT count(*) FROM difference)%8$s INTO tally_changed%9$s;
+    SELECT %11$s%8$s INTO tally_changed, tally_unique%9$s;
+    IF NOT tally_unique THEN
+        PERFORM tally.refuse_twice(%12$s);
+    END IF;
 %10$s    RETURN tally_changed;
 END
 $body$ $make$,
@@ -29,7 +32,7 @@ $body$ $make$,
             tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || columns, array_),
             replace(tally.sql_matching(v.key, tally.part(v), 'd.ctid AS tally_tid, ' || columns, array_),
                     '(SELECT * FROM ' || tally.part(v), '(SELECT d.ctid, d.* FROM ' || tally.part(v))),
-        tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), tally.sql_hand_up(v.id));
+        tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), tally.sql_hand_up(v.id), tally.sql_counted(), v.id);
     PERFORM tally.seal(format('%s(%s)', tally.part(v, '_apply'), tally.type_list(v.definition, v.key, '[]')),
         format('brings keys of %s and the rollups above it up to date', tally.part(v)));
 END
@@ -59,6 +62,15 @@ RETURNS text LANGUAGE sql STABLE AS $$
         tally.column_list(c, 's.'), tally.part(v), tally.column_list(c), tally.column_list(v.identity),
         (SELECT string_agg(format('%1$I = excluded.%1$I', i), ', ') FROM unnest(c) i))
     FROM tally.columns_of(v.definition) c
+$$;
+
+-- tally.sql_counted: two columns about the CTEs of sql_difference: the rows that differ, and whether no two rows of the definition
+-- met one stored row. Two that are both new are refused by the unique index; of two that meet a stored one, an equal one
+-- would be passed over, and the rollups would add up a row that is not stored.
+CREATE OR REPLACE FUNCTION tally.sql_counted()
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT '(SELECT count(*) FROM difference), (SELECT (SELECT count(*) FROM fresh) - count(*) FILTER (WHERE tally_tid IS NULL) '
+        || '= (SELECT count(*) FROM stored) - count(*) FILTER (WHERE tally_fresh IS NULL) FROM difference)'
 $$;
 
 -- tally.sql_cell_variables, tally.sql_collect_cells, tally.sql_cell_targets: one variable per rollup above a view (cells_<id>):

@@ -11,7 +11,7 @@ BEGIN
 CREATE OR REPLACE FUNCTION %1$s(%2$s, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = %3$s AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_half int := cardinality(tally_keys_1) / 2; tally_low record; tally_high record;
+    tally_half int := cardinality(tally_keys_1) / 2; tally_low record; tally_high record; tally_hint text;
 BEGIN
     changed := 0;
     quarantined := 0;
@@ -28,7 +28,8 @@ BEGIN
             RAISE;
         END IF;
         IF tally_half = 0 THEN
-            PERFORM tally.put_in_quarantine(%6$s, jsonb_build_array(%8$s), SQLSTATE, SQLERRM);
+            GET STACKED DIAGNOSTICS tally_hint = PG_EXCEPTION_HINT;
+            PERFORM tally.put_in_quarantine(%6$s, jsonb_build_array(%8$s), SQLSTATE, SQLERRM, tally_hint);
             quarantined := 1;
             RETURN;
         END IF;

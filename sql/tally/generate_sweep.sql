@@ -17,11 +17,14 @@ CREATE OR REPLACE FUNCTION %1$s(%2$s, %3$s, tally_from_start boolean, tally_to_e
 SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_keys bigint; tally_changed bigint;%5$s
+    tally_keys bigint; tally_changed bigint; tally_unique boolean;%5$s
 BEGIN
     IF EXISTS (SELECT FROM %6$s d WHERE %7$s) THEN
         WITH %8$s
-        SELECT (SELECT count(*) FROM (SELECT DISTINCT %9$s FROM signed) k), (SELECT count(*) FROM difference)%10$s INTO tally_keys, tally_changed%11$s;
+        SELECT (SELECT count(*) FROM (SELECT DISTINCT %9$s FROM signed) k), %17$s%10$s INTO tally_keys, tally_changed, tally_unique%11$s;
+        IF NOT tally_unique THEN
+            PERFORM tally.refuse_twice(%18$s);
+        END IF;
     ELSE  -- nothing to compare with
         WITH written AS (INSERT INTO %6$s (%12$s) SELECT %12$s FROM %13$s d WHERE %7$s RETURNING %12$s)
         SELECT (SELECT count(%14$s) FROM written), (SELECT count(*) FROM written)%15$s INTO tally_keys, tally_changed%11$s;
@@ -36,7 +39,7 @@ $body$ $make$,
                                 format('SELECT d.ctid AS tally_tid, %s FROM %s d WHERE %s', columns, tally.part(v), range)),
         tally.column_list(v.key), tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), columns, v.definition,
         CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
-        tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'), tally.sql_hand_up(v.id));
+        tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'), tally.sql_hand_up(v.id), tally.sql_counted(), v.id);
     PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep'), tally.type_list(v.definition, v.key), tally.type_list(v.definition, v.key)),
         format('brings a range of keys of %s and the rollups above it up to date', tally.part(v)));
 END

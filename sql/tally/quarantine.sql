@@ -3,16 +3,37 @@
 --   Called by the generated _evaluate functions
 CREATE OR REPLACE FUNCTION tally.is_fault_of_key(state text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000')
+    SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000', 'TL019')
 $$;
 
 -- tally.put_in_quarantine: note a key that cannot be evaluated; its stored rows stay as they are.
+--   Parameters hint: of the error; INSERT … ON CONFLICT has one when two rows of one identity come at once, and is
+--              told in the words of tally.refuse_twice
 --   Writes    tally.quarantine
 --   Called by the generated _evaluate functions
-CREATE OR REPLACE FUNCTION tally.put_in_quarantine(view_id integer, key jsonb, state text, message text)
-RETURNS void LANGUAGE sql AS $$
-    INSERT INTO tally.quarantine AS q (view_id, key, sqlstate, error) VALUES (view_id, key, state, message)
-    ON CONFLICT (view_id, key) DO UPDATE SET sqlstate = excluded.sqlstate, error = excluded.error, quarantined_at = now()
+CREATE OR REPLACE FUNCTION tally.put_in_quarantine(view_id integer, key jsonb, state text, message text, hint text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF state = '21000' AND hint <> '' THEN
+        state := 'TL019';
+        message := tally.told_twice(tally.view_by_id(view_id));
+    END IF;
+    INSERT INTO tally.quarantine AS q (view_id, key, sqlstate, error) VALUES (put_in_quarantine.view_id, put_in_quarantine.key, state, message)
+    ON CONFLICT ON CONSTRAINT quarantine_pkey DO UPDATE SET sqlstate = excluded.sqlstate, error = excluded.error, quarantined_at = now();
+END
+$$;
+
+-- tally.refuse_twice: raise TL019: a definition returns several rows where the identity allows one.
+--   Called by the generated _apply and _sweep functions
+CREATE OR REPLACE FUNCTION tally.refuse_twice(view_id integer)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.fail('TL019', tally.told_twice(tally.view_by_id(view_id)));
+END
+$$;
+CREATE OR REPLACE FUNCTION tally.told_twice(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%s returns more than one row for the same (%s).', v.definition, tally.column_list(v.identity))
 $$;
 
 -- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.

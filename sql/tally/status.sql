@@ -23,15 +23,16 @@ WITH root AS MATERIALIZED (
     SELECT v.id, v.state, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
            m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
-           (SELECT format('key %s: %s', q.key, q.error) FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at LIMIT 1) AS key_error
+           CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', first.key, first.error) END AS key_error, first.sqlstate AS key_sqlstate
     FROM tally.derived_view v
     LEFT JOIN tally.merge_state m ON m.view_id = v.id
+    LEFT JOIN LATERAL (SELECT q.key, q.error, q.sqlstate FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at, q.key LIMIT 1) first ON true
     CROSS JOIN LATERAL tally.backlog_of(v.id) b
     WHERE v.root_id IS NULL
 )
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
        v.kind, r.state, r.pending, r.lag, r.merged_through, r.last_merge_at, r.progress,
-       coalesce(r.error, r.key_error) AS error, r.error_sqlstate, r.failures, r.retry_at, r.quarantined,
+       coalesce(r.error, r.key_error) AS error, coalesce(r.error_sqlstate, r.key_sqlstate) AS error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
        (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
        v.interval_ms, v.cron, v.schedule_version

@@ -1,0 +1,99 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.junit.jupiter.api.DynamicContainer.dynamicContainer;
+import static org.junit.jupiter.api.DynamicTest.dynamicTest;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.IsolationTester;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestPostgres;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicNode;
+import org.junit.jupiter.api.TestFactory;
+import org.springframework.util.function.SingletonSupplier;
+
+/**
+ * Every spec of sql/tests/isolation at every isolation level; sql/tests/README.md says what they prove. After a wanted
+ * change: {@code ./mvnw -Dtest=IsolationTest -Dcountersink.isolation.write=true test}, and look at the diff.
+ */
+class IsolationTest {
+    private static final Path SPECS = Path.of("sql", "tests", "isolation");
+    private static final Path EXPECTED = SPECS.resolve("expected");
+    private static final List<String> LEVELS = List.of("read committed", "repeatable read", "serializable");
+
+    @TestFactory
+    Stream<DynamicNode> everySpecEndsAsItsOracleSaysAtEveryIsolationLevel() throws Exception {
+        Optional<IsolationTester> tester = IsolationTester.find(libraries());
+        try (Stream<Path> files = Files.list(SPECS)) {
+            List<Path> specs = files.filter(file -> file.toString().endsWith(".spec"))
+                    .sorted()
+                    .toList();
+            assertThat(specs).isNotEmpty();
+            return specs.stream().map(spec -> levels(tester, spec));
+        }
+    }
+
+    /** The database of a spec is made when its turn comes; every permutation begins with app.reset(). */
+    private static DynamicNode levels(Optional<IsolationTester> tester, Path file) {
+        IsolationSpec spec = IsolationSpec.read(file);
+        Supplier<DbSettings> database = SingletonSupplier.of(IsolationTest::database);
+        return dynamicContainer(
+                spec.name(),
+                LEVELS.stream()
+                        .map(level -> dynamicTest(spec.name() + ", " + level, () -> {
+                            // Here, not above: a factory that makes no tests is reported as no tests, not as skipped.
+                            assumeTrue(tester.isPresent(), IsolationTester.HOW_TO_INSTALL);
+                            String transcript = tester.get().run(database.get(), file, level);
+                            spec.judge(level, transcript);
+                            compare(spec.name(), level, transcript);
+                        })));
+    }
+
+    private static DbSettings database() {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db)) {
+            sql.run(Files.readString(SPECS.resolve("setup.sql")));
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+        return db;
+    }
+
+    /** A level has a file of its own where it differs from the level below. */
+    private static void compare(String spec, String level, String transcript) throws IOException {
+        List<Path> files = LEVELS.subList(0, LEVELS.indexOf(level) + 1).stream()
+                .map(name -> EXPECTED.resolve("%s.%s.out".formatted(spec, name.replace(' ', '-'))))
+                .toList();
+        if (Boolean.getBoolean("countersink.isolation.write") && TestPostgres.version() == 18) {
+            Path own = files.get(files.size() - 1);
+            Files.deleteIfExists(own);
+            Optional<Path> below = latest(files);
+            if (below.isEmpty() || !Files.readString(below.get()).equals(transcript)) {
+                Files.writeString(own, transcript);
+            }
+        }
+        Path expected = latest(files).orElseThrow();
+        assertThat(transcript.lines())
+                .as("%s, at %s", expected, level)
+                .containsExactlyElementsOf(Files.readAllLines(expected));
+    }
+
+    private static Optional<Path> latest(List<Path> files) {
+        return files.stream().filter(Files::exists).reduce((first, second) -> second);
+    }
+
+    /** Of the server under test: a machine without libpq runs the program with the server's. */
+    private static String libraries() throws Exception {
+        try (Sql sql = new Sql(TestPostgres.empty())) {
+            return sql.text("SELECT setting FROM pg_config WHERE name = 'LIBDIR'");
+        }
+    }
+}

@@ -23,7 +23,8 @@ CREATE TABLE tally.derived_view (
     filter        text,
     allowed       regprocedure[] NOT NULL DEFAULT '{}',  -- functions that the owner vouches for
     interval_ms   integer     CHECK (interval_ms >= 100),  -- null: the scheduler's default
-    cron          text,
+    cron          text        CHECK (cron IS NULL OR interval_ms IS NULL),   -- of a snapshot; UTC
+    priority      smallint    NOT NULL DEFAULT 0 CHECK (priority BETWEEN -100 AND 100),
     schedule_version integer  NOT NULL DEFAULT 1,
     created_at    timestamptz NOT NULL DEFAULT now(),
     UNIQUE (schema_name, relation_name)

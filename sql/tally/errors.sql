@@ -23,7 +23,8 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL016', 'unsupported_source',    'Watch an ordinary or partitioned table; vouch for anything else with tally.assume_static.'),
     ('TL017', 'in_use',                'Drop what is built on it first.'),
     ('TL018', 'bad_argument',          'See the function''s comment: \df+ tally.*'),
-    ('TL019', 'not_unique',            'Name every column that makes a row unique as identity of tally.create_projection, or let the definition return one row for each.')
+    ('TL019', 'not_unique',            'Name every column that makes a row unique as identity of tally.create_projection, or let the definition return one row for each.'),
+    ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.')
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';
 

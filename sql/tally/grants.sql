@@ -1,5 +1,5 @@
 -- Roles: countersink_owner (owns nothing by itself; grant it to who declares), countersink_reader (reads derived views),
--- countersink_operator (refreshes, verifies, repairs, rebuilds, pauses, resumes). Nothing goes to PUBLIC.
+-- countersink_operator (refreshes, verifies, repairs, rebuilds, pauses, resumes, schedules). Nothing goes to PUBLIC.
 -- Where the installing role may not create roles, the roles that are there are used.
 DO $$
 DECLARE
@@ -31,7 +31,7 @@ BEGIN
         GRANT USAGE ON SCHEMA tally TO countersink_operator;
         GRANT SELECT ON tally.status, tally.health TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
-            tally.pause(text), tally.resume(text), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval),
+            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval),
             tally.backlog_of(integer), tally.table_and_children(regclass), tally.trigger_name(tally.derived_view, tally.source, text) TO countersink_operator;
     END IF;
 END

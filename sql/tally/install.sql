@@ -46,6 +46,7 @@ BEGIN;
 \ir repair.sql
 \ir rebuild.sql
 \ir heal.sql
+\ir schedule.sql
 \ir pause.sql
 \ir resume.sql
 \ir drop.sql

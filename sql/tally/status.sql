@@ -20,7 +20,7 @@ $$;
 
 CREATE OR REPLACE VIEW tally.status AS
 WITH root AS MATERIALIZED (
-    SELECT v.id, v.state, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
+    SELECT v.id, v.state, v.interval_ms, v.cron, v.schedule_version, v.priority, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
            m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
            CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', first.key, first.error) END AS key_error, first.sqlstate AS key_sqlstate
@@ -35,7 +35,7 @@ SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
        coalesce(r.error, r.key_error) AS error, coalesce(r.error_sqlstate, r.key_sqlstate) AS error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
        (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
-       v.interval_ms, v.cron, v.schedule_version
+       r.interval_ms, r.cron, r.schedule_version, r.priority
 FROM tally.derived_view v JOIN root r ON r.id = coalesce(v.root_id, v.id)
 WHERE v.serves_id IS NULL;
 COMMENT ON VIEW tally.status IS 'a row per derived view: state, pending delta rows, lag in seconds, last merge, error';

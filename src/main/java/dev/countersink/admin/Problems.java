@@ -20,6 +20,8 @@ import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExcep
 class Problems extends ResponseEntityExceptionHandler {
     private static final Logger LOG = LoggerFactory.getLogger(Problems.class);
     private static final String UNKNOWN_VIEW = "TL001";
+    private static final String BAD_ARGUMENT = "TL018";
+    private static final String SCHEDULE_CHANGED = "TL021";
     private static final String INVALID_PARAMETER = "22023";
 
     static ProblemDetail problem(HttpStatus status, String code, String detail, String hint) {
@@ -38,6 +40,11 @@ class Problems extends ResponseEntityExceptionHandler {
     @ExceptionHandler
     ProblemDetail badRequest(BadRequestException e) {
         return problem(HttpStatus.BAD_REQUEST, INVALID_PARAMETER, e.getMessage(), e.hint());
+    }
+
+    @ExceptionHandler
+    ProblemDetail refused(RefusedException e) {
+        return problem(e.status(), e.code(), e.getMessage(), e.hint());
     }
 
     @ExceptionHandler({DataAccessException.class, TransactionException.class})
@@ -64,6 +71,12 @@ class Problems extends ResponseEntityExceptionHandler {
     private static HttpStatus status(SqlError error) {
         if (UNKNOWN_VIEW.equals(error.code())) {
             return HttpStatus.NOT_FOUND;
+        }
+        if (SCHEDULE_CHANGED.equals(error.code())) {
+            return HttpStatus.PRECONDITION_FAILED;
+        }
+        if (BAD_ARGUMENT.equals(error.code())) {
+            return HttpStatus.UNPROCESSABLE_CONTENT;
         }
         if (error.unreachable()) {
             return HttpStatus.SERVICE_UNAVAILABLE;

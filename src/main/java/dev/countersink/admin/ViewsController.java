@@ -1,13 +1,22 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.TallyDb;
+import dev.countersink.refresh.Cron;
 import dev.countersink.refresh.Runs;
+import dev.countersink.refresh.Schedules;
+import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PatchMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
@@ -17,13 +26,17 @@ import tools.jackson.databind.node.ObjectNode;
 @RestController
 @RequestMapping("/api/views")
 class ViewsController {
+    private static final Pattern VERSION_TAG = Pattern.compile("\\*|\"(\\d{1,9})\"");
+
     private final TallyDb tally;
     private final Runs runs;
+    private final Schedules schedules;
     private final JsonRows rows;
 
-    ViewsController(TallyDb tally, Runs runs, JsonRows rows) {
+    ViewsController(TallyDb tally, Runs runs, Schedules schedules, JsonRows rows) {
         this.tally = tally;
         this.runs = runs;
+        this.schedules = schedules;
         this.rows = rows;
     }
 
@@ -32,9 +45,49 @@ class ViewsController {
         return new JsonRows.Page(rows.objects(tally.views(), fields), null);
     }
 
+    /**
+     * One derived view. The ETag is of its schedule only, so it is not a ResponseEntity's: Spring would answer 304 to who has
+     * seen this schedule, whatever else has changed.
+     */
     @GetMapping("/{name}")
-    ObjectNode view(@PathVariable String name) {
-        return tally.view(name).stream().findFirst().map(rows::object).orElseThrow(() -> NotFoundException.view(name));
+    ObjectNode view(@PathVariable String name, HttpServletResponse response) {
+        ObjectNode view =
+                tally.view(name).stream().findFirst().map(rows::object).orElseThrow(() -> NotFoundException.view(name));
+        response.setHeader(HttpHeaders.ETAG, etag(view));
+        return view;
+    }
+
+    /** Changes when a derived view is brought up to date: what the body does not name stays. */
+    @PatchMapping("/{name}/schedule")
+    ObjectNode schedule(
+            @PathVariable String name,
+            @RequestHeader(value = HttpHeaders.IF_MATCH, required = false) String ifMatch,
+            @RequestBody ObjectNode changes,
+            HttpServletResponse response) {
+        Integer version = expectedVersion(ifMatch);
+        if (changes.path("cron").isString()) {
+            Cron.problem(changes.path("cron").asString().strip()).ifPresent(problem -> {
+                throw RefusedException.badCron(problem);
+            });
+        }
+        ObjectNode view = rows.object(schedules.change(name, changes.toString(), version));
+        response.setHeader(HttpHeaders.ETAG, etag(view));
+        return view;
+    }
+
+    private static Integer expectedVersion(String ifMatch) {
+        if (ifMatch == null) {
+            throw RefusedException.noIfMatch();
+        }
+        Matcher tag = VERSION_TAG.matcher(ifMatch.strip());
+        if (!tag.matches()) {
+            throw RefusedException.noVersion(ifMatch);
+        }
+        return tag.group(1) == null ? null : Integer.valueOf(tag.group(1));
+    }
+
+    private static String etag(ObjectNode view) {
+        return "\"%d\"".formatted(view.path("schedule_version").asInt());
     }
 
     @PostMapping("/{name}/{action:refresh|verify|repair|rebuild|pause|resume}")

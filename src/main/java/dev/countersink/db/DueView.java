@@ -8,5 +8,6 @@ package dev.countersink.db;
  * @param action merge or refresh
  * @param intervalMs between two actions, null for the scheduler's default
  * @param cron instead of an interval, or null
+ * @param priority of those due at the same moment the higher goes first
  */
-public record DueView(String name, String kind, String action, Integer intervalMs, String cron) {}
+public record DueView(String name, String kind, String action, Integer intervalMs, String cron, int priority) {}

@@ -33,7 +33,7 @@ public class TallyDb {
     }
 
     public List<DueView> due() {
-        return jdbc.sql("SELECT name, kind, action, interval_ms, cron FROM tally.due()")
+        return jdbc.sql("SELECT name, kind, action, interval_ms, cron, priority FROM tally.due()")
                 .query(DueView.class)
                 .list();
     }
@@ -59,6 +59,18 @@ public class TallyDb {
                 .param(name)
                 .query(String.class)
                 .list();
+    }
+
+    /**
+     * Changes a schedule.
+     *
+     * @param changesJson an object with what is to change
+     * @param expectedVersion the version as last read, null for whatever it is
+     */
+    public void schedule(String name, String changesJson, Integer expectedVersion) {
+        jdbc.sql("SELECT tally.schedule(?, ?::jsonb, ?::integer)")
+                .params(name, changesJson, expectedVersion)
+                .query(row -> {});
     }
 
     public void repair(String name) {

@@ -4,6 +4,7 @@ import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.DueView;
 import dev.countersink.db.TallyDb;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.quartz.JobBuilder;
@@ -54,7 +55,7 @@ class Follower {
                 .withIdentity(NAME, GROUP)
                 .withSchedule(Schedule.every(settings.follow()))
                 .build();
-        inTransaction(() -> scheduler.scheduleJob(job, Set.of(trigger), true));
+        transactions.executeWithoutResult(status -> changed(() -> scheduler.scheduleJob(job, Set.of(trigger), true)));
     }
 
     void follow() {
@@ -62,23 +63,38 @@ class Follower {
             return;
         }
         try {
-            inTransaction(this::keepAll);
+            transactions.executeWithoutResult(status -> keepAll());
             troubles.succeeded(NAME);
         } catch (RuntimeException e) {
             troubles.failed(NAME, Schedule.message(e));
         }
     }
 
-    private void keepAll() throws SchedulerException {
+    /** To be called in a transaction: the job store locks a row while it changes anything. */
+    void keepAll() {
         List<DueView> due = tally.due();
-        for (DueView view : due) {
-            Schedule.keep(scheduler, view, settings.interval());
-        }
         Set<String> names = due.stream().map(DueView::name).collect(Collectors.toSet());
-        for (JobKey job : scheduler.getJobKeys(GroupMatcher.jobGroupEquals(Schedule.VIEWS))) {
-            if (!names.contains(job.getName())) {
-                scheduler.deleteJob(job);
+        changed(() -> {
+            for (DueView view : due) {
+                keep(view);
             }
+            for (JobKey job : scheduler.getJobKeys(GroupMatcher.jobGroupEquals(Schedule.VIEWS))) {
+                if (!names.contains(job.getName())) {
+                    scheduler.deleteJob(job);
+                }
+            }
+        });
+    }
+
+    /** SQL takes any cron of the right length; one that cannot be used leaves that view's job as it was. */
+    private void keep(DueView view) throws SchedulerException {
+        String name = "schedule of " + view.name();
+        Optional<String> problem = Optional.ofNullable(view.cron()).flatMap(Cron::problem);
+        if (problem.isPresent()) {
+            troubles.reported(name, problem.get());
+        } else {
+            Schedule.keep(scheduler, view, settings.interval());
+            troubles.succeeded(name);
         }
     }
 
@@ -87,14 +103,11 @@ class Follower {
         void apply() throws SchedulerException;
     }
 
-    /** The job store locks a row while it changes anything, which holds only as long as a transaction does. */
-    private void inTransaction(Change change) {
-        transactions.executeWithoutResult(status -> {
-            try {
-                change.apply();
-            } catch (SchedulerException e) {
-                throw new IllegalStateException(e.getMessage(), e);
-            }
-        });
+    private static void changed(Change change) {
+        try {
+            change.apply();
+        } catch (SchedulerException e) {
+            throw new IllegalStateException(e.getMessage(), e);
+        }
     }
 }

@@ -49,13 +49,7 @@ class MergeJob implements Job {
         MergeResult result = meters.timer("countersink.merge", "view", view).record(() -> tally.merge(view));
         meters.counter("countersink.merge.keys", "view", view).increment(result.keys());
         meters.counter("countersink.merge.changed", "view", view).increment(result.changed());
-        switch (result.outcome()) {
-            case "failed" -> troubles.reported(view, result.error());
-            case "merged", "nothing" -> troubles.succeeded(view);
-            default -> {
-                // busy, paused, waiting: nothing is known of whether it works.
-            }
-        }
+        troubles.note(view, result);
         return result;
     }
 }

@@ -20,8 +20,8 @@ class RefreshJob implements Job {
     public void execute(JobExecutionContext context) {
         String view = Schedule.view(context);
         try {
-            tally.refresh(view);
-            troubles.succeeded(view);
+            // Not tally.refresh, which would wait for another one at work and not wait after an error.
+            troubles.note(view, tally.merge(view));
         } catch (RuntimeException e) {
             troubles.reported(view, Schedule.message(e));
         }

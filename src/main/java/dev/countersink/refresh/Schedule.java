@@ -57,7 +57,8 @@ final class Schedule {
     static void keep(Scheduler scheduler, DueView view, Duration standard) throws SchedulerException {
         Duration interval = view.intervalMs() == null ? standard : Duration.ofMillis(view.intervalMs());
         TriggerKey key = new TriggerKey(view.name(), VIEWS);
-        if (!isSo(scheduler.getTrigger(key), view.cron(), interval)) {
+        int priority = Trigger.DEFAULT_PRIORITY + view.priority();
+        if (!isSo(scheduler.getTrigger(key), view.cron(), interval, priority)) {
             JobDetail job = JobBuilder.newJob(jobClass(view))
                     .withIdentity(new JobKey(view.name(), VIEWS))
                     .storeDurably()
@@ -65,6 +66,7 @@ final class Schedule {
             Trigger trigger = TriggerBuilder.newTrigger()
                     .withIdentity(key)
                     .withSchedule(schedule(view.cron(), interval))
+                    .withPriority(priority)
                     .build();
             scheduler.scheduleJob(job, Set.of(trigger), true);
         }
@@ -81,12 +83,18 @@ final class Schedule {
     private static ScheduleBuilder<? extends Trigger> schedule(String cron, Duration interval) {
         return cron == null
                 ? every(interval)
-                : CronScheduleBuilder.cronSchedule(cron).withMisfireHandlingInstructionDoNothing();
+                : CronScheduleBuilder.cronSchedule(cron)
+                        .inTimeZone(Cron.ZONE)
+                        .withMisfireHandlingInstructionDoNothing();
     }
 
-    private static boolean isSo(Trigger trigger, String cron, Duration interval) {
+    private static boolean isSo(Trigger trigger, String cron, Duration interval, int priority) {
+        if (trigger == null || trigger.getPriority() != priority) {
+            return false;
+        }
         if (trigger instanceof CronTrigger c) {
-            return Objects.equals(c.getCronExpression(), cron);
+            return Objects.equals(c.getCronExpression(), cron)
+                    && c.getTimeZone().hasSameRules(Cron.ZONE);
         }
         return trigger instanceof SimpleTrigger s && cron == null && s.getRepeatInterval() == interval.toMillis();
     }

@@ -1,5 +1,6 @@
 package dev.countersink.refresh;
 
+import dev.countersink.db.MergeResult;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -41,6 +42,15 @@ final class Troubles {
     /** It failed, but whoever reported it waits by itself. */
     void reported(String name, String message) {
         note(name, message, false);
+    }
+
+    /** What a merge or refresh did; busy, paused or waiting, nothing is known of whether it works. */
+    void note(String name, MergeResult result) {
+        switch (result.outcome()) {
+            case "failed" -> reported(name, result.error());
+            case "merged", "nothing" -> succeeded(name);
+            default -> {}
+        }
     }
 
     void succeeded(String name) {

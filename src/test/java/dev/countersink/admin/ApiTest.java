@@ -133,6 +133,55 @@ class ApiTest {
     }
 
     @Test
+    void aScheduleIsChangedByWhoSawItLast() {
+        String etag = instance.get(VIEW).header("ETag");
+        TestInstance.Answer changed =
+                instance.patch(VIEW + "/schedule", etag, "{\"interval\":\"2 hours\",\"priority\":7}");
+        assertThat(changed.status()).isEqualTo(200);
+        assertThat(changed.header("ETag")).isNotEqualTo(etag);
+        assertThat(changed.json().path("interval_ms").asInt()).isEqualTo(7_200_000);
+        assertThat(changed.json().path("priority").asInt()).isEqualTo(7);
+        TestInstance.Answer seen = instance.get(VIEW);
+        assertThat(seen.header("ETag")).isEqualTo(changed.header("ETag"));
+        assertThat(seen.json().path("interval_ms").asInt()).isEqualTo(7_200_000);
+
+        TestInstance.Answer late = instance.patch(VIEW + "/schedule", etag, "{\"priority\":8}");
+        assertProblem(late, 412, "TL021");
+        assertThat(late.json().path("hint").asString()).contains("GET /api/views");
+        assertProblem(instance.patch(VIEW + "/schedule", "W/" + changed.header("ETag"), "{}"), 412, "TL021");
+        assertProblem(instance.patch(VIEW + "/schedule", null, "{\"priority\":8}"), 428, "TL021");
+        assertThat(instance.get(VIEW).json().path("priority").asInt()).isEqualTo(7);
+
+        TestInstance.Answer reset = instance.patch(VIEW + "/schedule", "*", "{\"interval\":null,\"priority\":null}");
+        assertThat(reset.status()).isEqualTo(200);
+        assertThat(reset.json().path("interval_ms").isNull()).isTrue();
+    }
+
+    @Test
+    void aScheduleThatMakesNoSenseIsRefusedAndChangesNothing() {
+        String etag = instance.get(VIEW).header("ETag");
+        String path = VIEW + "/schedule";
+        assertProblem(instance.patch(path, etag, "{\"interval\":\"1 ms\"}"), 422, "TL018");
+        assertProblem(instance.patch(path, etag, "{\"tempo\":1}"), 422, "TL018");
+        assertProblem(instance.patch(path, etag, "{\"cron\":\"0 0 3 * * ?\"}"), 422, "TL018");
+        TestInstance.Answer cron = instance.patch(path, etag, "{\"cron\":\"0 0 25 * * ?\"}");
+        assertProblem(cron, 422, "TL018");
+        assertThat(cron.json().path("detail").asString()).contains("0 0 25 * * ?");
+        assertThat(cron.json().path("hint").asString()).contains("UTC");
+        assertProblem(instance.patch(path, etag, "{\"cron\":\"0 0 3 * * ? 2001\"}"), 422, "TL018");
+        assertProblem(instance.patch(path, etag, "{\"priority\":"), 400, "22023");
+        assertProblem(instance.patch(path, etag, "[]"), 400, "22023");
+        assertProblem(instance.patch("/api/views/app.gone/schedule", etag, "{}"), 404, "TL001");
+        assertThat(instance.get(VIEW).header("ETag")).isEqualTo(etag);
+    }
+
+    @Test
+    void theEtagOfAScheduleHidesNothingElse() {
+        String etag = instance.get(VIEW).header("ETag");
+        assertThat(instance.getUnlessMatching(VIEW, etag).status()).isEqualTo(200);
+    }
+
+    @Test
     void theIngestionIsShown() {
         JsonNode ingest = instance.get("/api/ingest").json();
         assertThat(ingest.path("messages").asLong()).isZero();

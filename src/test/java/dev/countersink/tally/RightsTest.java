@@ -72,6 +72,7 @@ class RightsTest {
         engine.run("""
                 SELECT tally.merge('app.fact'); SELECT tally.refresh('app.fact'); SELECT tally.verify('app.fact'); SELECT tally.repair('app.fact');
                 SELECT tally.rebuild('app.fact'); SELECT tally.pause('app.fact'); SELECT tally.resume('app.fact');
+                SELECT tally.schedule('app.fact', '{"priority":1}');
                 SELECT * FROM tally.status; SELECT * FROM tally.health; SELECT * FROM tally.due(); SELECT * FROM tally.views();
                 """);
         for (String denied : new String[] {

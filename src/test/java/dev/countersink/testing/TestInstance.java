@@ -70,6 +70,21 @@ public final class TestInstance implements AutoCloseable {
         return send(request(path).POST(HttpRequest.BodyPublishers.noBody()).header("Authorization", "Bearer " + TOKEN));
     }
 
+    /** A PATCH with a JSON body; without If-Match if that is null. */
+    public Answer patch(String path, String ifMatch, String body) {
+        HttpRequest.Builder request = request(path)
+                .method("PATCH", HttpRequest.BodyPublishers.ofString(body))
+                .header("Content-Type", "application/json")
+                .header("Authorization", "Bearer " + TOKEN);
+        return send(ifMatch == null ? request : request.header("If-Match", ifMatch));
+    }
+
+    /** A GET with If-None-Match. */
+    public Answer getUnlessMatching(String path, String etag) {
+        return send(
+                request(path).GET().header("Authorization", "Bearer " + TOKEN).header("If-None-Match", etag));
+    }
+
     public Answer getWithToken(String path, String token) {
         HttpRequest.Builder request = request(path).GET();
         return send(token == null ? request : request.header("Authorization", "Bearer " + token));

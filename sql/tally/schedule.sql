@@ -1,0 +1,104 @@
+-- tally.schedule: change when a scheduler brings a derived view up to date.
+--   Parameters name: any derived view; for a rollup, its projection's schedule
+--              changes: an object with what is to change; null goes back to the default
+--                "interval"     text as of type interval ("5s", "1 minute"), or "interval_ms", a number: 100 ms to 1 day
+--                "cron"         of a snapshot, instead of an interval: 6 or 7 fields as Quartz has them, in UTC
+--                "priority"     -100 to 100, default 0: of what is due at the same moment, the higher goes first
+--              expected_version: the schedule's version as last read; NULL: whatever it is
+--   Returns    the version after it: one more, if anything differs
+--   Writes     tally.derived_view
+--   Locks      the view's row in it, until the transaction ends
+--   Raises     TL001, TL018, TL021
+--   Called by  operators; PATCH /api/views/{name}/schedule
+CREATE OR REPLACE FUNCTION tally.schedule(name text, changes jsonb, expected_version integer DEFAULT NULL)
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    before tally.derived_view := tally.lookup_root(name);
+    after  tally.derived_view;
+BEGIN
+    SELECT * INTO before FROM tally.derived_view d WHERE d.id = before.id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
+    ELSIF before.schedule_version <> expected_version THEN
+        PERFORM tally.fail('TL021', format('The schedule of %s has version %s, not %s: someone else has changed it.',
+            tally.part(before), before.schedule_version, expected_version));
+    END IF;
+    after := tally.changed_schedule(before, changes);
+    IF after IS DISTINCT FROM before THEN
+        after.schedule_version := before.schedule_version + 1;
+        UPDATE tally.derived_view d SET interval_ms = after.interval_ms, cron = after.cron, priority = after.priority,
+            schedule_version = after.schedule_version WHERE d.id = after.id;
+    END IF;
+    RETURN after.schedule_version;
+END
+$$;
+COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
+    'change interval, cron or priority of a derived view: {"interval":"5s"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
+
+-- tally.changed_schedule: a derived view's row with changes of its schedule, checked. Giving a cron ends an interval, and
+-- the other way round.
+--   Raises    TL018
+--   Called by tally.schedule
+CREATE OR REPLACE FUNCTION tally.changed_schedule(v tally.derived_view, changes jsonb)
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    unknown text;
+    cron    text := btrim(changes ->> 'cron');
+    pace    interval := tally.interval_in(changes);
+BEGIN
+    SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k NOT IN ('interval', 'interval_ms', 'cron', 'priority') LIMIT 1;
+    IF unknown IS NOT NULL THEN
+        PERFORM tally.fail('TL018', format('A schedule has no "%s"; it has interval or interval_ms, cron and priority.', unknown));
+    ELSIF cron IS NOT NULL AND pace IS NOT NULL THEN
+        PERFORM tally.fail('TL018', format('An interval and the cron "%s" were given; a view has one or the other.', cron));
+    ELSIF cron IS NOT NULL AND v.kind <> 'snapshot' THEN
+        PERFORM tally.fail('TL018', format('%s is a %s, which is merged at an interval; only a snapshot has a cron.', tally.part(v), v.kind));
+    ELSIF cron IS NOT NULL AND (jsonb_typeof(changes -> 'cron') <> 'string' OR length(cron) > 120
+                                OR cardinality(regexp_split_to_array(cron, '\s+')) NOT IN (6, 7)) THEN
+        PERFORM tally.fail('TL018', format('cron is "%s"; it must have 6 or 7 fields (second, minute, hour, day of month, month, day of week, year), 120 characters at most.', cron));
+    ELSIF pace NOT BETWEEN interval '100 ms' AND interval '1 day' THEN
+        PERFORM tally.fail('TL018', format('interval is %s; it must be at least 100 ms and at most 1 day.', pace));
+    END IF;
+    IF changes ?| '{interval,interval_ms}' OR cron IS NOT NULL THEN
+        v.interval_ms := round(extract(epoch FROM pace) * 1000);
+    END IF;
+    IF changes ? 'cron' OR pace IS NOT NULL THEN
+        v.cron := cron;
+    END IF;
+    IF changes ? 'priority' THEN
+        IF jsonb_typeof(changes -> 'priority') NOT IN ('number', 'null')
+           OR (changes ->> 'priority')::numeric NOT BETWEEN -100 AND 100 OR (changes ->> 'priority')::numeric % 1 <> 0 THEN
+            PERFORM tally.fail('TL018', format('priority is %s; it must be a whole number from -100 to 100.', changes -> 'priority'));
+        END IF;
+        v.priority := coalesce((changes ->> 'priority')::numeric, 0);
+    END IF;
+    RETURN v;
+END
+$$;
+
+-- tally.interval_in: the interval that changes of a schedule give; NULL if none.
+--   Raises    TL018
+--   Called by tally.changed_schedule
+CREATE OR REPLACE FUNCTION tally.interval_in(changes jsonb)
+RETURNS interval LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF jsonb_typeof(changes) IS DISTINCT FROM 'object' THEN
+        PERFORM tally.fail('TL018', format('The changes are %s; they must be an object such as {"interval":"5s"}.', coalesce(changes::text, 'NULL')));
+    ELSIF changes ?& '{interval,interval_ms}' THEN
+        PERFORM tally.fail('TL018', 'Both interval and interval_ms were given; one says it all.');
+    END IF;
+    CASE jsonb_typeof(changes -> 'interval_ms')
+        WHEN 'number' THEN RETURN (changes ->> 'interval_ms')::float8 * interval '1 ms';
+        WHEN 'null' THEN RETURN NULL;
+        ELSE IF changes ? 'interval_ms' THEN
+            PERFORM tally.fail('TL018', format('interval_ms is %s; it must be a number.', changes -> 'interval_ms'));
+        END IF;
+    END CASE;
+    IF jsonb_typeof(changes -> 'interval') NOT IN ('string', 'null') THEN
+        PERFORM tally.fail('TL018', format('interval is %s; it must be text with a unit, such as "5s".', changes -> 'interval'));
+    END IF;
+    RETURN (changes ->> 'interval')::interval;
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR numeric_value_out_of_range THEN
+    PERFORM tally.fail('TL018', format('interval is %s; it must be a time such as "5s" or "1 minute".', coalesce(changes -> 'interval', changes -> 'interval_ms')));
+END
+$$;

@@ -1,0 +1,58 @@
+package dev.countersink.admin;
+
+import org.springframework.http.HttpStatus;
+
+/** A request is understood, but not carried out. */
+final class RefusedException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+    private static final String SCHEDULE_CHANGED = "TL021";
+    private static final String BAD_ARGUMENT = "TL018";
+
+    private final HttpStatus status;
+    private final String code;
+    private final String hint;
+
+    private RefusedException(HttpStatus status, String code, String message, String hint) {
+        super(message);
+        this.status = status;
+        this.code = code;
+        this.hint = hint;
+    }
+
+    static RefusedException noIfMatch() {
+        return new RefusedException(
+                HttpStatus.PRECONDITION_REQUIRED,
+                SCHEDULE_CHANGED,
+                "The request has no If-Match.",
+                "Send the ETag of GET /api/views/{name} in it, or * to overwrite whatever is there.");
+    }
+
+    static RefusedException noVersion(String ifMatch) {
+        return new RefusedException(
+                HttpStatus.PRECONDITION_FAILED,
+                SCHEDULE_CHANGED,
+                "If-Match is %s, which is no version of a schedule.".formatted(ifMatch),
+                "Send the ETag of GET /api/views/{name} as it was given, quotes included.");
+    }
+
+    static RefusedException badCron(String problem) {
+        return new RefusedException(
+                HttpStatus.UNPROCESSABLE_CONTENT,
+                BAD_ARGUMENT,
+                problem,
+                "Its fields are second, minute, hour, day of month, month, day of week and, if need be, year; one of the two"
+                        + " days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
+    }
+
+    HttpStatus status() {
+        return status;
+    }
+
+    String code() {
+        return code;
+    }
+
+    String hint() {
+        return hint;
+    }
+}

@@ -1,0 +1,28 @@
+package dev.countersink.refresh;
+
+import java.text.ParseException;
+import java.time.ZoneOffset;
+import java.util.Date;
+import java.util.Optional;
+import java.util.TimeZone;
+import org.quartz.CronExpression;
+
+/** Cron expressions as Quartz reads them, in UTC. */
+public final class Cron {
+    static final TimeZone ZONE = TimeZone.getTimeZone(ZoneOffset.UTC);
+
+    private Cron() {}
+
+    /** What is wrong with an expression, as a sentence; nothing if a job can be run by it. */
+    public static Optional<String> problem(String cron) {
+        try {
+            CronExpression expression = new CronExpression(cron);
+            expression.setTimeZone(ZONE);
+            return expression.getNextValidTimeAfter(new Date()) == null
+                    ? Optional.of("cron is \"%s\", which never comes again.".formatted(cron))
+                    : Optional.empty();
+        } catch (ParseException | RuntimeException e) {
+            return Optional.of("cron is \"%s\", which cannot be read: %s".formatted(cron, e.getMessage()));
+        }
+    }
+}

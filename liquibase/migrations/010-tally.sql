@@ -40,6 +40,7 @@ CREATE TABLE tally.source (
     relation      regclass NOT NULL,
     columns       name[],                    -- null: assumed static
     expand        text,                      -- null: columns are the key
+    members       regclass[] NOT NULL DEFAULT '{}',  -- the table, its partitions and children when the triggers were put on
     PRIMARY KEY (projection_id, ordinal),
     UNIQUE (projection_id, relation)
 );

@@ -1,6 +1,6 @@
 -- tally.activate_snapshot: put the triggers of a snapshot on the tables that it reads, and mark it changed.
 --   Locks     SHARE ROW EXCLUSIVE on those tables until the transaction ends
---   Called by tally.activate
+--   Called by tally.activate, tally.heal
 CREATE OR REPLACE FUNCTION tally.activate_snapshot(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -27,7 +27,8 @@ $body$ $make$, log, tally.part(v, '_delta'));
             END LOOP;
         END LOOP;
     END LOOP;
+    PERFORM tally.remember_members(v);
     EXECUTE format('INSERT INTO %s DEFAULT VALUES', tally.part(v, '_delta'));
-    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
+    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state <> 'paused';
 END
 $$;

@@ -1,12 +1,12 @@
 -- tally.health: what the engine needs from each table that it watches, and whether it is so.
---   Returns   view, relation, trigger, ok, problem: a row per trigger; a partition or a child table that was attached
---             later and has none is a row with ok = false
+--   Returns   view, relation, trigger, ok, problem: a row per trigger; and with ok = false a row for each that a partition or a child
+--             table attached later lacks, for each that one keeps that was detached, and for a partition that was dropped
 --   Called by operators, the API
 CREATE OR REPLACE VIEW tally.health AS
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text AS relation,
        tally.trigger_name(v, s, e.event)::text AS trigger,
        coalesce(g.tgenabled IN ('O', 'A'), false) AS ok,
-       CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: rows written to it directly bypass the view'
+       CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: its rows came unseen, and what is written to it directly is not seen'
             WHEN g.oid IS NULL THEN 'the trigger is missing'
             WHEN g.tgenabled = 'D' THEN 'the trigger is disabled'
             WHEN g.tgenabled = 'R' THEN 'the trigger fires in replica mode only' END AS problem
@@ -17,9 +17,22 @@ CROSS JOIN (VALUES ('insert'), ('update'), ('delete'), ('truncate')) AS e(event)
 LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = tally.trigger_name(v, s, e.event)
 WHERE v.state <> 'defined'
 UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), g.relation::text, g.trigger::text, false,
+       format('the table is no longer part of %s: its rows left unseen', s.relation)
+FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.stray_triggers(s) g
+UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), c.oid::regclass::text, NULL, false,
+       format(CASE WHEN c.oid IS NULL THEN 'a partition of %s was dropped: its rows left unseen' ELSE 'the table is no longer part of %s: its rows left unseen' END, s.relation)
+FROM tally.derived_view v
+JOIN tally.source s ON s.projection_id = v.id
+CROSS JOIN LATERAL unnest(s.members) AS m(relation)
+LEFT JOIN pg_class c ON c.oid = m.relation
+WHERE m.relation NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
+  AND m.relation NOT IN (SELECT g.relation FROM tally.stray_triggers(s) g)
+UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', q.key, q.error)
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';
-COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it; quarantined keys';
+COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

@@ -16,6 +16,24 @@ BEGIN
             PERFORM tally.install_trigger(v, s, t);
         END LOOP;
     END LOOP;
+    PERFORM tally.remember_members(v);
+END
+$$;
+
+-- tally.remember_members: note which partitions and children the sources have, so that tally.health can tell that one is gone,
+-- and take the triggers from those that are.
+--   Writes    tally.source
+--   Locks     ACCESS EXCLUSIVE on a table that is no longer part of a source, if triggers are left on it
+--   Called by tally.install_triggers, tally.activate_snapshot
+CREATE OR REPLACE FUNCTION tally.remember_members(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    g record;
+BEGIN
+    FOR g IN SELECT x.trigger, x.relation FROM tally.source s CROSS JOIN LATERAL tally.stray_triggers(s) x WHERE s.projection_id = v.id LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', g.trigger, g.relation);
+    END LOOP;
+    UPDATE tally.source s SET members = ARRAY(SELECT tally.table_and_children(s.relation)) WHERE s.projection_id = v.id AND s.columns IS NOT NULL;
 END
 $$;
 
@@ -24,17 +42,22 @@ $$;
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    event text;
-    name  text;
+    event  text;
+    name   text;
+    always boolean;  -- the owner's wish, which CREATE OR REPLACE forgets
 BEGIN
     FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
         name := tally.trigger_name(v, s, event);
+        always := EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = relation AND g.tgname = name AND g.tgenabled = 'A');
         EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
             name, event, relation,
             CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
                        WHEN 'update' THEN 'REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows'
                        WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' ELSE '' END,
             tally.part(v, '_log_' || s.ordinal));
+        IF always THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
+        END IF;
         EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, relation, 'tells ' || tally.part(v) || ' what changed');
     END LOOP;
 END
@@ -46,6 +69,15 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     WITH RECURSIVE tree(member) AS (
         SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member)
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
+$$;
+
+-- tally.stray_triggers: triggers of one source on tables that are no longer part of it: a partition keeps them when it is
+-- detached.
+CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
+RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE AS $$
+    SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
+    WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate)$', s.projection_id, s.ordinal) AND NOT g.tgisinternal
+      AND g.tgrelid NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
 $$;
 
 -- tally.trigger_name: of one event's trigger for one source of a projection.

@@ -67,6 +67,16 @@ class DriftTest {
         engine.run("ALTER TABLE app.item DISABLE TRIGGER ALL");
         assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok AND view = 'app.fact'"))
                 .isEqualTo(4);
+        String trigger = engine.text(
+                "SELECT tgname FROM pg_trigger WHERE tgrelid = 'app.item'::regclass AND tgname LIKE 'tally%insert'");
+        engine.run("UPDATE app.item SET v = 0 WHERE id = 1; ALTER TABLE app.item ENABLE ALWAYS TRIGGER " + trigger);
+        engine.run("SELECT tally.heal('app.fact'); SELECT tally.refresh('app.fact')");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        assertThat(engine.text("SELECT tgenabled FROM pg_trigger WHERE tgname = '%s'".formatted(trigger)))
+                .as("the owner's choice")
+                .isEqualTo("A");
+        engine.storedAgrees("heal");
     }
 
     @Test

@@ -16,7 +16,7 @@ final class Engine implements AutoCloseable {
             SELECT string_agg(concat_ws(';', v.kind, format('%I.%I', v.schema_name, v.relation_name),
                        format('%I.%I', v.schema_name, v.relation_name || '_live'),
                        coalesce(v.definition::text, format('%I.%I', v.schema_name, v.relation_name || '_def'))), E'\\n' ORDER BY v.id)
-            FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.schema_name <> 'results' AND v.state <> 'defined'""";
+            FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.kind <> 'snapshot' AND v.schema_name <> 'results' AND v.state <> 'defined'""";
 
     private final DbSettings db = TestPostgres.migrated();
     private final Sql sql = new Sql(db);

@@ -1,0 +1,111 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class PartitionsTest {
+    private final Engine engine = new Engine();
+
+    PartitionsTest() {
+        engine.run("""
+                CREATE TABLE app.reading (id int, day int, v int, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+                CREATE TABLE app.reading_1 PARTITION OF app.reading FOR VALUES FROM (0) TO (10);
+                CREATE TABLE app.reading_2 PARTITION OF app.reading FOR VALUES FROM (10) TO (20);
+                CREATE VIEW app.fact_def AS SELECT id, day, v FROM app.reading;
+                SELECT tally.create_projection('app.fact', 'app.fact_def', '{id,day}');
+                SELECT tally.watch('app.fact', 'app.reading', '{id,day}');
+                SELECT tally.create_rollup('app.days', 'app.fact', '{day}', '{"n":"count(*)","v":"sum(v)","hi":"max(v)"}');
+                SELECT tally.activate('app.fact');
+                CREATE MATERIALIZED VIEW app.total AS SELECT day, sum(v) AS v FROM app.reading GROUP BY day;
+                CREATE UNIQUE INDEX ON app.total (day);
+                SELECT tally.create_snapshot('app.total');
+                SELECT tally.activate('app.total');
+                """);
+        engine.write("INSERT INTO app.reading SELECT i, i % 20, i FROM generate_series(1, 100) i");
+        engine.run("SELECT tally.refresh('app.total')");
+        assertThat(problems()).isEmpty();
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void aPartitionAttachedLaterIsShownAndHealed() {
+        engine.run("""
+                CREATE TABLE app.reading_3 (id int, day int, v int, PRIMARY KEY (id, day));
+                INSERT INTO app.reading_3 SELECT i, 20 + i % 10, i FROM generate_series(1, 50) i;
+                ALTER TABLE app.reading ATTACH PARTITION app.reading_3 FOR VALUES FROM (20) TO (30)""");
+        assertThat(problems())
+                .isEqualTo(
+                        "app.fact app.reading_3 4 a partition without the trigger: its rows came unseen, and what is written to it directly is not seen\n"
+                                + "app.total app.reading_3 4 a partition without the trigger: its rows came unseen, and what is written to it directly is not seen");
+        heal();
+        engine.write(
+                "UPDATE app.reading_3 SET v = v + 1 WHERE id < 9",
+                "DELETE FROM app.reading WHERE day > 25",
+                "TRUNCATE app.reading_3");
+    }
+
+    @Test
+    void aPartitionThatIsDetachedIsShownAndLosesItsTriggers() {
+        engine.run("ALTER TABLE app.reading DETACH PARTITION app.reading_2");
+        assertThat(problems())
+                .isEqualTo("app.fact app.reading_2 4 the table is no longer part of app.reading: its rows left unseen\n"
+                        + "app.total app.reading_2 4 the table is no longer part of app.reading: its rows left unseen");
+        heal();
+        assertThat(engine.number("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.reading_2'::regclass"))
+                .isZero();
+        engine.run("UPDATE app.reading_2 SET v = 0");
+        assertThat(engine.number("SELECT sum(pending) FROM tally.status WHERE name IN ('app.fact', 'app.total')"))
+                .isZero();
+        engine.write("UPDATE app.reading SET v = v + 1");
+    }
+
+    @Test
+    void aPartitionThatIsDroppedIsShown() {
+        engine.run("DROP TABLE app.reading_1");
+        assertThat(problems())
+                .isEqualTo("app.fact - 0 a partition of app.reading was dropped: its rows left unseen\n"
+                        + "app.total - 0 a partition of app.reading was dropped: its rows left unseen");
+        heal();
+        engine.write("DELETE FROM app.reading_2 WHERE id % 2 = 0");
+    }
+
+    @Test
+    void aReaderMaySeeIt() {
+        engine.run("ALTER TABLE app.reading DETACH PARTITION app.reading_2; SET ROLE countersink_reader");
+        assertThat(problems()).contains("no longer part of");
+        engine.run("RESET ROLE");
+    }
+
+    @Test
+    void whoPausedStaysPausedWhenHealed() {
+        engine.run(
+                "SELECT tally.pause('app.total'), tally.pause('app.fact'), tally.heal('app.total'), tally.heal('app.fact')");
+        assertThat(engine.number("SELECT count(*) FROM tally.status WHERE state = 'paused'"))
+                .isEqualTo(3);
+    }
+
+    /** Nothing but verify and health tells that rows came or went; afterwards all agree. */
+    private void heal() {
+        for (String view : new String[] {"app.fact", "app.total"}) {
+            String differs = "SELECT count(*) FROM tally.verify('%s')".formatted(view);
+            assertThat(engine.number(differs)).as("found in %s", view).isPositive();
+            engine.run("SELECT tally.heal('%1$s'); SELECT tally.refresh('%1$s')".formatted(view));
+            assertThat(engine.number(differs)).as("left in %s", view).isZero();
+        }
+        assertThat(problems()).isEmpty();
+        engine.storedAgrees("heal");
+    }
+
+    private String problems() {
+        return engine.text("""
+                SELECT coalesce(string_agg(concat_ws(' ', view, relation, triggers, problem), E'\\n' ORDER BY view), '') FROM (
+                    SELECT view, coalesce(relation, '-') AS relation, count(trigger) AS triggers, problem
+                    FROM tally.health WHERE NOT ok GROUP BY view, 2, problem) h""");
+    }
+}

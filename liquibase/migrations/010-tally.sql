@@ -21,7 +21,7 @@ CREATE TABLE tally.derived_view (
     verified_at   timestamptz,               -- a view that takes another's place: found equal to its oracle
     group_by      name[],
     filter        text,
-    allowed       regprocedure[] NOT NULL DEFAULT '{}',  -- functions that the owner vouches for
+    allowed       text[]      NOT NULL DEFAULT '{}',  -- functions that the owner vouches for (pg_upgrade refuses regprocedure)
     interval_ms   integer     CHECK (interval_ms >= 100),  -- null: the scheduler's default
     cron          text        CHECK (cron IS NULL OR interval_ms IS NULL),   -- of a snapshot; UTC
     priority      smallint    NOT NULL DEFAULT 0 CHECK (priority BETWEEN -100 AND 100),

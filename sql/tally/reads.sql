@@ -40,9 +40,13 @@ RETURNS name[] LANGUAGE sql STABLE AS $$
     LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attnum > 0
 $$;
 
+-- tally.signature_of: a function with its argument types, every name qualified.
+CREATE OR REPLACE FUNCTION tally.signature_of(function oid)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT function::regprocedure::text';
+
 -- tally.unstable_calls: what a definition calls that may hide a table or the time: volatile functions, stable ones
 -- of the user's, and the clock or the session in whatever form.
-CREATE OR REPLACE FUNCTION tally.unstable_calls(definition regclass, allowed regprocedure[])
+CREATE OR REPLACE FUNCTION tally.unstable_calls(definition regclass, allowed text[])
 RETURNS SETOF text LANGUAGE sql STABLE AS $$
     WITH tree AS (
         SELECT r.ev_action::text AS body FROM tally.views_under(definition) u JOIN pg_rewrite r ON r.ev_class = u
@@ -52,7 +56,7 @@ RETURNS SETOF text LANGUAGE sql STABLE AS $$
     )
     SELECT p.oid::regprocedure::text
     FROM called JOIN pg_proc p USING (oid)
-    WHERE p.oid <> ALL (allowed::oid[])
+    WHERE tally.signature_of(p.oid) <> ALL (allowed)
       AND (p.provolatile = 'v'
         OR p.provolatile = 's' AND p.pronamespace <> 'pg_catalog'::regnamespace
         OR p.provolatile = 's' AND p.pronamespace = 'pg_catalog'::regnamespace AND p.proname IN

@@ -85,7 +85,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
-    UPDATE tally.derived_view d SET allowed = allowed || function WHERE d.id = v.id;
+    UPDATE tally.derived_view d SET allowed = allowed || tally.signature_of(function) WHERE d.id = v.id;
 END
 $$;
 COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a function called by a definition hides no table and no clock';

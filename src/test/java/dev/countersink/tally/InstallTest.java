@@ -42,4 +42,15 @@ class InstallTest {
             assertThat(sql.number("SELECT count(*) FROM tally.verify('sizes')")).isZero();
         }
     }
+
+    @Test
+    void noTableHoldsATypeThatPgUpgradeRefuses() throws Exception {
+        try (Engine engine = new Engine()) {
+            engine.run(SESSION.replaceAll("public\\.", "app."));
+            assertThat(engine.number("""
+                    SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
+                    WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND coalesce(nullif(t.typelem, 0), t.oid) = ANY (
+                        '{regcollation,regconfig,regdictionary,regnamespace,regoper,regoperator,regproc,regprocedure}'::regtype[]::oid[])""")).isZero();
+        }
+    }
 }

@@ -38,7 +38,16 @@ public final class EmbeddedPostgres implements AutoCloseable {
 
     /** Starts the version that the jar carries and keeps what is in the folder already. A commit is on the disk. */
     public static EmbeddedPostgres start(Path dir) {
-        return start(dir, Map.of("fsync", "on", "synchronous_commit", "on"), EmbeddedPostgres::packaged);
+        return start(dir, Map.of("fsync", "on", "synchronous_commit", "on"));
+    }
+
+    /**
+     * Starts the version that the jar carries.
+     *
+     * @param settings server settings that go before the usual ones
+     */
+    public static EmbeddedPostgres start(Path dir, Map<String, String> settings) {
+        return start(dir, settings, EmbeddedPostgres::packaged);
     }
 
     /**

@@ -1,0 +1,35 @@
+package dev.countersink.bench.engine;
+
+import java.util.Locale;
+
+/**
+ * One line of the table.
+ *
+ * @param what was measured
+ * @param value in its unit, as text
+ * @param ratio of two things done in the same run; NaN if the line has none
+ * @param aim what the ratio shall be; null where it is only for comparison
+ */
+record Figure(String what, String value, double ratio, Aim aim) {
+    static final String HEAD = "| what | figure | ratio | aim | |\n|---|---|---|---|---|\n";
+
+    /** A line without a ratio. */
+    static Figure only(String what, String value) {
+        return new Figure(what, value, Double.NaN, null);
+    }
+
+    String row() {
+        return "| %s | %s | %s | %s | %s |%n"
+                .formatted(
+                        what,
+                        value,
+                        Double.isNaN(ratio) ? "" : number(ratio),
+                        aim == null ? "" : aim,
+                        aim == null ? "" : aim.met(ratio) ? "met" : "**not met**");
+    }
+
+    /** Three digits that matter. */
+    static String number(double value) {
+        return String.format(Locale.ROOT, value >= 100 ? "%,.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+    }
+}

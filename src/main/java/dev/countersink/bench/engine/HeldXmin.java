@@ -1,0 +1,160 @@
+package dev.countersink.bench.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
+
+/** Merges while a reader holds one snapshot all the time, so that no dead row can be removed. */
+final class HeldXmin implements Scenario {
+    private static final long SALES = 1_000_000;
+    private static final int RATE = 2000;
+    private static final int WRITES_A_SECOND = 10;
+    private static final int HELD_WINDOWS = 10;
+    private static final int FREE_WINDOWS = 3;
+
+    /** What is read per merge while a minute passes. */
+    private record Window(double minute, double millis, double entries, double buffers) {}
+
+    @Override
+    public String name() {
+        return "held-xmin";
+    }
+
+    @Override
+    public String does() {
+        return "2,000 sales a second change (ten UPDATEs of 200 at random, of 1 million) and are merged every second, for 10 minutes, while a reader "
+                + "holds the snapshot from before: no row that died since can be removed. Minute by minute: the median time of a merge, and what it reads of "
+                + "the delta table (index entries; buffers, writers' included). The last minute against the second; the first warms up. "
+                + "Then 3 minutes of the same in a shop of its own, without the reader.";
+    }
+
+    @Override
+    public int minutes() {
+        return 14;
+    }
+
+    @Override
+    public Outcome run(Lab lab) throws Exception {
+        List<Window> free = run(lab, "free", false, FREE_WINDOWS);
+        List<Window> held = run(lab, "held", true, HELD_WINDOWS);
+        Window first = held.get(1);
+        Window last = held.get(held.size() - 1);
+        Window without = free.get(free.size() - 1);
+        return new Outcome(
+                List.of(
+                        new Figure(
+                                "time of a merge, last minute / second, snapshot held",
+                                "%.1f / %.1f ms".formatted(last.millis, first.millis),
+                                last.millis / first.millis,
+                                Aim.atMost(1.2)),
+                        new Figure(
+                                "index entries of the delta table read a merge, last minute / second",
+                                "%,.0f / %,.0f".formatted(last.entries, first.entries),
+                                last.entries / first.entries,
+                                Aim.atMost(1.2)),
+                        new Figure(
+                                "buffers of the delta table a merge, last minute / second",
+                                "%,.0f / %,.0f".formatted(last.buffers, first.buffers),
+                                last.buffers / first.buffers,
+                                Aim.atMost(1.2)),
+                        Figure.only(
+                                "without the reader, third minute",
+                                "%.1f ms, %,.0f entries, %,.0f buffers"
+                                        .formatted(without.millis, without.entries, without.buffers))),
+                List.of(
+                        Plot.lines(
+                                name() + "-time",
+                                "Time of a merge at 2,000 changed rows a second",
+                                "ms",
+                                "minutes",
+                                series("snapshot held", held, false),
+                                series("no snapshot held", free, false)),
+                        Plot.lines(
+                                name() + "-reads",
+                                "Index entries of the delta table read a merge",
+                                "entries",
+                                "minutes",
+                                series("snapshot held", held, true),
+                                series("no snapshot held", free, true))));
+    }
+
+    private static Plot.Series series(String name, List<Window> windows, boolean entries) {
+        return new Plot.Series(
+                name,
+                windows.stream().mapToDouble(Window::minute).toArray(),
+                windows.stream()
+                        .mapToDouble(w -> entries ? w.entries : w.millis)
+                        .toArray());
+    }
+
+    private static List<Window> run(Lab lab, String name, boolean held, int count) throws Exception {
+        long window = lab.nanos(60, 0.15);
+        List<Window> windows = new ArrayList<>();
+        try (Shop shop = lab.shop(name, SALES).derive();
+                Session reader = lab.session();
+                Session statistics = lab.session()) {
+            Random random = new Random(3);
+            if (held) {
+                reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+                reader.text("SELECT count(*) FROM " + shop.name() + ".buyer");
+            }
+            long[] due = {System.nanoTime()};
+            try (Merger merger = new Merger(lab, shop.fact(), Math.min(1_000_000_000L, window / 10));
+                    Writers writers = new Writers(lab, 1, session -> {
+                        session.run(shop.update(random, RATE / WRITES_A_SECOND, shop.sales()));
+                        due[0] += 1_000_000_000L / WRITES_A_SECOND;
+                        LockSupport.parkNanos(due[0] - System.nanoTime());
+                    })) {
+                long start = System.nanoTime();
+                long[] before = reads(statistics, shop);
+                merger.drain();
+                for (int i = 1; i <= count; i++) {
+                    LockSupport.parkNanos(start + i * window - System.nanoTime());
+                    long[] after = reads(statistics, shop);
+                    List<Merger.Merge> merges = merger.drain();
+                    windows.add(window(merges, i * window / 6e10, before, after));
+                    before = after;
+                    Window now = windows.get(windows.size() - 1);
+                    lab.say(
+                            "%s, minute %d: %d merges of %,.0f keys, %.1f ms, %,.0f index entries and %,.0f buffers each; %,d writes",
+                            held ? "snapshot held" : "no snapshot held",
+                            i,
+                            merges.size(),
+                            Lab.median(merges.stream()
+                                    .mapToDouble(Merger.Merge::keys)
+                                    .toArray()),
+                            now.millis,
+                            now.entries,
+                            now.buffers,
+                            writers.writes());
+                }
+            }
+            if (held) {
+                reader.run("COMMIT");
+            }
+            shop.requireExact();
+        }
+        return windows;
+    }
+
+    private static Window window(List<Merger.Merge> merges, double minute, long[] before, long[] after) {
+        if (merges.isEmpty()) {
+            throw new IllegalStateException("No merge ended in a whole window.");
+        }
+        return new Window(
+                minute,
+                Lab.median(merges.stream().mapToDouble(Merger.Merge::millis).toArray()),
+                (double) (after[0] - before[0]) / merges.size(),
+                (double) (after[1] - before[1]) / merges.size());
+    }
+
+    /** Index entries and buffers of the delta table that were read until now, as the server counts them. */
+    private static long[] reads(Session statistics, Shop shop) throws Exception {
+        String[] numbers = statistics.text("""
+                        SELECT concat_ws(' ', (SELECT sum(i.idx_tup_read) FROM pg_stat_all_indexes i WHERE i.relid = t.relid),
+                            t.heap_blks_read + t.heap_blks_hit + t.idx_blks_read + t.idx_blks_hit)
+                        FROM pg_statio_all_tables t WHERE t.relid = '%s_delta'::regclass""".formatted(shop.fact())).split(" ");
+        return new long[] {Long.parseLong(numbers[0]), Long.parseLong(numbers[1])};
+    }
+}

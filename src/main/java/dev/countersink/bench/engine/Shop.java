@@ -1,0 +1,137 @@
+package dev.countersink.bench.engine;
+
+import java.sql.SQLException;
+import java.util.Random;
+import java.util.stream.Collectors;
+
+/** A schema with sales and buyers, and what is derived from them: see {@code bench/engine.sql}. */
+final class Shop implements AutoCloseable {
+    private static final int BUYERS = 20_000;
+
+    private final Lab lab;
+    private final String name;
+    private final int sales;
+    private final int buyers;
+    private boolean derived;
+
+    private Shop(Lab lab, String name, int sales, int buyers) {
+        this.lab = lab;
+        this.name = name;
+        this.sales = sales;
+        this.buyers = buyers;
+    }
+
+    static Shop make(Lab lab, String name, int sales) throws SQLException {
+        Shop shop = new Shop(lab, name, sales, Math.min(lab.scaled(BUYERS, 200), sales / 10));
+        lab.say("making %s: %,d sales by %,d buyers …", name, sales, shop.buyers);
+        try (Session session = lab.session()) {
+            session.run("CALL bench.make_shop('%s', %d, %d)".formatted(name, sales, shop.buyers));
+        }
+        shop.settle();
+        return shop;
+    }
+
+    String name() {
+        return name;
+    }
+
+    int sales() {
+        return sales;
+    }
+
+    int buyers() {
+        return buyers;
+    }
+
+    /** The projection's name. */
+    String fact() {
+        return name + ".sale_fact";
+    }
+
+    /** Makes the projection and the rollup and fills them, unless that was done; returns this. */
+    Shop derive() throws SQLException {
+        if (!derived) {
+            fill();
+            rollUp();
+            settle();
+        }
+        return this;
+    }
+
+    boolean derived() {
+        return derived;
+    }
+
+    /** Makes the projection and fills it by merges; how many seconds that took. */
+    double fill() throws SQLException {
+        try (Session session = lab.session()) {
+            long start = System.nanoTime();
+            long told = start;
+            session.run("CALL bench.derive_fact('%s')".formatted(name));
+            long done = 0;
+            while (true) {
+                String[] result = session.text(
+                                "SELECT concat_ws(' ', keys, more) FROM tally.merge('%s')".formatted(fact()))
+                        .split(" ");
+                done += Long.parseLong(result[0]);
+                if (result[1].equals("f")) {
+                    break;
+                }
+                if (System.nanoTime() - told > 10_000_000_000L) {
+                    told = System.nanoTime();
+                    lab.say("filled %,d of %,d", done, sales);
+                }
+            }
+            derived = true;
+            return (System.nanoTime() - start) / 1e9;
+        }
+    }
+
+    /** Makes the rollup, which is filled at once; how many seconds that took. */
+    double rollUp() throws SQLException {
+        try (Session session = lab.session()) {
+            return session.seconds("CALL bench.derive_rollup('%s')".formatted(name));
+        }
+    }
+
+    /** No vacuum, no statistics and no checkpoint are due in the middle of a measurement. */
+    void settle() throws SQLException {
+        try (Session session = lab.session()) {
+            session.run("VACUUM (ANALYZE) %s.sale".formatted(name));
+            session.run("VACUUM (ANALYZE) %s.buyer".formatted(name));
+            if (derived) {
+                session.run("VACUUM (ANALYZE) " + fact());
+            }
+            session.run("CHECKPOINT");
+        }
+    }
+
+    /** An UPDATE of so many sales at random, among the newest of so many. */
+    String update(Random random, int rows, int among) {
+        String ids = random.ints(sales - among + 1, sales + 1)
+                .distinct()
+                .limit(rows)
+                .mapToObj(Integer::toString)
+                .collect(Collectors.joining(","));
+        return "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')".formatted(name, ids);
+    }
+
+    /** Fails unless projection and rollup are what their definitions say. */
+    void requireExact() throws SQLException {
+        try (Session session = lab.session()) {
+            session.run("SELECT tally.refresh('%s')".formatted(fact()));
+            if (!session.text("SELECT bench.same_sums('%s')".formatted(name)).equals("t")) {
+                throw new IllegalStateException(
+                        "%s or the rollup above it is not what its definition says.".formatted(fact()));
+            }
+        }
+        lab.say("%s: stored rows are what their definitions say", name);
+    }
+
+    @Override
+    public void close() throws SQLException {
+        try (Session session = lab.session()) {
+            session.run("CALL bench.drop_shop('%s')".formatted(name));
+        }
+    }
+}

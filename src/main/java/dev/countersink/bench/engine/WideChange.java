@@ -1,0 +1,147 @@
+package dev.countersink.bench.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.locks.LockSupport;
+
+/** Writers of single rows while one UPDATE of another table changes a million keys. */
+final class WideChange implements Scenario {
+    private static final long SALES = 2_000_000;
+    private static final int WRITERS = 2;
+    private static final int ROUNDS = 3;
+    private static final double QUIET_SECONDS = 20;
+    private static final long POLL_NANOS = 20_000_000;
+
+    @Override
+    public String name() {
+        return "wide-change";
+    }
+
+    @Override
+    public String does() {
+        return "2 million sales; half of the buyers move to another region by one UPDATE, which changes a million keys, while two writers UPDATE single "
+                + "sales as fast as they can and a merger merges every second, at once while there is more. The writers' commits a second until the change is "
+                + "merged, against 20 undisturbed seconds before and after; median of 3 such changes. A fourth is watched instead of timed: live views of the "
+                + "projection and of the rollup are compared with their definitions by EXCEPT ALL, each time in one snapshot.";
+    }
+
+    @Override
+    public int minutes() {
+        return 5;
+    }
+
+    @Override
+    public Outcome run(Lab lab) throws Exception {
+        try (Shop shop = lab.shop("wide", SALES).derive();
+                Session session = lab.session()) {
+            double[] quiet = new double[ROUNDS + 1];
+            double[] wide = new double[ROUNDS];
+            double[] took = new double[ROUNDS];
+            double[] ratios = new double[ROUNDS];
+            List<double[]> speeds = new ArrayList<>();
+            int checks;
+            try (Writers writers = new Writers(lab, WRITERS, s -> write(s, shop));
+                    Merger merger = new Merger(lab, shop.fact(), 1_000_000_000L)) {
+                long second = lab.nanos(1, 0.05);
+                speed(writers, second, lab.nanos(5, 0.1), null, new ArrayList<>());
+                quiet[0] = speed(writers, second, lab.nanos(QUIET_SECONDS, 0.1), null, new ArrayList<>());
+                for (int i = 0; i < ROUNDS; i++) {
+                    long start = System.nanoTime();
+                    change(session, shop);
+                    wide[i] = speed(writers, second, 0, merger, i == 0 ? speeds : new ArrayList<>());
+                    took[i] = (System.nanoTime() - start) / 1e9;
+                    quiet[i + 1] = speed(
+                            writers, second, lab.nanos(QUIET_SECONDS, 0.1), null, i == 0 ? speeds : new ArrayList<>());
+                    ratios[i] = wide[i] / ((quiet[i] + quiet[i + 1]) / 2);
+                    lab.say(
+                            "wide change %d: merged after %.1f s; %,.0f commits/s, undisturbed %,.0f",
+                            i + 1, took[i], wide[i], quiet[i + 1]);
+                }
+                checks = watch(lab, shop, session, merger);
+            }
+            requireNone(session, shop, "_live");
+            session.run("SELECT tally.refresh('%s')".formatted(shop.fact()));
+            requireNone(session, shop, "");
+            return new Outcome(
+                    List.of(
+                            new Figure(
+                                    "writers during the change / undisturbed",
+                                    "%,.0f / %,.0f commits/s".formatted(Lab.median(wide), Lab.median(quiet)),
+                                    Lab.median(ratios),
+                                    Aim.atLeast(0.8)),
+                            Figure.only(
+                                    "a change of %,d keys is merged after".formatted(shop.sales() / 2),
+                                    "%.1f s".formatted(Lab.median(took))),
+                            Figure.only(
+                                    "live views against their definitions, EXCEPT ALL",
+                                    "no difference in %d snapshots meanwhile and one at the end".formatted(checks))),
+                    List.of(Plot.lines(
+                            name(),
+                            "Single-row commits while a million keys change (from 0 until merged)",
+                            "commits/s",
+                            "s",
+                            new Plot.Series(
+                                    "commits",
+                                    speeds.stream()
+                                            .mapToDouble(s -> s[0] - speeds.get(0)[0])
+                                            .toArray(),
+                                    speeds.stream().mapToDouble(s -> s[1]).toArray()))));
+        }
+    }
+
+    private static void write(Session session, Shop shop) throws java.sql.SQLException {
+        session.run("UPDATE %s.sale SET amount = amount + 1 WHERE id = %d"
+                .formatted(shop.name(), ThreadLocalRandom.current().nextInt(1, shop.sales() + 1)));
+    }
+
+    private static void change(Session session, Shop shop) throws Exception {
+        session.run("UPDATE %s.buyer SET region = 'not ' || region WHERE id <= %d"
+                .formatted(shop.name(), shop.buyers() / 2));
+    }
+
+    /** Commits a second for so long, or until the merger has caught up; notes each second's. */
+    private static double speed(Writers writers, long second, long nanos, Merger until, List<double[]> speeds) {
+        long start = System.nanoTime();
+        long first = writers.writes();
+        long before = first;
+        long then = start;
+        long now = start;
+        while (until == null ? now - start < nanos : !until.caughtUpSince(start)) {
+            LockSupport.parkNanos(Math.min(second, POLL_NANOS));
+            now = System.nanoTime();
+            if (now - then >= second) {
+                long count = writers.writes();
+                speeds.add(new double[] {now / 1e9, (count - before) * 1e9 / (now - then)});
+                before = count;
+                then = now;
+            }
+        }
+        return (writers.writes() - first) * 1e9 / (now - start);
+    }
+
+    /** Compares live views again and again while a wide change is merged; returns how often. */
+    private static int watch(Lab lab, Shop shop, Session session, Merger merger) throws Exception {
+        change(session, shop);
+        long start = System.nanoTime();
+        int checks = 0;
+        do {
+            requireNone(session, shop, "_live");
+            checks++;
+        } while (!merger.caughtUpSince(start));
+        lab.say(
+                "live views were exact in %d snapshots while the change was merged (%.1f s)",
+                checks, (System.nanoTime() - start) / 1e9);
+        return checks;
+    }
+
+    private static void requireNone(Session session, Shop shop, String suffix) throws Exception {
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        long rows = session.number("SELECT bench.differences('%s', '%s')".formatted(shop.name(), suffix));
+        session.run("COMMIT");
+        if (rows != 0) {
+            throw new IllegalStateException(
+                    "%,d rows of %s%s differ from the definition.".formatted(rows, shop.fact(), suffix));
+        }
+    }
+}

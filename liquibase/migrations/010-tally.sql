@@ -19,6 +19,7 @@ CREATE TABLE tally.derived_view (
     serves_id     integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup kept only for a count(distinct)
     replaces_id   integer     UNIQUE REFERENCES tally.derived_view ON DELETE CASCADE,   -- filled beside, to take its place
     verified_at   timestamptz,               -- a view that takes another's place: found equal to its oracle
+    swap_at       timestamptz,               -- not verified or put in its place before
     group_by      name[],
     filter        text,
     allowed       text[]      NOT NULL DEFAULT '{}',  -- functions that the owner vouches for (pg_upgrade refuses regprocedure)
@@ -26,6 +27,7 @@ CREATE TABLE tally.derived_view (
     cron          text        CHECK (cron IS NULL OR interval_ms IS NULL),   -- of a snapshot; UTC
     priority      smallint    NOT NULL DEFAULT 0 CHECK (priority BETWEEN -100 AND 100),
     schedule_version integer  NOT NULL DEFAULT 1,
+    generated_by  text,                      -- digest of the engine that generated its functions
     created_at    timestamptz NOT NULL DEFAULT now(),
     UNIQUE (schema_name, relation_name)
 );

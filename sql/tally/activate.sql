@@ -47,6 +47,34 @@ BEGIN
     FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
         PERFORM tally.generate_rollup_live(r);
     END LOOP;
+    UPDATE tally.derived_view d SET generated_by = tally.generator() WHERE d.id = v.id;
+END
+$$;
+
+-- tally.generate_anew: make everything that is generated for an active projection and the rollups above it again, under
+-- the names that they have now; the triggers stay as they are. No lock on any source.
+--   Called by  tally.take_over, tally.regenerate
+CREATE OR REPLACE FUNCTION tally.generate_anew(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s tally.source;
+    r tally.derived_view;
+    t record;
+BEGIN
+    FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
+        PERFORM tally.generate_oracle(r, tally.view_by_id(r.source_id));
+        PERFORM tally.comment_rollup(r);
+    END LOOP;
+    PERFORM tally.generate(v);
+    PERFORM tally.comment_projection(v);
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL ORDER BY x.ordinal LOOP
+        PERFORM tally.generate_log(v, s, v.definition);
+        PERFORM tally.comment_expand(v, s);
+    END LOOP;
+    FOR t IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM tally.triggers_of(v.id) g LOOP
+        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.relation, 'tells ' || tally.part(v) || ' what changed');
+    END LOOP;
+    PERFORM tally.grant_reading(v);
 END
 $$;
 

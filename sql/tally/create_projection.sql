@@ -34,27 +34,27 @@ BEGIN
         tally.part(v, '_delta'), tally.typed_list(definition, key::name[]),
         tally.typed_list(definition, key::name[], '[]', tally.numbered(key::name[])));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
-        format('kept equal to %s, key by key (%s); exact now: %s', definition, tally.column_list(key), tally.part(v, '_live')));
-    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'),
-        format('changed keys of %s: appended by triggers, consumed by tally.merge', tally.part(v)));
-    PERFORM tally.comment_delta(v);
-    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(v, '_identity'), 'what makes a row of ' || tally.part(v) || ' unique');
+    PERFORM tally.comment_projection(v);
 END
 $$;
 COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
     'declare a stored table kept equal to the view "definition", key by key';
 
--- tally.comment_delta: say at the delta table itself what its rows mean.
---   tally_source 0: a row names one key, in the key's columns
---                n: a row of source n changed; its watched columns are in s<n>_…, and the merge expands them into keys
---               -1: every key after this one (NULL: every key): TRUNCATE, the first fill, rebuild
---               -2: a part of a wide change: keys in arrays (tally_keys_1 …), from the writers tally_xid to tally_upto
-CREATE OR REPLACE FUNCTION tally.comment_delta(v tally.derived_view)
+-- tally.comment_projection: say at a projection's table, delta table and type what they are. Rows of the delta table, by
+-- tally_source: 0: a row names one key, in the key's columns
+--               n: a row of source n changed; its watched columns are in s<n>_…, and the merge expands them into keys
+--              -1: every key after this one (NULL: every key): TRUNCATE, the first fill, rebuild
+--              -2: a part of a wide change: keys in arrays (tally_keys_1 …), from the writers tally_xid to tally_upto
+CREATE OR REPLACE FUNCTION tally.comment_projection(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
+        format('kept equal to %s, key by key (%s); exact now: %s', v.definition, tally.column_list(v.key), tally.part(v, '_live')));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'),
+        format('changed keys of %s: appended by triggers, consumed by tally.merge', tally.part(v)));
     EXECUTE format('COMMENT ON COLUMN %s.tally_source IS %L', tally.part(v, '_delta'),
         '0: one key; n: changed row of source n; -1: every key after this one; -2: part of a wide change, keys in arrays');
     EXECUTE format('COMMENT ON COLUMN %s.tally_upto IS %L', tally.part(v, '_delta'), 'the youngest writer that a row stands for, if not tally_xid alone');
+    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(v, '_identity'), 'what makes a row of ' || tally.part(v) || ' unique');
 END
 $$;

@@ -5,11 +5,13 @@ CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v    tally.derived_view := tally.lookup(name);
-    d    tally.derived_view;
+    next tally.derived_view := tally.replacement_of(v.id);
     user_view text;
-    chatter text := current_setting('client_min_messages');
 BEGIN
     PERFORM pg_advisory_xact_lock(tally.lock_class(), coalesce(v.root_id, v.id));
+    IF next.id IS NOT NULL THEN
+        PERFORM tally.drop(tally.part(next));
+    END IF;
     IF v.kind = 'rollup' THEN
         SELECT tally.part(x) INTO user_view FROM tally.derived_view x WHERE x.source_id = v.id LIMIT 1;
     END IF;
@@ -21,20 +23,7 @@ BEGIN
     IF user_view IS NOT NULL THEN
         PERFORM tally.fail('TL017', format('%s is built on %s.', user_view, tally.part(v)));
     END IF;
-    PERFORM set_config('client_min_messages', 'warning', true);  -- not every kind has every part
-    FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
-        PERFORM tally.drop_triggers(d);
-        CONTINUE WHEN d.kind = 'snapshot';
-        EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_live'));
-        EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
-    END LOOP;
-    FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
-        PERFORM tally.drop_functions(d);
-    END LOOP;
-    FOR d IN SELECT * FROM tally.drop_order(v.id) LOOP
-        PERFORM tally.drop_relations(d);
-    END LOOP;
-    PERFORM set_config('client_min_messages', chatter, true);
+    PERFORM tally.drop_made(v.id);
     DELETE FROM tally.derived_view x WHERE x.id = v.id;
     IF v.kind = 'rollup' AND v.root_id IS NOT NULL AND (tally.view_by_id(v.root_id)).state <> 'defined' THEN
         PERFORM tally.generate_above(tally.view_by_id(v.source_id));
@@ -42,6 +31,31 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
+
+-- tally.drop_made: drop the triggers, views, functions, tables and types made for a derived view and for what is above it.
+--   Called by  tally.drop, tally.take_over
+CREATE OR REPLACE FUNCTION tally.drop_made(view_id integer)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    d       tally.derived_view;
+    chatter text := current_setting('client_min_messages');
+BEGIN
+    PERFORM set_config('client_min_messages', 'warning', true);  -- not every kind has every part
+    FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
+        PERFORM tally.drop_triggers(d);
+        CONTINUE WHEN d.kind = 'snapshot';
+        EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_live'));
+        EXECUTE format('DROP VIEW IF EXISTS %s', tally.part(d, '_change'));
+    END LOOP;
+    FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
+        PERFORM tally.drop_functions(d);
+    END LOOP;
+    FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
+        PERFORM tally.drop_relations(d);
+    END LOOP;
+    PERFORM set_config('client_min_messages', chatter, true);
+END
+$$;
 
 -- tally.drop_order: a derived view, the rollups above it and those that serve it, the last made first: nothing is
 -- built on what was made after it, but for a rollup on the finer ones that serve it.
@@ -57,8 +71,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t record;
 BEGIN
-    FOR t IN SELECT tgname, tgrelid::regclass AS relation FROM pg_trigger
-             WHERE tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate)$', d.id) AND NOT tgisinternal LOOP
+    FOR t IN SELECT g.tgname, g.tgrelid::regclass AS relation FROM tally.triggers_of(d.id) g LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.relation);
     END LOOP;
 END
@@ -71,13 +84,20 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     object text;
 BEGIN
-    FOR object IN SELECT p.oid::regprocedure::text FROM pg_proc p
-                  WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name))
-                    AND (p.proname = ANY (ARRAY(SELECT d.relation_name || s FROM unnest('{_first,_backlog,_pending,_bound,_sweep,_step,_take_wide,_put_wide,_evaluate,_merge,_apply,_log}'::text[]) s))
-                      OR starts_with(p.proname, d.relation_name || '_') AND substr(p.proname, length(d.relation_name) + 1) ~ '^_(log|expand)_\d+$') LOOP
+    FOR object IN SELECT f.function FROM tally.functions_made(d) f LOOP
         EXECUTE format('DROP FUNCTION %s', object);
     END LOOP;
 END
+$$;
+
+-- tally.functions_made: the functions made for one derived view, and what follows its name in theirs.
+CREATE OR REPLACE FUNCTION tally.functions_made(d tally.derived_view)
+RETURNS TABLE (function text, suffix text) LANGUAGE sql STABLE AS $$
+    SELECT p.oid::regprocedure::text, substr(p.proname, length(d.relation_name) + 1)
+    FROM pg_proc p
+    WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name)) AND starts_with(p.proname, d.relation_name)
+      AND substr(p.proname, length(d.relation_name) + 1)
+          ~ '^_(log|log_\d+|expand_\d+|first|backlog|pending|bound|sweep|step|take_wide|put_wide|evaluate|merge|apply)$'
 $$;
 
 -- tally.drop_relations: drop the oracle of a rollup, and the tables and types of one derived view.

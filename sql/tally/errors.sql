@@ -24,6 +24,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL017', 'in_use',                'Drop what is built on it first.'),
     ('TL018', 'bad_argument',          'See the function''s comment: \df+ tally.*'),
     ('TL019', 'not_unique',            'Name every column that makes a row unique as identity of tally.create_projection, or let the definition return one row for each.'),
+    ('TL020', 'replacement_differs',   'If this stays, an expand does not reach every key: correct it, or give the redefinition up by tally.drop of <name>_next.'),
     ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.')
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';

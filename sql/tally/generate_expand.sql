@@ -15,10 +15,8 @@ BEGIN
         EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE BEGIN ATOMIC '
                     || 'WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) SELECT %s FROM (%s) AS e(%s); END',
             name,
-            (SELECT string_agg(tally.type_of(s.relation, c) || '[]', ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i)),
-            (SELECT string_agg(format('%I %s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
-             FROM unnest(v.key) WITH ORDINALITY u(c, i)),
-            (SELECT string_agg('$' || i, ', ' ORDER BY i) FROM generate_series(1, cardinality(s.columns)) i),
+            tally.typed_list(s.relation, s.columns, '[]', tally.numbered(s.columns, 'tally_changed_')),  -- named, or pg_dump writes nonsense
+            tally.typed_list(v.definition, v.key), tally.column_list(tally.numbered(s.columns, 'tally_changed_')),
             tally.column_list(s.columns),
             (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
              FROM unnest(v.key) WITH ORDINALITY u(c, i)),
@@ -26,8 +24,18 @@ BEGIN
     EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR cannot_coerce OR invalid_text_representation THEN
         PERFORM tally.fail('TL010', format('expand of %s for %s does not work: %s.', s.relation, tally.part(v), SQLERRM));
     END;
-    EXECUTE format('COMMENT ON FUNCTION %s IS %L', name,
-        format('%s: from changed rows of %s to the keys they touch', tally.part(v), s.relation));
+    PERFORM tally.comment_expand(v, s);
+END
+$$;
+
+-- tally.comment_expand: say at <projection>_expand_<n> what it is for.
+CREATE OR REPLACE FUNCTION tally.comment_expand(v tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF s.expand IS NOT NULL THEN
+        EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', tally.part(v, '_expand_' || s.ordinal), tally.type_list(s.relation, s.columns, '[]'),
+            format('%s: from changed rows of %s to the keys they touch', tally.part(v), s.relation));
+    END IF;
 END
 $$;
 

@@ -33,6 +33,9 @@ UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', q.key, q.error)
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
+FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM tally.generator()
+UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

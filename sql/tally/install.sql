@@ -1,9 +1,12 @@
--- The engine, alone: psql -d DATABASE -f sql/tally/install.sql
+-- The engine, alone: psql -d DATABASE -f sql/tally/install.sql (and upgrade.sql, later)
 -- The order in which a row meets it: names, declaring, logging, merging, reading, looking after.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;
+\if :{?upgrade}
+\else
 \ir ../../liquibase/migrations/010-tally.sql
+\endif
 \ir errors.sql
 \ir names.sql
 \ir lookup.sql
@@ -33,6 +36,7 @@ BEGIN;
 \ir create_snapshot.sql
 \ir activate_snapshot.sql
 \ir activate.sql
+\ir regenerate.sql
 \ir refresh_snapshot.sql
 \ir merge.sql
 \ir refresh.sql
@@ -50,5 +54,11 @@ BEGIN;
 \ir pause.sql
 \ir resume.sql
 \ir drop.sql
+\ir copy_sources.sql
+\ir redefine.sql
+\ir swap.sql
 \ir grants.sql
+\if :{?upgrade}
+SELECT tally.regenerate() AS "made anew";
+\endif
 COMMIT;

@@ -106,3 +106,9 @@ EXCEPTION WHEN lock_not_available THEN
     PERFORM tally.fail('TL015', format('The tables %s could not be locked for %s.', tables, tally.part(v)));
 END
 $$;
+
+-- tally.triggers_of: the triggers that were put on tables for a projection or a snapshot.
+CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
+RETURNS SETOF pg_trigger LANGUAGE sql STABLE AS $$
+    SELECT g FROM pg_trigger g WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate)$', view_id) AND NOT g.tgisinternal
+$$;

@@ -73,17 +73,27 @@ DECLARE
     relation text;
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
-    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
     EXECUTE format('CREATE TABLE %s (%s, %s, old_rows bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)', tally.part(r, '_state'), groups, sums, olds);
-    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r, '_state'), 'the running sums of ' || tally.part(r));
     IF r.serves_id IS NULL THEN
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
-        EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r), format('%s by %s; exact now: %s; from scratch: %s',
-            tally.part(tally.view_by_id(r.source_id)), tally.column_list(r.group_by), tally.part(r, '_live'), tally.part(r, '_def')));
     END IF;
     FOREACH relation IN ARRAY CASE WHEN r.serves_id IS NULL THEN ARRAY[tally.part(r), tally.part(r, '_state')] ELSE ARRAY[tally.part(r, '_state')] END LOOP
         EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', relation, tally.column_list(r.group_by));
     END LOOP;
+    PERFORM tally.comment_rollup(r);
+END
+$$;
+
+-- tally.comment_rollup: say at a rollup's tables and type what they are.
+CREATE OR REPLACE FUNCTION tally.comment_rollup(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
+    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r, '_state'), 'the running sums of ' || tally.part(r));
+    IF r.serves_id IS NULL THEN
+        EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r), format('%s by %s; exact now: %s; from scratch: %s',
+            tally.part(tally.view_by_id(r.source_id)), tally.column_list(r.group_by), tally.part(r, '_live'), tally.part(r, '_def')));
+    END IF;
 END
 $$;
 

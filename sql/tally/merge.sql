@@ -23,7 +23,7 @@ BEGIN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;
     END IF;
-    RETURN tally.merge_locked(v, max_keys);
+    RETURN tally.merge_step(v, max_keys);
 END
 $$;
 COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
@@ -36,6 +36,30 @@ BEGIN
         PERFORM tally.fail('TL005', format('%s is declared, but not active.', tally.part(v)));
     END IF;
 END
+$$;
+
+-- tally.merge_step: a merge, and if the projection is being redefined, a step of that.
+--   Called by  tally.merge, tally.refresh
+CREATE OR REPLACE FUNCTION tally.merge_step(v tally.derived_view, max_keys integer)
+RETURNS tally.merge_result LANGUAGE plpgsql AS $$
+DECLARE
+    result tally.merge_result := tally.merge_locked(v, max_keys);
+    next   tally.derived_view := tally.replacement_of(v.id);
+BEGIN
+    IF next.id IS NOT NULL THEN
+        result := tally.advance(v, next, max_keys, result);
+    END IF;
+    RETURN result;
+END
+$$;
+
+-- tally.record_failure: note in the catalog why a view could not be merged, with a growing pause before the next try.
+--   Writes     tally.merge_state
+CREATE OR REPLACE FUNCTION tally.record_failure(view_id integer, state text, message text)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE tally.merge_state m SET error = message, error_sqlstate = state, failures = m.failures + 1,
+        retry_at = clock_timestamp() + least(interval '5 minutes', interval '1 second' * 2 ^ least(m.failures, 9))
+    WHERE m.view_id = record_failure.view_id
 $$;
 
 -- tally.merge_locked: a merge, with the projection's advisory lock held. An error of the definition as a whole is noted
@@ -57,9 +81,7 @@ EXCEPTION
       OR system_error OR connection_exception OR internal_error OR program_limit_exceeded THEN
         RAISE;
     WHEN OTHERS THEN
-        UPDATE tally.merge_state m SET error = SQLERRM, error_sqlstate = SQLSTATE, failures = m.failures + 1,
-            retry_at = clock_timestamp() + least(interval '5 minutes', interval '1 second' * 2 ^ least(m.failures, 9))
-        WHERE m.view_id = v.id;
+        PERFORM tally.record_failure(v.id, SQLSTATE, SQLERRM);
         RETURN ROW('failed', 0, 0, 0, 0, false, SQLERRM)::tally.merge_result;
 END
 $$;

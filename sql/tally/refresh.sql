@@ -16,9 +16,10 @@ BEGIN
         PERFORM tally.fail('TL005', format('%s is paused.', tally.part(v)));
     END IF;
     PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+    UPDATE tally.derived_view d SET swap_at = clock_timestamp() WHERE d.replaces_id = v.id AND d.swap_at > clock_timestamp();
     LOOP
-        step := tally.merge_locked(v, 50000);
-        EXIT WHEN step.outcome = 'nothing';
+        step := tally.merge_step(v, 50000);
+        EXIT WHEN step.outcome = 'nothing' AND NOT step.more;
         total := ROW(step.outcome, total.consumed + step.consumed, total.keys + step.keys, total.changed + step.changed,
                      total.quarantined + step.quarantined, false, step.error);
         EXIT WHEN step.outcome = 'failed' OR NOT step.more;

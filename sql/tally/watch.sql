@@ -3,7 +3,9 @@
 --              expand: a query over the relation "changed" (those columns) that returns keys; null: they are the key
 --   Writes     tally.source; columns for the logged values in the delta table; the function that runs expand
 --   Raises     TL004, TL005, TL006, TL010, TL016, TL018
---   Called by  the owner of the schema, before tally.activate
+--   Locks      when the projection is active already (its redefinition will read the source): SHARE ROW EXCLUSIVE on all of
+--              its sources until the transaction ends
+--   Called by  the owner of the schema, before tally.activate, or before tally.redefine
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[], expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -20,15 +22,22 @@ BEGIN
     INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)
     SELECT v.id, coalesce(max(x.ordinal), 0) + 1, source, watch.columns, watch.expand FROM tally.source x WHERE x.projection_id = v.id
     RETURNING * INTO s;
+    IF v.state <> 'defined' THEN
+        PERFORM tally.lock_sources(v);
+    END IF;
     IF expand IS NULL THEN
         PERFORM tally.require_keys(v, s);
-        RETURN;
+    ELSE
+        FOREACH col IN ARRAY columns LOOP
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
+                tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col));
+        END LOOP;
+        PERFORM tally.generate_expand(v, s.ordinal);
     END IF;
-    FOREACH col IN ARRAY columns LOOP
-        EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
-            tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col));
-    END LOOP;
-    PERFORM tally.generate_expand(v, s.ordinal);
+    IF v.state <> 'defined' THEN
+        PERFORM tally.generate(v);
+        PERFORM tally.install_triggers(v, v.definition);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
@@ -40,15 +49,16 @@ RETURNS name LANGUAGE sql IMMUTABLE AS $$
     SELECT left('s' || ordinal || '_' || col, 63)::name
 $$;
 
--- tally.require_declaring: raise unless v is a projection that is not active yet.
+-- tally.require_declaring: raise unless v is a projection whose sources can be declared: not one that is being put in
+-- another's place.
 CREATE OR REPLACE FUNCTION tally.require_declaring(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF v.kind <> 'projection' THEN
         PERFORM tally.fail('TL004', format('%s is a %s; only a projection watches sources.', tally.part(v), v.kind));
     END IF;
-    IF v.state <> 'defined' THEN
-        PERFORM tally.fail('TL005', format('%s is %s; its sources are declared before tally.activate.', tally.part(v), v.state));
+    IF v.replaces_id IS NOT NULL THEN
+        PERFORM tally.fail('TL005', format('%s takes the place of another view, with that one''s sources.', tally.part(v)));
     END IF;
 END
 $$;

@@ -3,6 +3,7 @@ package dev.countersink.db;
 import dev.countersink.config.StartupException;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Map;
@@ -53,6 +54,8 @@ final class Migration {
             scope.put(Scope.Attr.ui.name(), new LoggerUIService());
             scope.put(AnalyticsArgs.ENABLED.getKey(), false);
             Scope.child(scope, () -> migrate(connection));
+            connection.setAutoCommit(true);
+            regenerate(connection);
         } catch (StartupException e) {
             throw e;
         } catch (Exception e) {
@@ -80,6 +83,16 @@ final class Migration {
         liquibase.forceReleaseLocks();
         liquibase.update(new Contexts(), new LabelExpression());
         LOG.info("The schema is up to date");
+    }
+
+    /** What an older engine generated is made anew, each derived view's functions and views at once. */
+    private static void regenerate(Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("SELECT tally.regenerate()");
+                ResultSet names = statement.executeQuery()) {
+            while (names.next()) {
+                LOG.info("{} was made anew for this version of the engine", names.getString(1));
+            }
+        }
     }
 
     private static void refuseNewer(Liquibase liquibase) throws LiquibaseException {

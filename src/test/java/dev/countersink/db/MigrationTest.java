@@ -72,6 +72,23 @@ class MigrationTest {
     }
 
     @Test
+    void whatAnotherVersionOfTheEngineGeneratedIsMadeAnew() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(settings, "UPDATE tally.derived_view SET generated_by = 'another' WHERE relation_name = 'fact'");
+        execute(
+                settings,
+                "CREATE OR REPLACE FUNCTION results.fact_backlog() RETURNS SETOF results.fact_delta LANGUAGE plpgsql AS 'BEGIN RAISE division_by_zero; END'");
+        assertThat(number(settings, "SELECT count(*) FROM tally.health WHERE view = 'results.fact' AND NOT ok"))
+                .isOne();
+        Database.open(settings).close();
+        execute(settings, "SELECT tally.refresh('results.fact')");
+        assertThat(number(settings, "SELECT pending FROM tally.status WHERE name = 'results.fact'"))
+                .isZero();
+        assertThat(number(settings, "SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
     void aFailureNamesTheFileAndWhatTheServerSaid() {
         Exception failure = new IllegalStateException(
                 "Migration failed for changeset liquibase/changelog.xml::sql/tally/merge.sql::countersink: Reason: …",

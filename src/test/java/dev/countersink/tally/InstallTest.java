@@ -1,5 +1,6 @@
 package dev.countersink.tally;
 
+import static java.util.stream.Collectors.joining;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -7,8 +8,10 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class InstallTest {
     private static final String SESSION = """
@@ -51,6 +54,90 @@ class InstallTest {
                     SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_type t ON t.oid = a.atttypid
                     WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND coalesce(nullif(t.typelem, 0), t.oid) = ANY (
                         '{regcollation,regconfig,regdictionary,regnamespace,regoper,regoperator,regproc,regprocedure}'::regtype[]::oid[])""")).isZero();
+        }
+    }
+
+    @Test
+    void anUpgradeMakesWhatAnOlderEngineGeneratedAnewAndLosesNothing() throws Exception {
+        assumeTrue(Session.hasPsql(), "psql is not installed");
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        try (Sql sql = new Sql(db)) {
+            sql.run(SESSION);
+            sql.run("SELECT tally.refresh('sizes')");
+            sql.run("INSERT INTO member SELECT n, 3, n FROM generate_series(11, 14) n");
+            // an engine that generated something else, and had other functions of its own
+            sql.run(
+                    "DROP VIEW sizes_live; CREATE VIEW sizes_live AS SELECT NULL::bigint AS members, 0::bigint AS clubs");
+            sql.run(
+                    "DROP FUNCTION club_fact_merge(integer); CREATE FUNCTION club_fact_merge() RETURNS text LANGUAGE sql AS 'SELECT 1'");
+            sql.run(
+                    "DROP FUNCTION tally.resume(text); CREATE FUNCTION tally.older() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+            sql.run("UPDATE tally.derived_view SET generated_by = 'older'");
+            assertThat(Session.psql(db, Path.of("sql", "tally", "upgrade.sql"))).containsExactly("public.club_fact");
+            String live = "SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes_live";
+            assertThat(sql.text(live)).isEqualTo("4 1, 5 2");
+            sql.run("SELECT tally.refresh('sizes')");
+            assertThat(sql.text(live.replace("_live", ""))).isEqualTo("4 1, 5 2");
+            assertThat(Session.psql(db, Path.of("sql", "tally", "upgrade.sql"))).isEmpty();
+        }
+    }
+
+    @Test
+    void anUninstallLeavesTheDatabaseAsItWas() throws Exception {
+        assumeTrue(Session.hasPsql(), "psql is not installed");
+        String catalog = """
+                SELECT coalesce(string_agg(what, E'\\n' ORDER BY what), '-') FROM (
+                    SELECT 'relation ' || oid::regclass::text AS what FROM pg_class WHERE relnamespace = 'public'::regnamespace
+                    UNION ALL SELECT 'function ' || oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+                    UNION ALL SELECT 'type ' || oid::regtype::text FROM pg_type WHERE typnamespace = 'public'::regnamespace
+                    UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+                    UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'
+                    UNION ALL SELECT 'event ' || evtname FROM pg_event_trigger) x""";
+        DbSettings db = TestPostgres.empty();
+        try (Sql sql = new Sql(db)) {
+            sql.run(SESSION.lines()
+                    .filter(line -> line.matches("(CREATE|    ).*"))
+                    .collect(joining("\n")));
+            String before = sql.text(catalog);
+            Session.psql(db, Path.of("sql", "tally", "install.sql"));
+            sql.run(SESSION.lines()
+                    .filter(line -> !line.matches("(CREATE|    ).*"))
+                    .collect(joining("\n")));
+            sql.run(
+                    "SELECT tally.refresh('sizes'); CREATE VIEW club_def2 AS SELECT id, name, members, age + 1 AS age FROM club_def");
+            sql.run("SELECT tally.redefine('club_fact', 'club_def2')");
+            assertThat(sql.text(catalog)).isNotEqualTo(before);
+            Session.psql(db, Path.of("sql", "tally", "uninstall.sql"));
+            sql.run("DROP VIEW club_def2");
+            assertThat(sql.text(catalog)).isEqualTo(before);
+        }
+    }
+
+    @Test
+    void aRestoredDumpGoesOnMerging(@TempDir Path folder) throws Exception {
+        assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        DbSettings restored = TestPostgres.empty();
+        try (Sql sql = new Sql(db)) {
+            sql.run(SESSION);
+            sql.run("SELECT tally.refresh('sizes')");
+            sql.run("INSERT INTO member SELECT n, 3, n FROM generate_series(11, 14) n");
+            Path script = Files.writeString(folder.resolve("dump.sql"), Session.dump(db));
+            Session.psql(restored, script);
+        }
+        try (Sql sql = new Sql(restored)) {
+            sql.run("SELECT tally.refresh('sizes')");
+            assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
+                    .isEqualTo("4 1, 5 2");
+            sql.run(
+                    "UPDATE club SET name = 'Chess club' WHERE id = 1; DELETE FROM member WHERE club_id = 3; SELECT tally.refresh('sizes')");
+            assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
+                    .isEqualTo("0 1, 5 2");
+            assertThat(sql.number("SELECT count(*) FROM tally.verify('sizes')")).isZero();
+            assertThat(sql.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                    .isZero();
         }
     }
 }

@@ -65,7 +65,6 @@ class RefusalsTest {
         engine.refused("TL010", "SELECT tally.watch('app.fact', 'app.rate', '{grp}', 'SELECT nothing FROM changed')");
         engine.refused("TL016", "SELECT tally.watch('app.fact', 'app.item_def', '{id}')");
         engine.run("SELECT tally.activate('app.fact'); SELECT tally.activate('app.fact')");
-        engine.refused("TL005", "SELECT tally.watch('app.fact', 'app.rate', '{grp}')");
         engine.refused("TL018", "SELECT tally.merge('app.fact', 0)");
     }
 

@@ -17,6 +17,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.StringJoiner;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.postgresql.core.NativeQuery;
 import org.postgresql.core.Parser;
 import org.postgresql.util.PSQLWarning;
@@ -25,6 +27,7 @@ import org.postgresql.util.ServerErrorMessage;
 /** A script that shows what it prints: rows and notices, in comment lines that begin with {@code -->}. */
 public final class Session {
     private static final String SHOWN = "-->";
+    private static final Pattern MAJOR = Pattern.compile("(\\d+)\\.");
 
     private Session() {}
 
@@ -38,9 +41,32 @@ public final class Session {
 
     /** The lines that psql prints; it stops at the first error, and then fails. */
     public static List<String> psql(DbSettings db, Path file) throws Exception {
+        return run(db, "psql", "-X", "-q", "-A", "-t", "-F", " | ", "-v", "ON_ERROR_STOP=1", "-f", file.toString())
+                .lines()
+                .map(line -> line.replaceFirst("^psql:[^:]*:\\d+: ", ""))
+                .filter(line -> !line.isEmpty())
+                .toList();
+    }
+
+    /** Whether pg_dump can dump a server of this major version. */
+    public static boolean dumps(int version) throws Exception {
+        try {
+            Process process = new ProcessBuilder("pg_dump", "--version").start();
+            Matcher said = MAJOR.matcher(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+            return said.find() && Integer.parseInt(said.group(1)) >= version && hasPsql();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** A database as a script for psql. */
+    public static String dump(DbSettings db) throws Exception {
+        return run(db, "pg_dump", "--no-owner");
+    }
+
+    private static String run(DbSettings db, String... command) throws Exception {
         URI uri = URI.create(db.url().replaceFirst("^jdbc:", ""));
-        ProcessBuilder builder = new ProcessBuilder(
-                List.of("psql", "-X", "-q", "-A", "-t", "-F", " | ", "-v", "ON_ERROR_STOP=1", "-f", file.toString()));
+        ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().put("PGHOST", uri.getHost());
         builder.environment().put("PGPORT", Integer.toString(uri.getPort()));
         builder.environment().put("PGUSER", db.user());
@@ -52,10 +78,7 @@ public final class Session {
         String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
         assertThat(process.exitValue()).as(said).isZero();
-        return said.lines()
-                .map(line -> line.replaceFirst("^psql:[^:]*:\\d+: ", ""))
-                .filter(line -> !line.isEmpty())
-                .toList();
+        return said;
     }
 
     public static boolean hasPsql() throws InterruptedException {

@@ -1,0 +1,89 @@
+-- tally.copy_sources: give a projection that will take another's place the same sources.
+--   Writes     tally.source, the delta table, the functions that expand. An expand that reads what the old projection or its
+--              rollups store reads the new ones' instead
+--   Raises     TL010
+--   Called by  tally.redefine
+CREATE OR REPLACE FUNCTION tally.copy_sources(v tally.derived_view, next tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s   tally.source;
+    col name;
+BEGIN
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id ORDER BY x.ordinal LOOP
+        INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)
+        VALUES (next.id, s.ordinal, s.relation, s.columns, s.expand);
+        CONTINUE WHEN s.expand IS NULL;
+        FOREACH col IN ARRAY s.columns LOOP
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tally.part(next, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(s.relation, col));
+        END LOOP;
+        PERFORM tally.copy_expand(v, next, s);
+    END LOOP;
+END
+$$;
+
+-- tally.copy_expand: make <next>_expand_<n> from the function that is there, as the catalog has it.
+CREATE OR REPLACE FUNCTION tally.copy_expand(v tally.derived_view, next tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    types text := tally.type_list(s.relation, s.columns, '[]');
+    made  text := format('%s(%s)', tally.part(next, '_expand_' || s.ordinal), types);
+    body  text := pg_get_function_sqlbody(format('%s(%s)', tally.part(v, '_expand_' || s.ordinal), types)::regprocedure);
+    literal text := regexp_replace(tally.part(v), '([.?*+^$[\](){}|\\])', '\\\1', 'g');
+BEGIN
+    -- without an alias, the columns are named after the table: it becomes the alias
+    body := regexp_replace(body, '(?<![\w."])' || literal || '(?![\w".])(?! [a-z_"])', format('%s %I', tally.part(next), v.relation_name), 'g');
+    body := regexp_replace(body, '(?<![\w."])' || literal || '(?= [a-z_"])', tally.part(next), 'g');
+    body := replace(body, format('%I.tally_changed_', v.relation_name || '_expand_' || s.ordinal), 'tally_changed_');
+    EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE %s', tally.part(next, '_expand_' || s.ordinal),
+        tally.typed_list(s.relation, s.columns, '[]', tally.numbered(s.columns, 'tally_changed_')), tally.typed_list(v.definition, v.key), body);
+    EXECUTE format('COMMENT ON FUNCTION %s IS %L', made, format('%s: from changed rows of %s to the keys they touch', tally.part(next), s.relation));
+    IF EXISTS (SELECT FROM pg_depend d JOIN tally.derived_view x ON v.id IN (x.id, x.root_id)
+               WHERE d.classid = 'pg_proc'::regclass AND d.objid = made::regprocedure AND d.refobjid = to_regclass(tally.part(x))) THEN
+        PERFORM tally.fail('TL010', format('expand of %s for %s reads what the old definition stores.', s.relation, tally.part(v)));
+    END IF;
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
+    PERFORM tally.fail('TL010', format('expand of %s cannot be carried over to %s: %s.', s.relation, tally.part(next), SQLERRM));
+END
+$$;
+
+-- tally.follow_rollups: give a replacement the rollups that the projection has by now, and no others.
+--   Called by tally.redefine, tally.swap
+CREATE OR REPLACE FUNCTION tally.follow_rollups(v tally.derived_view, next tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r    tally.derived_view;
+    made tally.derived_view;
+BEGIN
+    FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL ORDER BY d.id DESC LOOP
+        PERFORM tally.drop(tally.part(r));  -- its counterpart is gone
+    END LOOP;
+    FOR r IN SELECT * FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL LOOP
+        PERFORM tally.create_rollup(tally.next_name(r), tally.part(tally.replacement_of(r.source_id)), r.group_by::text[], (
+            SELECT coalesce(json_object_agg(m.name, CASE m.function WHEN 'count(*)' THEN m.function WHEN 'count_distinct' THEN format('count(distinct %I)', m.argument)
+                                                    ELSE format('%s(%I)', m.function, m.argument) END ORDER BY m.position)::jsonb, '{}')
+            FROM tally.measures_of(r) m), r.filter);
+        made := tally.lookup(tally.next_name(r));
+        UPDATE tally.derived_view d SET replaces_id = r.id WHERE d.id = made.id;
+    END LOOP;
+END
+$$;
+
+-- tally.copy_indexes: make the indexes that users put on a projection and its rollups on their replacements too; one on a
+-- column that is no longer there is left out, with a notice.
+CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view, next tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    i record;
+BEGIN
+    FOR i IN SELECT c.relname, x.indisunique, pg_get_indexdef(x.indexrelid) AS definition, tally.part(tally.replacement_of(d.id)) AS target
+             FROM tally.derived_view d JOIN pg_index x ON x.indrelid = to_regclass(tally.part(d)) JOIN pg_class c ON c.oid = x.indexrelid
+             WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL AND c.relname !~ '^tally_\d+_' AND NOT x.indnullsnotdistinct LOOP
+        BEGIN
+            EXECUTE format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, left(i.relname, 58) || '_next', i.target,
+                substr(i.definition, strpos(i.definition, ' USING ')));
+        EXCEPTION WHEN undefined_column THEN
+            RAISE NOTICE 'Index % is left out: %.', i.relname, SQLERRM;
+        END;
+    END LOOP;
+END
+$$;

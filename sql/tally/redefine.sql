@@ -1,0 +1,101 @@
+-- tally.redefine: give a projection another definition, online. Readers see the old one until the new one is filled beside
+-- it (as <name>_next, with rollups <rollup>_next), has caught up with writers and is verified; then a merge swaps them in
+-- one transaction, rollups too.
+--   Parameters name: a projection; definition: a view with the same key columns. Rollups must find their columns in it; a
+--              table that only it reads is declared before, by tally.watch
+--   Writes     what tally.create_projection, watch, create_rollup and activate write, under the name <name>_next
+--   Locks      as tally.activate; the swap (by tally.merge, later) ACCESS EXCLUSIVE on the sources and the derived tables for
+--              a moment, given up and tried again by the next merge when it is not had within half a second
+--   Raises     TL004, TL005, TL006, TL007, TL008, TL017
+--   Called by  the owner of the schema; again is harmless, and swaps with the caller's rights once <name>_next is verified;
+--              with another definition it begins anew. tally.drop('<name>_next') gives it up. tally.status shows its progress
+CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v    tally.derived_view := tally.lookup(name);
+    next tally.derived_view := tally.replacement_of(v.id);
+BEGIN
+    IF v.kind <> 'projection' THEN
+        PERFORM tally.fail('TL004', format('%s is a %s; only a projection is redefined, and its rollups follow.', tally.part(v), v.kind));
+    END IF;
+    PERFORM tally.require_active(v);
+    IF v.replaces_id IS NOT NULL THEN
+        PERFORM tally.fail('TL005', format('%s is itself about to take the place of another view.', tally.part(v)));
+    END IF;
+    IF next.definition = redefine.definition AND next.verified_at IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id), pg_advisory_xact_lock(tally.lock_class(), next.id);
+        IF (tally.replacement_of(v.id)).id = next.id AND NOT tally.swap(v, next) THEN
+            RAISE NOTICE 'The swap waits for a transaction that holds % or a source.', tally.part(v);
+        END IF;
+        RETURN;
+    ELSIF next.definition = redefine.definition AND next.state <> 'defined' THEN
+        RETURN;
+    ELSIF next.id IS NOT NULL THEN
+        PERFORM tally.drop(tally.part(next));
+    END IF;
+    PERFORM tally.require_unused(v);
+    PERFORM tally.create_projection(tally.next_name(v), definition, v.key::text[], v.identity::text[]);
+    PERFORM tally.require_same_key(v, definition);
+    next := tally.lookup(tally.next_name(v));
+    UPDATE tally.derived_view d SET replaces_id = v.id, allowed = v.allowed WHERE d.id = next.id;
+    PERFORM tally.copy_sources(v, next);
+    PERFORM tally.follow_rollups(v, next);
+    PERFORM tally.copy_indexes(v, next);
+    PERFORM tally.activate(tally.part(next));
+END
+$$;
+COMMENT ON FUNCTION tally.redefine(text, regclass) IS
+    'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
+
+-- tally.replacement_of: the projection that is being filled beside another, to take its place; NULLs if there is none.
+CREATE OR REPLACE FUNCTION tally.replacement_of(view_id integer)
+RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
+    SELECT d FROM tally.derived_view d WHERE d.replaces_id = view_id
+$$;
+
+-- tally.next_name: the name under which a derived view's replacement is filled.
+CREATE OR REPLACE FUNCTION tally.next_name(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%I.%I', v.schema_name, left(v.relation_name, 35) || '_next')
+$$;
+
+-- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, of the same types.
+CREATE OR REPLACE FUNCTION tally.require_same_key(v tally.derived_view, definition regclass)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    c name;
+BEGIN
+    PERFORM tally.require_columns(definition, v.identity);
+    FOREACH c IN ARRAY v.key LOOP
+        IF tally.type_of(definition, c) <> tally.type_of(v.definition, c) THEN
+            PERFORM tally.fail('TL006', format('Key column "%s" is %s in %s, but %s in %s.', c, tally.type_of(definition, c), definition,
+                tally.type_of(v.definition, c), v.definition));
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- tally.require_unused: raise TL017 if something that is not the engine's is built on a projection, a rollup above it or
+-- one of their views: the swap could not take it along.
+CREATE OR REPLACE FUNCTION tally.require_unused(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    users text;
+BEGIN
+    WITH made AS (
+        SELECT to_regclass(tally.part(d, s)) AS relation FROM tally.derived_view d, unnest('{"",_live,_def,_change}'::text[]) s
+        WHERE v.id IN (d.id, d.root_id) AND (s <> '_def' OR d.kind = 'rollup') AND to_regclass(tally.part(d, s)) IS NOT NULL
+    ), used AS (
+        SELECT r.ev_class::regclass::text AS by FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite r ON r.oid = d.objid WHERE r.ev_class NOT IN (SELECT relation FROM made)
+        UNION SELECT c.conrelid::regclass::text FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
+        UNION SELECT format('trigger %I', t.tgname) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal
+        UNION SELECT f.oid::regprocedure::text FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_proc'::regclass
+        JOIN pg_proc f ON f.oid = d.objid WHERE f.proname !~ '_expand_\d+$'
+    )
+    SELECT string_agg(by, ', ' ORDER BY by) INTO users FROM used;
+    IF users IS NOT NULL THEN
+        PERFORM tally.fail('TL017', format('%s cannot be swapped: %s is built on it or on its rollups.', tally.part(v), users));
+    END IF;
+END
+$$;

@@ -1,0 +1,41 @@
+-- tally.regenerate: after an upgrade of the engine, make the functions and views of every active derived view anew, if an
+-- older engine generated them. Stored rows, delta rows and triggers stay.
+--   Returns    the derived views that were made anew; those of other owners are left, with a warning, and named by tally.health
+--   Locks      each projection's advisory lock (waits for its merge); none on a source
+--   Called by  the migration at start, sql/tally/upgrade.sql
+CREATE OR REPLACE FUNCTION tally.regenerate()
+RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    v       tally.derived_view;
+    f       text;
+    version text := tally.generator();
+BEGIN
+    FOR v IN SELECT * FROM tally.derived_view d WHERE d.kind = 'projection' AND d.state <> 'defined' AND d.generated_by IS DISTINCT FROM version ORDER BY d.id LOOP
+        IF NOT tally.is_owner(v) THEN
+            RAISE WARNING '% was made by another version of the engine; its owner has to call tally.regenerate().', tally.part(v);
+            CONTINUE;
+        END IF;
+        PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+        FOR f IN SELECT m.function FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) m
+                 WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|expand|pending)' LOOP
+            EXECUTE format('DROP FUNCTION %s', f);  -- its arguments may have changed
+        END LOOP;
+        PERFORM tally.generate_anew(v);
+        RETURN NEXT tally.part(v);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION tally.regenerate() IS 'after an upgrade: make the functions and views of derived views anew; returns which';
+
+-- tally.is_owner: whether the caller may make the functions of a projection anew.
+CREATE OR REPLACE FUNCTION tally.is_owner(v tally.derived_view)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass(tally.part(v))
+$$;
+
+-- tally.generator: a digest of the engine's functions: what it generates depends on nothing else.
+CREATE OR REPLACE FUNCTION tally.generator()
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT md5(string_agg(p.proname || p.prosrc, '' ORDER BY p.proname, p.prosrc COLLATE "C"))
+    FROM pg_proc p WHERE p.pronamespace = 'tally'::regnamespace
+$$;

@@ -22,3 +22,4 @@
 \ir fact.sql
 \ir job_fact.sql
 \ir counts.sql
+\ir charts.sql

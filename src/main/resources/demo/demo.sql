@@ -64,7 +64,7 @@ DECLARE
 BEGIN
     compared := 0;
     different := 0;
-    FOR view IN SELECT s.name FROM tally.status s LOOP
+    FOR view IN SELECT s.name FROM tally.status s WHERE s.kind <> 'snapshot' LOOP
         EXECUTE format('SELECT (SELECT count(*) FROM %2$s) * 2, (SELECT count(*) FROM ('
             || '(TABLE %1$s EXCEPT ALL TABLE %2$s) UNION ALL (TABLE %2$s EXCEPT ALL TABLE %1$s) UNION ALL '
             || '(TABLE %1$s_live EXCEPT ALL TABLE %2$s) UNION ALL (TABLE %2$s EXCEPT ALL TABLE %1$s_live)) x)', view, view || '_def') INTO n, d;

@@ -249,7 +249,7 @@ class RandomWritersTest {
         void run() throws SQLException, InterruptedException;
     }
 
-    private static final String SEED_ROWS = """
+    static final String SEED_ROWS = """
             INSERT INTO results.project (name) VALUES ('one'), ('two');
             INSERT INTO results.taxon (name) SELECT 'taxon ' || n FROM generate_series(1, 20) n;
             UPDATE results.taxon SET parent_id = id / 2 WHERE id > 1;

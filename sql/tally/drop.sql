@@ -7,6 +7,7 @@ DECLARE
     v    tally.derived_view := tally.lookup(name);
     next tally.derived_view := tally.replacement_of(v.id);
     user_view text;
+    schemas   name[] := ARRAY(SELECT DISTINCT d.schema_name FROM tally.drop_order(v.id) d);
 BEGIN
     PERFORM pg_advisory_xact_lock(tally.lock_class(), coalesce(v.root_id, v.id));
     IF next.id IS NOT NULL THEN
@@ -25,6 +26,7 @@ BEGIN
     END IF;
     PERFORM tally.drop_made(v.id);
     DELETE FROM tally.derived_view x WHERE x.id = v.id;
+    PERFORM tally.revoke_usage(schemas);
     IF v.kind = 'rollup' AND v.root_id IS NOT NULL AND (tally.view_by_id(v.root_id)).state <> 'defined' THEN
         PERFORM tally.generate_above(tally.view_by_id(v.source_id));
     END IF;
@@ -49,11 +51,36 @@ BEGIN
     END LOOP;
     FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
         PERFORM tally.drop_functions(d);
+        PERFORM tally.revoke_reading(d);
     END LOOP;
     FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
         PERFORM tally.drop_relations(d);
     END LOOP;
     PERFORM set_config('client_min_messages', chatter, true);
+END
+$$;
+
+-- tally.revoke_reading, tally.revoke_usage: take back what tally.grant_reading gave on what stays: the definition, or the
+-- materialized view, and schemas in which no derived view is left.
+CREATE OR REPLACE FUNCTION tally.revoke_reading(d tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regrole('countersink_reader') IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.definition)
+       AND NOT EXISTS (SELECT FROM tally.derived_view o WHERE o.definition = d.definition AND o.id <> d.id) THEN
+        EXECUTE format('REVOKE SELECT ON %s FROM countersink_reader', d.definition);
+    END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION tally.revoke_usage(schemas name[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s name;
+BEGIN
+    FOREACH s IN ARRAY schemas LOOP
+        IF to_regrole('countersink_reader') IS NOT NULL AND NOT EXISTS (SELECT FROM tally.derived_view d WHERE d.schema_name = s) THEN
+            EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM countersink_reader', s);
+        END IF;
+    END LOOP;
 END
 $$;
 

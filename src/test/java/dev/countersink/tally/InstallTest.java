@@ -93,7 +93,11 @@ class InstallTest {
                     UNION ALL SELECT 'type ' || oid::regtype::text FROM pg_type WHERE typnamespace = 'public'::regnamespace
                     UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
                     UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'
-                    UNION ALL SELECT 'event ' || evtname FROM pg_event_trigger) x""";
+                    UNION ALL SELECT 'event ' || evtname FROM pg_event_trigger
+                    UNION ALL SELECT format('%s may %s %s', a.grantee::regrole, a.privilege_type, c.name) FROM (
+                        SELECT oid::regclass::text AS name, relacl AS acl FROM pg_class UNION ALL SELECT nspname, nspacl FROM pg_namespace
+                        UNION ALL SELECT oid::regprocedure::text, proacl FROM pg_proc) c, aclexplode(c.acl) a
+                    WHERE a.grantee::regrole::text LIKE 'countersink%') x""";
         DbSettings db = TestPostgres.empty();
         try (Sql sql = new Sql(db)) {
             sql.run(SESSION.lines()

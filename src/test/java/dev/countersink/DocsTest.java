@@ -205,6 +205,29 @@ class DocsTest {
         }
     }
 
+    @Test
+    void theLoopThatTheGuideShowsMergesWhatIsDue() throws Exception {
+        assumeTrue(Session.hasPsql(), "psql is not installed");
+        Path guide = Path.of("docs", "psql.md");
+        String loop = all(Pattern.compile("(?s)<<'SQL'\n(.*?)\nSQL\n"), Files.readString(guide))
+                .findFirst()
+                .orElseThrow();
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        Session.jdbc(db, session(guide) + "; UPDATE desk.ticket SET minutes = minutes + 1");
+        Path dir = TestFolder.create("docs");
+        try {
+            Path script = Files.writeString(dir.resolve("loop.sql"), loop);
+            assertThat(Session.psql(db, script))
+                    .singleElement()
+                    .asString()
+                    .startsWith("desk.ticket_fact | merged | 4 | 4 |");
+            assertThat(Session.psql(db, script)).isEmpty();
+        } finally {
+            TestFolder.delete(dir);
+        }
+    }
+
     /** The fenced blocks "sql session" of a page, one after the other: one session. */
     private static String session(Path page) {
         try {

@@ -1,13 +1,13 @@
 -- control.begin_run: an instance takes up a run.
 --   Parameters run, instance: the scheduler's name for it
---   Returns    view and action to do; no row if the run is finished already
+--   Returns    action to do, and on which view or dead letter; no row if the run is finished already
 --   Writes     control.run. A run left 'running' by an instance that crashed is taken up again.
 --   Called by  the scheduler's one-shot job
 CREATE OR REPLACE FUNCTION control.begin_run(run bigint, instance text)
-RETURNS TABLE (view text, action text) LANGUAGE sql AS $$
+RETURNS TABLE (action text, view text, dead_letter bigint) LANGUAGE sql AS $$
     UPDATE control.run r
     SET state = 'running', started_at = clock_timestamp(), instance = begin_run.instance
     WHERE r.id = begin_run.run AND r.state IN ('queued', 'running')
-    RETURNING r.view, r.action
+    RETURNING r.action, r.view, r.dead_letter
 $$;
 COMMENT ON FUNCTION control.begin_run(bigint, text) IS 'an instance takes up a run; returns what to do';

@@ -1,18 +1,19 @@
--- results.begin_replay: take a dead letter to publish it again.
+-- results.begin_replay: take a dead letter to apply it again.
 --   Parameters id of the dead letter
---   Returns    what is to be published
---   Writes     results.dead_letter.replayed_at; commit after the publication
---   Locks      the dead letter's row
+--   Returns    the message as it came
+--   Writes     results.dead_letter.replayed_at, in the transaction that applies it: if that rolls back the dead letter is as
+--              it was, and if the message is rejected again results.record_dead_letter says so
+--   Locks      the dead letter's row: one replay of it at a time
 --   Raises     RS030
---   Called by  the admin API
+--   Called by  the replay of a dead letter
 CREATE OR REPLACE FUNCTION results.begin_replay(id bigint)
-RETURNS TABLE (subject text, headers jsonb, payload bytea) LANGUAGE plpgsql AS $$
+RETURNS TABLE (stream text, stream_seq bigint, subject text, headers jsonb, payload bytea) LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY UPDATE results.dead_letter l SET replayed_at = now() WHERE l.id = begin_replay.id
-        RETURNING l.subject, l.headers, l.payload;
+        RETURNING l.stream, l.stream_seq, l.subject, l.headers, l.payload;
     IF NOT FOUND THEN
         PERFORM results.fail('RS030', format('There is no dead letter %s.', begin_replay.id));
     END IF;
 END
 $$;
-COMMENT ON FUNCTION results.begin_replay(bigint) IS 'take a dead letter to publish it again';
+COMMENT ON FUNCTION results.begin_replay(bigint) IS 'take a dead letter to apply it again';

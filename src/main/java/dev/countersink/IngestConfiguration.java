@@ -6,6 +6,7 @@ import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.ingest.IngestSnapshot;
 import dev.countersink.ingest.Ingestor;
 import dev.countersink.ingest.NatsLink;
+import dev.countersink.ingest.Replays;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -34,6 +35,11 @@ class IngestConfiguration {
     @Bean(initMethod = "start", destroyMethod = "close")
     Ingestor ingestor(Connection nats, DataSource dataSource, IngestSettings settings, IngestMetrics metrics) {
         return new Ingestor(nats, dataSource, settings, metrics);
+    }
+
+    @Bean
+    Replays replays(DataSource dataSource) {
+        return new Replays(dataSource);
     }
 
     @Bean

@@ -1,7 +1,13 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ResultsReads;
+import dev.countersink.refresh.Runs;
+import java.net.URI;
+import java.util.Map;
+import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 
@@ -9,10 +15,12 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 class DeadLettersController {
     private final ResultsReads results;
+    private final Runs runs;
     private final JsonRows rows;
 
-    DeadLettersController(ResultsReads results, JsonRows rows) {
+    DeadLettersController(ResultsReads results, Runs runs, JsonRows rows) {
         this.results = results;
+        this.runs = runs;
         this.rows = rows;
     }
 
@@ -22,5 +30,14 @@ class DeadLettersController {
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) String fields) {
         return rows.page(results.deadLetters(after, Limit.check(limit)), limit, fields, "/api/dead-letters", "id");
+    }
+
+    /** Has a message applied again, by the same path as a fresh one; any number of times. */
+    @PostMapping("/api/dead-letters/{id}/replay")
+    ResponseEntity<Map<String, Long>> replay(@PathVariable long id) {
+        long run = runs.requestReplay(id);
+        return ResponseEntity.accepted()
+                .location(URI.create("/api/runs/" + run))
+                .body(Map.of("run", run));
     }
 }

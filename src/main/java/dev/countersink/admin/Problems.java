@@ -20,6 +20,7 @@ import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExcep
 class Problems extends ResponseEntityExceptionHandler {
     private static final Logger LOG = LoggerFactory.getLogger(Problems.class);
     private static final String UNKNOWN_VIEW = "TL001";
+    private static final String UNKNOWN_DEAD_LETTER = "RS030";
     private static final String BAD_ARGUMENT = "TL018";
     private static final String SCHEDULE_CHANGED = "TL021";
     private static final String INVALID_PARAMETER = "22023";
@@ -69,7 +70,7 @@ class Problems extends ResponseEntityExceptionHandler {
     }
 
     private static HttpStatus status(SqlError error) {
-        if (UNKNOWN_VIEW.equals(error.code())) {
+        if (UNKNOWN_VIEW.equals(error.code()) || UNKNOWN_DEAD_LETTER.equals(error.code())) {
             return HttpStatus.NOT_FOUND;
         }
         if (SCHEDULE_CHANGED.equals(error.code())) {

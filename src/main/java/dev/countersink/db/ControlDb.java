@@ -15,8 +15,14 @@ public class ControlDb {
         this.jdbc = JdbcClient.create(dataSource);
     }
 
-    /** What a run has to do. */
-    public record Task(String view, String action) {}
+    /**
+     * What a run has to do.
+     *
+     * @param action replay, or what is asked of a derived view
+     * @param view its name, null for a replay
+     * @param deadLetter its id, null otherwise
+     */
+    public record Task(String action, String view, Long deadLetter) {}
 
     public long requestRun(String view, String action) {
         return jdbc.sql("SELECT r FROM control.request_run(?, ?) r")
@@ -25,9 +31,16 @@ public class ControlDb {
                 .single();
     }
 
+    public long requestReplay(long deadLetter) {
+        return jdbc.sql("SELECT r FROM control.request_replay(?) r")
+                .param(deadLetter)
+                .query(Long.class)
+                .single();
+    }
+
     /** Nothing if the run is finished already. */
     public Optional<Task> beginRun(long run, String instance) {
-        return jdbc.sql("SELECT view, action FROM control.begin_run(?, ?)")
+        return jdbc.sql("SELECT action, view, dead_letter FROM control.begin_run(?, ?)")
                 .params(run, instance)
                 .query(Task.class)
                 .optional();

@@ -30,7 +30,6 @@ import org.slf4j.LoggerFactory;
 public final class Ingestor implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Ingestor.class);
     private static final byte[] ACK = "+ACK".getBytes(StandardCharsets.US_ASCII);
-    private static final long MAX_INFLATED_BYTES = 256L * 1024 * 1024;
     private static final int MOST_OPEN = 256;
     private static final Duration POLL = Duration.ofMillis(200);
     private static final Duration IDLE_AFTER = Duration.ofMinutes(1);
@@ -61,7 +60,7 @@ public final class Ingestor implements AutoCloseable {
         this.settings = settings;
         this.metrics = metrics;
         this.stream = new ResultsStream(connection);
-        this.link = new PullLink(connection, new MessageDecoder(MAX_INFLATED_BYTES));
+        this.link = new PullLink(connection, new MessageDecoder(MessageDecoder.MAX_INFLATED_BYTES));
         this.intake = new Intake(
                 settings.batchMessages(), settings.batchBytes().toBytes(), settings.linger(), link::request, metrics);
         this.listener = (c, event) -> {

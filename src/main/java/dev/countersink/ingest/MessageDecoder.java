@@ -17,6 +17,9 @@ import tools.jackson.core.json.JsonFactory;
  * {@link DecodeException}. Thread-safe.
  */
 public final class MessageDecoder {
+    /** How large a compressed message may become. */
+    static final long MAX_INFLATED_BYTES = 256L * 1024 * 1024;
+
     private static final int SHOWN_LENGTH = 200;
 
     private final JsonFactory factory = JsonFactory.builder()

@@ -8,10 +8,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import javax.sql.DataSource;
 import org.postgresql.PGConnection;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The ingestion's only way to the database. Holds one connection, for the stage tables are the session's; after a failure
@@ -19,6 +22,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class ResultsDb implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ResultsDb.class);
+
+    static final String NO_DEAD_LETTER = "RS030";
 
     private final DataSource dataSource;
     private Connection connection;
@@ -36,41 +41,78 @@ public final class ResultsDb implements AutoCloseable {
      * @return how many became dead letters
      */
     public int apply(List<Incoming> batch) throws SQLException {
-        return inTransaction(c -> {
-            int dead = 0;
-            if (new Stage(c.unwrap(PGConnection.class).getCopyAPI(), batch).fill()) {
-                for (Reject reject : applyStaged(c)) {
-                    bury(c, batch.get(reject.msg()), reject.sqlState(), reject.reason());
-                    dead++;
-                }
+        return inTransaction(c -> apply(c, batch)).size();
+    }
+
+    /** Applies a batch, with each message that is rejected made a dead letter; returns those. */
+    private static List<Reject> apply(Connection c, List<Incoming> batch) throws SQLException {
+        List<Reject> rejects = new ArrayList<>();
+        if (new Stage(c.unwrap(PGConnection.class).getCopyAPI(), batch).fill()) {
+            rejects.addAll(applyStaged(c));
+        }
+        for (int msg = 0; msg < batch.size(); msg++) {
+            DecodeException fault = batch.get(msg).fault();
+            if (fault != null) {
+                rejects.add(new Reject(msg, fault.sqlState(), fault.getMessage()));
             }
-            for (Incoming incoming : batch) {
-                DecodeException fault = incoming.fault();
-                if (fault != null) {
-                    bury(c, incoming, fault.sqlState(), fault.getMessage());
-                    dead++;
-                }
-            }
-            return dead;
+        }
+        for (Reject reject : rejects) {
+            bury(c, batch.get(reject.msg()).origin(), reject.sqlState(), reject.reason());
+        }
+        return rejects;
+    }
+
+    /**
+     * Applies a dead letter in one transaction: afterwards it is marked as replayed, or says why it is rejected again.
+     *
+     * @return why, or nothing
+     */
+    Optional<Replays.Rejection> replay(long id, MessageDecoder decoder) throws SQLException {
+        return inTransaction(c -> apply(c, List.of(Incoming.decode(decoder, beginReplay(c, id)))).stream()
+                .findFirst()
+                .map(reject -> new Replays.Rejection(reject.sqlState(), reject.reason())));
+    }
+
+    /** Records that a dead letter failed again in a way that left nothing of its transaction. */
+    void buryAgain(long id, Replays.Rejection rejection) throws SQLException {
+        inTransaction(c -> {
+            bury(c, beginReplay(c, id), rejection.sqlState(), rejection.reason());
+            return null;
         });
+    }
+
+    private static Incoming.Origin beginReplay(Connection c, long id) throws SQLException {
+        try (PreparedStatement call = c.prepareStatement(
+                "SELECT stream, stream_seq, subject, headers, payload FROM results.begin_replay(?)")) {
+            call.setLong(1, id);
+            try (ResultSet row = call.executeQuery()) {
+                row.next();
+                return new Incoming.Origin(
+                        row.getString(1), row.getLong(2), row.getString(3), headers(row.getString(4)), row.getBytes(5));
+            }
+        }
+    }
+
+    private static Map<String, List<String>> headers(String json) {
+        return JsonMapper.shared().readValue(json, new TypeReference<>() {});
     }
 
     /** Makes one message a dead letter. */
     public void bury(Incoming incoming, String sqlState, String reason) throws SQLException {
         inTransaction(c -> {
-            bury(c, incoming, sqlState, reason);
-            return 1;
+            bury(c, incoming.origin(), sqlState, reason);
+            return null;
         });
     }
 
-    private interface Work {
-        int in(Connection connection) throws SQLException;
+    private interface Work<T> {
+        T in(Connection connection) throws SQLException;
     }
 
-    private int inTransaction(Work work) throws SQLException {
+    private <T> T inTransaction(Work<T> work) throws SQLException {
         try {
             Connection open = open();
-            int result = work.in(open);
+            T result = work.in(open);
             open.commit();
             return result;
         } catch (SQLException e) {
@@ -121,8 +163,7 @@ public final class ResultsDb implements AutoCloseable {
         return rejects;
     }
 
-    private static void bury(Connection c, Incoming incoming, String sqlState, String reason) throws SQLException {
-        Incoming.Origin origin = incoming.origin();
+    private static void bury(Connection c, Incoming.Origin origin, String sqlState, String reason) throws SQLException {
         try (PreparedStatement call =
                 c.prepareStatement("SELECT results.record_dead_letter(?, ?, ?, ?::jsonb, ?, ?, ?)")) {
             call.setString(1, origin.stream());

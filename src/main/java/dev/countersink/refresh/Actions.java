@@ -1,34 +1,41 @@
 package dev.countersink.refresh;
 
+import dev.countersink.db.ControlDb;
 import dev.countersink.db.TallyDb;
+import dev.countersink.ingest.Replays;
+import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 
-/** What can be asked of a derived view, and what it answers as JSON. */
+/** What can be asked of a derived view or a dead letter, and what it answers as JSON. */
 @Component
 class Actions {
     /** Of the rows that differ so many are kept with the run; all of them are counted. */
     private static final int SHOWN = 100;
 
     private final TallyDb tally;
+    private final Replays replays;
     private final JsonMapper json;
 
-    Actions(TallyDb tally, JsonMapper json) {
+    Actions(TallyDb tally, Replays replays, JsonMapper json) {
         this.tally = tally;
+        this.replays = replays;
         this.json = json;
     }
 
-    String perform(String action, String view) {
-        return switch (action) {
+    String perform(ControlDb.Task task) {
+        String view = task.view();
+        return switch (task.action()) {
             case "refresh" -> json.writeValueAsString(tally.refresh(view));
             case "verify" -> verify(view);
             case "repair" -> done(() -> tally.repair(view));
             case "rebuild" -> done(() -> tally.rebuild(view));
             case "pause" -> done(() -> tally.pause(view));
             case "resume" -> done(() -> tally.resume(view));
-            default -> throw new IllegalArgumentException("A derived view has no action " + action + ".");
+            case "replay" -> replay(task.deadLetter());
+            default -> throw new IllegalArgumentException("There is no action " + task.action() + ".");
         };
     }
 
@@ -41,6 +48,19 @@ class Actions {
                 different.size(),
                 "rows",
                 different.stream().limit(SHOWN).map(json::readTree).toList()));
+    }
+
+    /** What is rejected again fails the run, with the reason that the dead letter has now. */
+    private String replay(long deadLetter) {
+        try {
+            Replays.Rejection rejection = replays.replay(deadLetter).orElse(null);
+            if (rejection != null) {
+                throw new SQLException(rejection.reason(), rejection.sqlState());
+            }
+            return "{}";
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     private static String done(Runnable action) {

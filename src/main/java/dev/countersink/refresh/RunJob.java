@@ -33,7 +33,7 @@ class RunJob implements Job {
 
     private void perform(long run, ControlDb.Task task) {
         try {
-            control.finishRun(run, actions.perform(task.action(), task.view()));
+            control.finishRun(run, actions.perform(task));
         } catch (RuntimeException e) {
             SqlError error = SqlError.in(e).orElseGet(() -> new SqlError(INTERNAL_ERROR, e.toString(), null));
             control.failRun(run, error.code(), error.message(), error.hint());

@@ -1,6 +1,7 @@
 package dev.countersink.refresh;
 
 import dev.countersink.db.ControlDb;
+import java.util.function.LongSupplier;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
 import org.springframework.stereotype.Component;
@@ -21,8 +22,17 @@ public class Runs {
 
     /** Has an action done on a derived view; returns the run's id. */
     public long request(String view, String action) {
+        return requested(() -> control.requestRun(view, action));
+    }
+
+    /** Has a dead letter applied again; returns the run's id. */
+    public long requestReplay(long deadLetter) {
+        return requested(() -> control.requestReplay(deadLetter));
+    }
+
+    private long requested(LongSupplier request) {
         return transactions.execute(status -> {
-            long run = control.requestRun(view, action);
+            long run = request.getAsLong();
             try {
                 Schedule.runNow(scheduler, run);
             } catch (SchedulerException e) {

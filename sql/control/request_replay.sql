@@ -1,0 +1,20 @@
+-- control.request_replay: record that somebody wants a dead letter applied again.
+--   Parameters dead_letter: its id
+--   Returns    the run's id
+--   Reads      results.dead_letter
+--   Writes     control.run
+--   Raises     RS030
+--   Called by  POST /api/dead-letters/{id}/replay, which in the same transaction has the scheduler run it
+CREATE OR REPLACE FUNCTION control.request_replay(dead_letter bigint)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    run bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM results.dead_letter l WHERE l.id = dead_letter) THEN
+        PERFORM results.fail('RS030', format('There is no dead letter %s.', dead_letter));
+    END IF;
+    INSERT INTO control.run (dead_letter, action) VALUES (request_replay.dead_letter, 'replay') RETURNING id INTO run;
+    RETURN run;
+END
+$$;
+COMMENT ON FUNCTION control.request_replay(bigint) IS 'record that a dead letter is to be applied again; returns the run';

@@ -19,6 +19,7 @@ CREATE TABLE tally.derived_view (
     serves_id     integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup kept only for a count(distinct)
     replaces_id   integer     UNIQUE REFERENCES tally.derived_view ON DELETE CASCADE,   -- filled beside, to take its place
     verified_at   timestamptz,               -- a view that takes another's place: found equal to its oracle
+    verified_by   xid8,                      -- the transaction that did: an older snapshot does not see all of it
     swap_at       timestamptz,               -- not verified or put in its place before
     group_by      name[],
     filter        text,

@@ -25,7 +25,7 @@ BEGIN
     IF next.definition = redefine.definition AND next.verified_at IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id), pg_advisory_xact_lock(tally.lock_class(), next.id);
         IF (tally.replacement_of(v.id)).id = next.id AND NOT tally.swap(v, next) THEN
-            RAISE NOTICE 'The swap waits for a transaction that holds % or a source.', tally.part(v);
+            RAISE NOTICE 'The swap waits for a transaction that holds % or a source, or reads with an older snapshot.', tally.part(v);
         END IF;
         RETURN;
     ELSIF next.definition = redefine.definition AND next.state <> 'defined' THEN

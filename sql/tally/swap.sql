@@ -37,13 +37,13 @@ BEGIN
     IF next.verified_at IS NULL THEN
         SELECT count(*) INTO differ FROM tally.verify(tally.part(next));
         IF differ = 0 THEN
-            UPDATE tally.derived_view d SET verified_at = clock_timestamp() WHERE d.id = next.id;
+            UPDATE tally.derived_view d SET verified_at = clock_timestamp(), verified_by = pg_current_xact_id() WHERE d.id = next.id;
             RETURN true;
         END IF;
         PERFORM tally.repair(tally.part(next));
         PERFORM tally.hold_swap(next.id, 'TL020', format('%s rows of %s differ from its definition; their keys are evaluated again.', differ, tally.part(next)));
     ELSIF current_setting('transaction_isolation') = 'read committed' AND NOT tally.swap(v, next) THEN
-        PERFORM tally.hold_swap(next.id, 'TL015', format('The swap waits for a transaction that holds %s or a source.', tally.part(v)));
+        PERFORM tally.hold_swap(next.id, 'TL015', format('The swap waits for a transaction that holds %s or a source, or reads with an older snapshot.', tally.part(v)));
     END IF;
     RETURN false;
 EXCEPTION
@@ -68,7 +68,7 @@ $$;
 
 -- tally.swap: put a verified replacement in a projection's place, rollups too.
 --   Returns    whether it could: writers, and readers of the old tables, must be gone for a moment, during which what they
---              wrote last is merged
+--              wrote last is merged; and nobody may have a snapshot that sees the new tables as they were before they were filled
 --   Writes     names: what was <name>_next becomes <name>; the old tables, functions and triggers go
 --   Locks      ACCESS EXCLUSIVE on the sources and on the derived tables of both, until the transaction ends
 --   Called by  tally.advance, with both advisory locks held
@@ -79,6 +79,9 @@ DECLARE
     step     tally.merge_result;
 BEGIN
     PERFORM tally.require_unused(v);
+    IF tally.older_snapshot(next.verified_by) THEN
+        RETURN false;
+    END IF;
     PERFORM tally.follow_rollups(v, next);
     PERFORM set_config('lock_timeout', '500ms', true);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', (
@@ -98,6 +101,15 @@ BEGIN
 EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN false;
 END
+$$;
+
+-- tally.older_snapshot: whether another session of this database may read with a snapshot that does not see what a
+-- transaction wrote.
+--   Reads      pg_stat_activity, of which everybody sees the column backend_xmin
+CREATE OR REPLACE FUNCTION tally.older_snapshot(writer xid8)
+RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
+                   AND age(a.backend_xmin) >= age(writer::xid))
 $$;
 
 -- tally.take_over: drop what was made for a projection, and give its names, schedule and grants to its replacement.
@@ -122,7 +134,7 @@ BEGIN
     UPDATE tally.merge_state m SET keys_merged = m.keys_merged + o.keys_merged, rows_changed = m.rows_changed + o.rows_changed
     FROM tally.merge_state o WHERE m.view_id = next.id AND o.view_id = v.id;
     PERFORM tally.drop_made(v.id);
-    UPDATE tally.derived_view d SET replaces_id = NULL, verified_at = NULL, swap_at = NULL WHERE next.id IN (d.id, d.root_id);
+    UPDATE tally.derived_view d SET replaces_id = NULL, verified_at = NULL, verified_by = NULL, swap_at = NULL WHERE next.id IN (d.id, d.root_id);
     DELETE FROM tally.derived_view d WHERE d.id = v.id;
     FOR n IN SELECT * FROM tally_names LOOP
         PERFORM tally.rename_made(tally.view_by_id(n.id), n.new_name);

@@ -12,21 +12,26 @@ SELECT p.id, r.line, p.sender, p.weight FROM app.parcel p JOIN app.route r USING
 CREATE VIEW app.load_def AS
 SELECT r.line, count(*) AS parcels, sum(p.weight) AS weight FROM app.route r JOIN app.parcel p USING (depot) GROUP BY r.line;
 
-BEGIN;
-SELECT tally.create_projection('app.trip', 'app.trip_def', key => '{id}');
-SELECT tally.watch('app.trip', 'app.parcel', '{id}');
-SELECT tally.watch('app.trip', 'app.route', '{depot}', expand => 'SELECT p.id FROM app.parcel p JOIN changed c USING (depot)');
-SELECT tally.create_rollup('app.sums', 'app.trip', '{line}',
-    '{"parcels":"count(*)", "weight":"sum(weight)", "senders":"count(distinct sender)"}');
-SELECT tally.activate('app.trip');
-SELECT tally.create_projection('app.load', 'app.load_def', key => '{line}');
-SELECT tally.watch('app.load', 'app.route', '{line}');
-SELECT tally.watch('app.load', 'app.parcel', '{depot}', expand => 'SELECT r.line FROM app.route r JOIN changed c USING (depot)');
-SELECT tally.activate('app.load');
-COMMIT;
-
+CREATE FUNCTION app.declare_trip() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.create_projection('app.trip', 'app.trip_def', key => '{id}');
+    PERFORM tally.watch('app.trip', 'app.parcel', '{id}');
+    PERFORM tally.watch('app.trip', 'app.route', '{depot}', expand => 'SELECT p.id FROM app.parcel p JOIN changed c USING (depot)');
+    PERFORM tally.create_rollup('app.sums', 'app.trip', '{line}',
+        '{"parcels":"count(*)", "weight":"sum(weight)", "senders":"count(distinct sender)"}');
+    PERFORM tally.activate('app.trip');
+END
+$$;
+CREATE FUNCTION app.declare_load() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.create_projection('app.load', 'app.load_def', key => '{line}');
+    PERFORM tally.watch('app.load', 'app.route', '{line}');
+    PERFORM tally.watch('app.load', 'app.parcel', '{depot}', expand => 'SELECT r.line FROM app.route r JOIN changed c USING (depot)');
+    PERFORM tally.activate('app.load');
+END
+$$;
 -- Statistics, and with them plans, and with those what SERIALIZABLE takes for a conflict, stay as they are.
-DO $$
+CREATE FUNCTION app.keep_statistics() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t regclass;
 BEGIN
@@ -35,40 +40,48 @@ BEGIN
     END LOOP;
 END
 $$;
+SELECT app.declare_trip(), app.declare_load(), app.keep_statistics();
 
--- Where live views differ from their oracles. One statement is one snapshot: true at any moment, whatever is in flight.
-CREATE VIEW app.live_differences AS
-WITH trip AS MATERIALIZED (TABLE app.trip_live), trip_oracle AS MATERIALIZED (TABLE app.trip_def),
-     sums AS MATERIALIZED (TABLE app.sums_live), sums_oracle AS MATERIALIZED (TABLE app.sums_def),
-     load AS MATERIALIZED (TABLE app.load_live), load_oracle AS MATERIALIZED (TABLE app.load_def)
-SELECT 'app.trip_live' AS relation, 'too much' AS side, d::text AS data FROM (TABLE trip EXCEPT ALL TABLE trip_oracle) d
-UNION ALL SELECT 'app.trip_live', 'missing', d::text FROM (TABLE trip_oracle EXCEPT ALL TABLE trip) d
-UNION ALL SELECT 'app.sums_live', 'too much', d::text FROM (TABLE sums EXCEPT ALL TABLE sums_oracle) d
-UNION ALL SELECT 'app.sums_live', 'missing', d::text FROM (TABLE sums_oracle EXCEPT ALL TABLE sums) d
-UNION ALL SELECT 'app.load_live', 'too much', d::text FROM (TABLE load EXCEPT ALL TABLE load_oracle) d
-UNION ALL SELECT 'app.load_live', 'missing', d::text FROM (TABLE load_oracle EXCEPT ALL TABLE load) d;
+-- Where stored rows (suffix '') or live ones ('_live') differ from plain queries. One statement is one snapshot: for live
+-- ones no rows at any moment, whatever is in flight; for stored ones, when all is merged.
+CREATE FUNCTION app.differences(suffix text, trips regclass DEFAULT 'app.trip_def') RETURNS TABLE (relation text, side text, data text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY EXECUTE format($q$
+        WITH trip AS MATERIALIZED (SELECT id, line, sender, weight FROM app.trip%1$s), trip_oracle AS MATERIALIZED (TABLE %2$s),
+             sums AS MATERIALIZED (SELECT line, parcels, weight, senders FROM app.sums%1$s),
+             sums_oracle AS MATERIALIZED (SELECT t.line, count(*), sum(t.weight), count(DISTINCT t.sender) FROM %2$s t GROUP BY t.line),
+             load AS MATERIALIZED (SELECT line, parcels, weight FROM app.load%1$s), load_oracle AS MATERIALIZED (TABLE app.load_def)
+        SELECT 'app.trip%1$s', 'too much', d::text FROM (TABLE trip EXCEPT ALL TABLE trip_oracle) d
+        UNION ALL SELECT 'app.trip%1$s', 'missing', d::text FROM (TABLE trip_oracle EXCEPT ALL TABLE trip) d
+        UNION ALL SELECT 'app.sums%1$s', 'too much', d::text FROM (TABLE sums EXCEPT ALL TABLE sums_oracle) d
+        UNION ALL SELECT 'app.sums%1$s', 'missing', d::text FROM (TABLE sums_oracle EXCEPT ALL TABLE sums) d
+        UNION ALL SELECT 'app.load%1$s', 'too much', d::text FROM (TABLE load EXCEPT ALL TABLE load_oracle) d
+        UNION ALL SELECT 'app.load%1$s', 'missing', d::text FROM (TABLE load_oracle EXCEPT ALL TABLE load) d
+        $q$, suffix, trips);
+END
+$$;
+CREATE FUNCTION app.look(trips regclass DEFAULT 'app.trip_def') RETURNS TABLE (relation text, side text, data text) LANGUAGE sql AS $$
+    SELECT * FROM app.differences('_live', trips)
+$$;
 
--- Where stored rows differ from the oracles: none when all is merged.
-CREATE VIEW app.stored_differences AS
-SELECT 'app.trip' AS relation, 'too much' AS side, d::text AS data FROM (TABLE app.trip EXCEPT ALL TABLE app.trip_def) d
-UNION ALL SELECT 'app.trip', 'missing', d::text FROM (TABLE app.trip_def EXCEPT ALL TABLE app.trip) d
-UNION ALL SELECT 'app.sums', 'too much', d::text FROM (TABLE app.sums EXCEPT ALL TABLE app.sums_def) d
-UNION ALL SELECT 'app.sums', 'missing', d::text FROM (TABLE app.sums_def EXCEPT ALL TABLE app.sums) d
-UNION ALL SELECT 'app.load', 'too much', d::text FROM (TABLE app.load EXCEPT ALL TABLE app.load_def) d
-UNION ALL SELECT 'app.load', 'missing', d::text FROM (TABLE app.load_def EXCEPT ALL TABLE app.load) d;
-
--- What every permutation ends with: merge what is left, then compare every form with the oracle. No rows: all agree.
-CREATE FUNCTION app.check() RETURNS TABLE (relation text, side text, data text) LANGUAGE plpgsql AS $$
+-- What every permutation ends with: merge what is left, then compare every form with the plain queries. No rows: all agree.
+CREATE FUNCTION app.check(trips regclass DEFAULT 'app.trip_def') RETURNS TABLE (relation text, side text, data text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.refresh('app.trip');
     PERFORM tally.refresh('app.load');
-    RETURN QUERY TABLE app.stored_differences;
-    RETURN QUERY TABLE app.live_differences;
+    RETURN QUERY SELECT * FROM app.differences('', trips);
+    RETURN QUERY SELECT * FROM app.differences('_live', trips);
     RETURN QUERY SELECT v.view, v.side, v.data::text FROM tally.verify('app.trip') v;
     RETURN QUERY SELECT v.view, v.side, v.data::text FROM tally.verify('app.load') v;
     RETURN QUERY SELECT s.name, 'pending', s.pending::text FROM tally.status s WHERE s.kind = 'projection' AND s.name LIKE 'app.%' AND s.pending > 0;
 END
 $$;
+
+-- How far a redefinition of app.trip has come.
+CREATE VIEW app.stage AS
+SELECT d.definition, n.definition AS replacement, n.verified_at IS NOT NULL AS verified
+FROM tally.derived_view d LEFT JOIN tally.derived_view n ON n.replaces_id = d.id WHERE d.id = (tally.lookup('app.trip')).id;
 
 -- All that a merge writes, as one value: the same before and after a merge that failed.
 CREATE FUNCTION app.kept() RETURNS text LANGUAGE sql AS $$

@@ -84,7 +84,8 @@ BEGIN
 END
 $$;
 
--- tally.create_finer: the finer rollup whose non-empty cells a count(distinct col) counts.
+-- tally.create_finer: the finer rollup whose non-empty cells a count(distinct col) counts; col is the last that it is
+-- grouped by, also when the rollup itself is grouped by col.
 CREATE OR REPLACE FUNCTION tally.create_finer(r tally.derived_view, col name)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -92,7 +93,7 @@ DECLARE
 BEGIN
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, root_id, source_id, serves_id, group_by, filter)
     VALUES (r.schema_name, format('%s_by_%s', r.relation_name, (SELECT count(*) + 1 FROM tally.derived_view WHERE serves_id = r.id)),
-            'rollup', 'active', r.root_id, r.source_id, r.id, r.group_by || col,
+            'rollup', 'active', r.root_id, r.source_id, r.id, array_remove(r.group_by, col) || col,
             concat_ws(' AND ', r.filter, format('(%I IS NOT NULL)', col))) RETURNING * INTO f;
     PERFORM tally.make_rollup(f);
 END

@@ -13,7 +13,7 @@ DECLARE
     groups text := tally.column_list(r.group_by);
     sums   text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);
     above  text := (SELECT string_agg(format('%I %s[]; ', 'cells_' || u.id, tally.part(u, '_cell')), '' ORDER BY u.id) FROM tally.derived_view u WHERE u.source_id = r.id);
-    signed text := format('(SELECT -1 AS tally_sign, %s FROM unnest(tally_touched) t WHERE t.old_rows > 0 UNION ALL SELECT 1, %s FROM unnest(tally_touched) t WHERE t.cell_rows > 0)',
+    signed text := format('(SELECT -1 AS tally_sign, %s FROM unnest(tally_touched) t WHERE t.was_rows > 0 UNION ALL SELECT 1, %s FROM unnest(tally_touched) t WHERE t.cell_rows > 0)',
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(format('t.%I AS %I', 'old_' || m.name, m.name), ', ') FROM tally.measures_of(r) m)),
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(tally.sql_final(m, 't'), ', ') FROM tally.measures_of(r) m)));
 BEGIN
@@ -28,7 +28,7 @@ BEGIN
         SELECT %7$s, %8$s FROM unnest(cells) d GROUP BY %7$s HAVING %9$s),
     written AS (
         INSERT INTO %5$s AS s (%7$s, %10$s) SELECT %7$s, %10$s FROM c
-        ON CONFLICT (%7$s) DO UPDATE SET old_rows = s.cell_rows%11$s, %12$s
+        ON CONFLICT (%7$s) DO UPDATE SET was_rows = s.cell_rows%11$s, %12$s
         RETURNING s.ctid AS tally_tid, s.*)
     SELECT array_agg(ROW(%13$s)::%5$s), array_agg(w.tally_tid) INTO tally_touched, tally_tids FROM written w;
     IF tally_touched IS NULL THEN
@@ -58,7 +58,7 @@ $body$ $make$,
         coalesce((SELECT string_agg(format(E'    %I := ARRAY(%s);\n', 'cells_' || u.id, tally.sql_cells(u, signed)), '' ORDER BY u.id)
                   FROM tally.derived_view u WHERE u.source_id = r.id), '') || tally.sql_hand_up(r.id),
         CASE WHEN r.serves_id IS NULL THEN '' ELSE format(E'    RETURN ARRAY(%s);\n', tally.sql_distinct_cells(serves, r,
-            format('(SELECT -1 AS tally_sign, t.* FROM unnest(tally_touched) t WHERE t.old_rows > 0 AND t.cell_rows <= 0 UNION ALL SELECT 1, t.* FROM unnest(tally_touched) t WHERE t.old_rows <= 0 AND t.cell_rows > 0)'))) END);
+            format('(SELECT -1 AS tally_sign, t.* FROM unnest(tally_touched) t WHERE t.was_rows > 0 AND t.cell_rows <= 0 UNION ALL SELECT 1, t.* FROM unnest(tally_touched) t WHERE t.was_rows <= 0 AND t.cell_rows > 0)'))) END);
     PERFORM tally.seal(format('%s(%s[])', tally.part(r, '_apply'), tally.part(r, '_cell')), 'adds differences to ' || tally.part(r));
 END
 $$;

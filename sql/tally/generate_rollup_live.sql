@@ -13,11 +13,11 @@ BEGIN
 WITH cell AS MATERIALIZED (
     SELECT %2$s, %3$s FROM (%4$s%5$s) d GROUP BY %2$s),
 touched AS MATERIALIZED (
-    SELECT %6$s, coalesce(s.cell_rows, 0) AS old_rows%7$s, %8$s
+    SELECT %6$s, coalesce(s.cell_rows, 0) AS was_rows%7$s, %8$s
     FROM cell c LEFT JOIN LATERAL (
         SELECT s.* FROM %9$s s WHERE %10$s
         UNION ALL SELECT s.* FROM %9$s s WHERE num_nulls(%6$s) > 0 AND %11$s) s ON true)
-SELECT -1 AS tally_sign, %12$s FROM touched t WHERE t.old_rows > 0
+SELECT -1 AS tally_sign, %12$s FROM touched t WHERE t.was_rows > 0
 UNION ALL SELECT 1, %13$s FROM touched t WHERE t.cell_rows > 0$make$,
         tally.part(r, '_change'), groups,
         (SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'

@@ -73,7 +73,7 @@ DECLARE
     relation text;
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
-    EXECUTE format('CREATE TABLE %s (%s, %s, old_rows bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)', tally.part(r, '_state'), groups, sums, olds);
+    EXECUTE format('CREATE TABLE %s (%s, %s, was_rows bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)', tally.part(r, '_state'), groups, sums, olds);
     IF r.serves_id IS NULL THEN
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
     END IF;
@@ -110,9 +110,9 @@ BEGIN
     EXECUTE format('INSERT INTO %s (%s, %s) %s', tally.part(r, '_state'), tally.column_list(r.group_by), cells,
         tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false));
     FOR f IN SELECT * FROM tally.derived_view d WHERE d.serves_id = r.id LOOP
-        EXECUTE format('UPDATE %1$s s SET %2$s FROM (SELECT %3$s, count(*) AS n FROM %4$s GROUP BY %3$s) f WHERE %5$s',
+        EXECUTE format('UPDATE %1$s s SET %2$s FROM (SELECT %3$s, count(*) AS tally_n FROM %4$s GROUP BY %3$s) f WHERE %5$s',
             tally.part(r, '_state'),
-            (SELECT string_agg(format('%I = f.n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
+            (SELECT string_agg(format('%I = f.tally_n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
              WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
             tally.column_list(r.group_by), tally.part(f, '_state'),
             (SELECT string_agg(format('s.%1$I IS NOT DISTINCT FROM f.%1$I', c), ' AND ') FROM unnest(r.group_by) c));

@@ -1,6 +1,6 @@
 -- Measures: what a rollup adds up, and how sums become what readers see.
 -- The running sums of a cell are kept in <rollup>_state: cell_rows, and for a measure m some of n_m (how many values),
--- sum_m, true_m, or val_m and left_m (an extremum, and the removed value that makes it doubtful). old_rows and old_m
+-- sum_m, true_m, or val_m and left_m (an extremum, and the removed value that makes it doubtful). was_rows and old_m
 -- hold what readers saw before the last merge, for the rollups above.
 
 -- tally.parse_measure: 'sum(detections)' as (function, argument).

@@ -85,6 +85,34 @@ class MeasuresTest {
     }
 
     @Test
+    void aMeasureMayBeNamedRowsAndCountedAbove() {
+        engine.run("""
+                SELECT tally.create_rollup('app.lines', 'app.fact', '{grp}', '{"rows":"count(*)", "hi":"max(v)"}');
+                SELECT tally.create_rollup('app.sizes', 'app.lines', '{rows}', '{"n":"count(*)"}');
+                SELECT tally.activate('app.fact');
+                """);
+        engine.write(WRITES);
+    }
+
+    @Test
+    void aDistinctCountOfAColumnThatIsGroupedBy() {
+        engine.run("""
+                SELECT tally.create_rollup('app.odd', 'app.fact', '{grp,sub}', '{"d":"count(distinct grp)", "e":"count(distinct sub)", "f":"count(distinct v)"}');
+                SELECT tally.activate('app.fact');
+                """);
+        engine.write(WRITES);
+    }
+
+    @Test
+    void aDistinctCountByAColumnNamedNIsFilledLater() {
+        engine.run("SELECT tally.activate('app.fact')");
+        engine.write(WRITES[0]);
+        engine.run("SELECT tally.create_rollup('app.by_n', 'app.fact', '{n}', '{\"d\":\"count(distinct v)\"}')");
+        engine.storedAgrees("filling it");
+        engine.write(WRITES[1], WRITES[9], WRITES[14]);
+    }
+
+    @Test
     void groupsThatEmptyDisappear() {
         engine.run("""
                 SELECT tally.create_rollup('app.counts', 'app.fact', '{grp}', '{"c":"count(*)", "d":"count(distinct v)"}');

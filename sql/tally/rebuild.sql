@@ -1,11 +1,14 @@
--- tally.rebuild: enqueue every key of a projection, stored or defined.
---   Writes    one row of the delta table; the next merges expand it
+-- tally.rebuild: enqueue every key of a projection, stored or defined; rollups that do not add up are computed again.
+--   Writes    one row of the delta table: the next merges sweep through the keys; rollups that differ
+--   Locks     the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+    PERFORM tally.mend_rollups(v);
     EXECUTE format('INSERT INTO %s (tally_source) VALUES (-1)', tally.part(v, '_delta'));
 END
 $$;

@@ -7,9 +7,7 @@ CREATE OR REPLACE FUNCTION tally.repair(name text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v        tally.derived_view := tally.lookup_root(name);
-    r        tally.derived_view;
     enqueued bigint;
-    wrong    boolean;
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
@@ -20,13 +18,26 @@ BEGIN
     EXECUTE format('INSERT INTO %1$s (%2$s) SELECT DISTINCT %3$s FROM (%4$s) AS x(view, side, data) CROSS JOIN LATERAL jsonb_populate_record(NULL::%5$s, x.data) p',
         tally.part(v, '_delta'), tally.column_list(v.key), tally.column_list(v.key, 'p.'), tally.sql_verify(v, 1.0), tally.part(v));
     GET DIAGNOSTICS enqueued = ROW_COUNT;
+    PERFORM tally.mend_rollups(v);
+    RETURN enqueued;
+END
+$$;
+COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';
+
+-- tally.mend_rollups: compute again the rollups of a projection that do not add up what is stored below them.
+--   Writes    those rollups
+--   Called by tally.repair, tally.rebuild, with the projection's advisory lock held
+CREATE OR REPLACE FUNCTION tally.mend_rollups(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r     tally.derived_view;
+    wrong boolean;
+BEGIN
     FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
         EXECUTE format('SELECT EXISTS (%s)', tally.sql_verify_rollup(r)) INTO wrong;
         IF wrong THEN
             PERFORM tally.fill_rollup(r);
         END IF;
     END LOOP;
-    RETURN enqueued;
 END
 $$;
-COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';

@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.config.StartupException;
+import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import java.sql.SQLException;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
+import org.springframework.dao.DataAccessException;
 
 /** A database of a test's own with the engine in it, and the comparisons that every test makes. */
 final class Engine implements AutoCloseable {
@@ -18,10 +21,19 @@ final class Engine implements AutoCloseable {
                        coalesce(v.definition::text, format('%I.%I', v.schema_name, v.relation_name || '_def'))), E'\\n' ORDER BY v.id)
             FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.kind <> 'snapshot' AND v.schema_name <> 'results' AND v.state <> 'defined'""";
 
-    private final DbSettings db = TestPostgres.migrated();
-    private final Sql sql = new Sql(db);
+    private static final String CHECKPOINTER =
+            "SELECT coalesce(min(backend_start)::text, '') FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+
+    private final DbSettings db;
+    private Sql sql;
 
     Engine() {
+        this(TestPostgres.migrated());
+    }
+
+    Engine(DbSettings db) {
+        this.db = db;
+        this.sql = new Sql(db);
         sql.run("SET statement_timeout = '30s'; CREATE SCHEMA app");
     }
 
@@ -96,6 +108,27 @@ final class Engine implements AutoCloseable {
             assertThat(error.getHint()).as("hint of: " + error.getMessage()).isNotBlank();
         }
         return error.getMessage();
+    }
+
+    /** Kills the process of this session as if the machine had: the server starts all its processes anew. */
+    void crash() {
+        String before = text(CHECKPOINTER);
+        ProcessHandle.of(number("SELECT pg_backend_pid()")).orElseThrow().destroyForcibly();
+        sql = Eventually.await("a connection", () -> connect(before), session -> session != null);
+        sql.run("SET statement_timeout = '30s'");
+    }
+
+    private Sql connect(String before) {
+        try {
+            Sql session = new Sql(db);
+            if (!session.text(CHECKPOINTER).equals(before)) {
+                return session;
+            }
+            session.close();
+            return null; // of the server as it was
+        } catch (StartupException | DataAccessException | SQLException e) {
+            return null; // it recovers
+        }
     }
 
     /** A second session. */

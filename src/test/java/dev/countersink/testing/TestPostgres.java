@@ -77,6 +77,11 @@ public final class TestPostgres {
         }
     }
 
+    /** Another server of the version under test, which a test may crash. */
+    public static EmbeddedPostgres another(Path dir) {
+        return EmbeddedPostgres.start(dir, Map.of("fsync", "off", "synchronous_commit", "on"), TestPostgres::binaries);
+    }
+
     private static DbSettings create(String options) {
         String name = "test_" + NUMBER.incrementAndGet();
         execute("CREATE DATABASE %s %s".formatted(name, options));

@@ -90,6 +90,45 @@ class WritesTest {
     }
 
     @Test
+    void anUpdateLogsTheKeysOfRowsThatDifferByWhateverRowsAreToldApart() {
+        engine.run("""
+                CREATE TABLE app.plain (grp int, v numeric, note text);
+                CREATE TABLE app.keyed (id int PRIMARY KEY, grp int, v numeric, note text);
+                CREATE TABLE app.pair (grp int NOT NULL, id int NOT NULL, v numeric, note text, UNIQUE (grp, id));
+                """);
+        for (String table : new String[] {"plain", "keyed", "pair"}) {
+            engine.run("""
+                    CREATE VIEW app.%1$s_def AS SELECT grp, count(*) AS n, sum(v) AS v FROM app.%1$s GROUP BY grp;
+                    SELECT tally.create_projection('app.%1$s_sum', 'app.%1$s_def', '{grp}');
+                    SELECT tally.watch('app.%1$s_sum', 'app.%1$s', '{grp}');
+                    SELECT tally.activate('app.%1$s_sum')""".formatted(table));
+            String id = table.equals("plain") ? "" : "id, ";
+            String row = table.equals("plain")
+                    ? "(1, 1), (1, 1), (2, 2), (3, NULL)"
+                    : "(1, 1, 1), (2, 1, 1), (3, 2, 2), (4, 3, NULL)";
+            engine.write("INSERT INTO app.%s (%sgrp, v) VALUES %s".formatted(table, id, row));
+            logs(table, "-", "SET note = 'unused'");
+            logs(table, "-", "SET v = v, grp = grp");
+            logs(table, "2", "SET v = v + CASE grp WHEN 2 THEN 1 ELSE 0 END");
+            logs(table, "1", "SET v = 1.0 WHERE grp = 1"); // equal, but not the same
+            logs(table, "3", "SET v = 5 WHERE v IS NULL");
+            logs(table, "2,4", "SET grp = 4 WHERE grp = 2");
+            logs(table, "1,4", "SET grp = 5 - grp, v = v + 1 WHERE grp <> 3");
+        }
+        engine.run("UPDATE app.keyed SET id = -id, grp = NULL, v = NULL WHERE grp = 3");
+        engine.write("UPDATE app.keyed SET id = id + 100", "UPDATE app.keyed SET id = -id, grp = 7 WHERE grp IS NULL");
+    }
+
+    private void logs(String table, String keys, String change) {
+        engine.run("UPDATE app.%s %s".formatted(table, change));
+        assertThat(engine.text("SELECT coalesce(string_agg(grp::text, ',' ORDER BY grp), '-') FROM app.%s_sum_delta"
+                        .formatted(table)))
+                .as("%s after UPDATE %s", table, change)
+                .isEqualTo(keys);
+        engine.write("SELECT 1");
+    }
+
+    @Test
     void aChangeThatEqualityDoesNotSeeIsSeen() {
         engine.write(
                 "UPDATE app.member SET dues = 1.00 WHERE id = 1",

@@ -16,6 +16,7 @@ BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = definition) <> 'v' THEN
         PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
     END IF;
+    PERFORM tally.require_own_name(c) FROM unnest(tally.columns_of(definition)) c;
     PERFORM tally.require_columns(definition, key);
     PERFORM tally.require_columns(definition, coalesce(identity, key));
     PERFORM tally.require_free(parts, '{"",_live,_delta,_change,_identity}');

@@ -24,10 +24,15 @@ BEGIN
     VALUES (parts[1], parts[2], 'rollup', 'active', coalesce(base.root_id, base.id), base.id, group_by,
             tally.canonical_filter(base, filter)) RETURNING * INTO r;
     PERFORM tally.declare_measures(r, base, measures);
-    FOR finer IN SELECT DISTINCT argument FROM tally.measures_of(r) m WHERE function = 'count_distinct' LOOP
-        PERFORM tally.create_finer(r, finer);
-    END LOOP;
-    PERFORM tally.make_rollup(r);
+    BEGIN
+        FOR finer IN SELECT DISTINCT argument FROM tally.measures_of(r) m WHERE function = 'count_distinct' LOOP
+            PERFORM tally.create_finer(r, finer);
+        END LOOP;
+        PERFORM tally.make_rollup(r);
+    EXCEPTION WHEN duplicate_column THEN
+        PERFORM tally.fail('TL002', format('A column of %s has the name of another, or of a running sum that the engine keeps in %s: %s.',
+            tally.part(r), tally.part(r, '_state'), SQLERRM));
+    END;
 END
 $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
@@ -72,6 +77,7 @@ BEGIN
         PERFORM tally.fail('TL009', format('The measures of %s are not an object like {"name":"count(*)"}.', tally.part(r)));
     END IF;
     FOR m IN SELECT key, value FROM jsonb_each_text(measures) LOOP
+        PERFORM tally.require_own_name(m.key::name);
         n := n + 1;
         parsed := tally.parse_measure(m.key, m.value);
         IF parsed.argument IS NOT NULL THEN

@@ -87,6 +87,16 @@ BEGIN
 END
 $$;
 
+-- tally.require_own_name: raise TL002 for a column's name that may be one of the engine's inside.
+CREATE OR REPLACE FUNCTION tally.require_own_name(col name)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF starts_with(col, 'tally_') THEN
+        PERFORM tally.fail('TL002', format('Column "%s": names that begin with tally_ are the engine''s.', col));
+    END IF;
+END
+$$;
+
 -- tally.fixed_path: the search_path of generated functions: pg_catalog, and the schemas of the columns' own types
 -- (their operators live there), never a schema in which a stranger may create.
 CREATE OR REPLACE FUNCTION tally.fixed_path(relation regclass)

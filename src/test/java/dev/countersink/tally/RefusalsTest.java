@@ -94,6 +94,28 @@ class RefusalsTest {
         engine.write("INSERT INTO app.item VALUES (1, 1)", "INSERT INTO app.label VALUES (1, 1, 'one')");
     }
 
+    @Test
+    void aColumnNamedLikeOneOfTheEnginesIsRefused() {
+        engine.run("CREATE VIEW app.taken AS SELECT id, 1 AS tally_here FROM app.item");
+        assertThat(engine.refused("TL002", "SELECT tally.create_projection('app.x', 'app.taken', '{id}')"))
+                .contains("tally_here");
+        engine.run("""
+                CREATE VIEW app.sums_def AS SELECT id, 1 AS cell_rows, 2 AS old_rows, 3 AS n_total, 4 AS g FROM app.item;
+                SELECT tally.create_projection('app.x', 'app.sums_def', '{id}')""");
+        for (String rollup : new String[] {
+            "'{cell_rows}', '{\"n\":\"count(*)\"}'",
+            "'{n_total}', '{\"total\":\"sum(g)\"}'",
+            "'{g,g}', '{\"n\":\"count(*)\"}'",
+            "'{g}', '{\"g\":\"count(*)\"}'",
+            "'{g}', '{\"n\":\"count(distinct cell_rows)\"}'",
+            "'{g}', '{\"tally_sign\":\"count(*)\"}'",
+        }) {
+            engine.refused("TL002", "SELECT tally.create_rollup('app.r', 'app.x', %s)".formatted(rollup));
+        }
+        assertThat(engine.number("SELECT count(*) FROM tally.derived_view WHERE relation_name LIKE 'r%' AND schema_name = 'app'"))
+                .isZero();
+    }
+
     private void declare(String definition) {
         engine.run("""
                 CREATE VIEW app.item_def AS %s;

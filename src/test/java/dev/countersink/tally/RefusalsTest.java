@@ -100,7 +100,7 @@ class RefusalsTest {
         assertThat(engine.refused("TL002", "SELECT tally.create_projection('app.x', 'app.taken', '{id}')"))
                 .contains("tally_here");
         engine.run("""
-                CREATE VIEW app.sums_def AS SELECT id, 1 AS cell_rows, 2 AS old_rows, 3 AS n_total, 4 AS g FROM app.item;
+                CREATE VIEW app.sums_def AS SELECT id, 1 AS cell_rows, 2 AS was_rows, 3 AS n_total, 4 AS g FROM app.item;
                 SELECT tally.create_projection('app.x', 'app.sums_def', '{id}')""");
         for (String rollup : new String[] {
             "'{cell_rows}', '{\"n\":\"count(*)\"}'",
@@ -112,7 +112,9 @@ class RefusalsTest {
         }) {
             engine.refused("TL002", "SELECT tally.create_rollup('app.r', 'app.x', %s)".formatted(rollup));
         }
-        assertThat(engine.number("SELECT count(*) FROM tally.derived_view WHERE relation_name LIKE 'r%' AND schema_name = 'app'"))
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM tally.derived_view WHERE relation_name LIKE 'r%' AND schema_name = 'app'"))
                 .isZero();
     }
 

@@ -1,11 +1,12 @@
 -- control.request_run: record that somebody wants an action done on a derived view.
---   Parameters view, action: refresh, verify, repair, rebuild, pause or resume
+--   Parameters view, action: refresh, verify, repair, rebuild, pause or resume; sample: of verify, the share of the keys,
+--              above 0 and up to 1, NULL for all
 --   Returns    the run's id
 --   Reads      tally.views
 --   Writes     control.run
---   Raises     TL001 no such view, 22023 no such action
+--   Raises     TL001 no such view, 22023 no such action, or a sample that makes no sense
 --   Called by  POST /api/views/{name}/{action}, which in the same transaction has the scheduler run it
-CREATE OR REPLACE FUNCTION control.request_run(view text, action text)
+CREATE OR REPLACE FUNCTION control.request_run(view text, action text, sample float8 DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
@@ -18,8 +19,12 @@ BEGIN
         RAISE EXCEPTION 'A derived view has no action %.', request_run.action
             USING ERRCODE = '22023', HINT = 'Use refresh, verify, repair, rebuild, pause or resume.';
     END IF;
-    INSERT INTO control.run (view, action) VALUES (request_run.view, request_run.action) RETURNING id INTO run;
+    IF request_run.sample IS NOT NULL AND (request_run.action <> 'verify' OR NOT (request_run.sample > 0 AND request_run.sample <= 1)) THEN
+        RAISE EXCEPTION 'The sample of % is %.', request_run.action, request_run.sample
+            USING ERRCODE = '22023', HINT = 'verify takes one, above 0 and up to 1; the others take none.';
+    END IF;
+    INSERT INTO control.run (view, action, sample) VALUES (request_run.view, request_run.action, request_run.sample) RETURNING id INTO run;
     RETURN run;
 END
 $$;
-COMMENT ON FUNCTION control.request_run(text, text) IS 'record that an action on a derived view is wanted; returns the run';
+COMMENT ON FUNCTION control.request_run(text, text, float8) IS 'record that an action on a derived view is wanted; returns the run';

@@ -8,6 +8,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.testing.Session;
@@ -138,6 +139,7 @@ class DocsTest {
                 HttpSettings.class,
                 IngestSettings.class,
                 NatsSettings.class,
+                MaintenanceSettings.class,
                 RefreshSettings.class)) {
             String prefix = type.getAnnotation(ConfigurationProperties.class).value();
             for (RecordComponent component : type.getRecordComponents()) {

@@ -1,7 +1,7 @@
 package dev.countersink.admin;
 
+import dev.countersink.config.Cron;
 import dev.countersink.db.TallyDb;
-import dev.countersink.refresh.Cron;
 import dev.countersink.refresh.Runs;
 import dev.countersink.refresh.Schedules;
 import jakarta.servlet.http.HttpServletResponse;
@@ -91,8 +91,9 @@ class ViewsController {
     }
 
     @PostMapping("/{name}/{action:refresh|verify|repair|rebuild|pause|resume}")
-    ResponseEntity<Map<String, Long>> act(@PathVariable String name, @PathVariable String action) {
-        long run = runs.request(name, action);
+    ResponseEntity<Map<String, Long>> act(
+            @PathVariable String name, @PathVariable String action, @RequestParam(required = false) Double sample) {
+        long run = runs.request(name, action, sample);
         return ResponseEntity.accepted()
                 .location(URI.create("/api/runs/" + run))
                 .body(Map.of("run", run));

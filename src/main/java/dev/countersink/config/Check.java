@@ -18,6 +18,26 @@ final class Check {
         return value;
     }
 
+    static double within(String key, double value, double floor, double ceiling, double standard) {
+        if (!(value >= floor && value <= ceiling)) {
+            throw refused(
+                    key,
+                    value,
+                    "it must be at least %s and at most %s".formatted(floor, ceiling),
+                    String.valueOf(standard));
+        }
+        return value;
+    }
+
+    static String cron(String key, String value, String standard) {
+        Cron.problem(value).ifPresent(problem -> {
+            throw new StartupException(
+                    "%s: %s".formatted(key, problem),
+                    "Change it, or leave it out: the default is \"%s\", in UTC.".formatted(standard));
+        });
+        return value;
+    }
+
     static Duration within(String key, Duration value, Duration floor, Duration ceiling, Duration standard) {
         if (value.compareTo(floor) < 0 || value.compareTo(ceiling) > 0) {
             throw refused(

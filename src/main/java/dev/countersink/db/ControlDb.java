@@ -1,5 +1,6 @@
 package dev.countersink.db;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import javax.sql.DataSource;
@@ -21,12 +22,13 @@ public class ControlDb {
      * @param action replay, or what is asked of a derived view
      * @param view its name, null for a replay
      * @param deadLetter its id, null otherwise
+     * @param sample of verify: the share of the keys, null for all
      */
-    public record Task(String action, String view, Long deadLetter) {}
+    public record Task(String action, String view, Long deadLetter, Double sample) {}
 
-    public long requestRun(String view, String action) {
-        return jdbc.sql("SELECT r FROM control.request_run(?, ?) r")
-                .params(view, action)
+    public long requestRun(String view, String action, Double sample) {
+        return jdbc.sql("SELECT r FROM control.request_run(?, ?, ?::float8) r")
+                .params(view, action, sample)
                 .query(Long.class)
                 .single();
     }
@@ -40,7 +42,7 @@ public class ControlDb {
 
     /** Nothing if the run is finished already. */
     public Optional<Task> beginRun(long run, String instance) {
-        return jdbc.sql("SELECT action, view, dead_letter FROM control.begin_run(?, ?)")
+        return jdbc.sql("SELECT action, view, dead_letter, sample FROM control.begin_run(?, ?)")
                 .params(run, instance)
                 .query(Task.class)
                 .optional();
@@ -56,6 +58,14 @@ public class ControlDb {
         jdbc.sql("SELECT FROM control.fail_run(?, ?, ?, ?)")
                 .params(run, code, error, hint)
                 .query(row -> {});
+    }
+
+    /** Deletes the runs that were requested longer ago; returns how many. */
+    public long forgetRuns(Duration olderThan) {
+        return jdbc.sql("SELECT r FROM control.forget_runs(make_interval(secs => ?)) r")
+                .param((double) olderThan.toSeconds())
+                .query(Long.class)
+                .single();
     }
 
     /** One run as a JSON object, or nothing. */

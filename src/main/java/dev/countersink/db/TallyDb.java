@@ -53,10 +53,14 @@ public class TallyDb {
                 .list();
     }
 
-    /** Rows that differ from the oracle, each as a JSON object. */
-    public List<String> verify(String name) {
-        return jdbc.sql("SELECT to_jsonb(v) FROM tally.verify(?) v")
-                .param(name)
+    /**
+     * Rows that differ from the oracle, each as a JSON object.
+     *
+     * @param sample share of a projection's keys
+     */
+    public List<String> verify(String name, double sample) {
+        return jdbc.sql("SELECT to_jsonb(v) FROM tally.verify(?, ?) v")
+                .params(name, sample)
                 .query(String.class)
                 .list();
     }

@@ -6,6 +6,8 @@ import dev.countersink.ingest.Replays;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -14,6 +16,8 @@ import tools.jackson.databind.json.JsonMapper;
 class Actions {
     /** Of the rows that differ so many are kept with the run; all of them are counted. */
     private static final int SHOWN = 100;
+
+    private static final Logger LOG = LoggerFactory.getLogger(Actions.class);
 
     private final TallyDb tally;
     private final Replays replays;
@@ -29,7 +33,7 @@ class Actions {
         String view = task.view();
         return switch (task.action()) {
             case "refresh" -> json.writeValueAsString(tally.refresh(view));
-            case "verify" -> verify(view);
+            case "verify" -> verify(view, task.sample() == null ? 1 : task.sample());
             case "repair" -> done(() -> tally.repair(view));
             case "rebuild" -> done(() -> tally.rebuild(view));
             case "pause" -> done(() -> tally.pause(view));
@@ -39,8 +43,11 @@ class Actions {
         };
     }
 
-    private String verify(String view) {
-        List<String> different = tally.verify(view);
+    private String verify(String view, double sample) {
+        List<String> different = tally.verify(view, sample);
+        if (!different.isEmpty()) {
+            LOG.warn("{} differs from its oracle: {} rows, the first {}", view, different.size(), different.get(0));
+        }
         return json.writeValueAsString(Map.of(
                 "agrees",
                 different.isEmpty(),

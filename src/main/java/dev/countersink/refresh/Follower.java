@@ -1,5 +1,7 @@
 package dev.countersink.refresh;
 
+import dev.countersink.config.Cron;
+import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.DueView;
 import dev.countersink.db.TallyDb;
@@ -7,9 +9,11 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.quartz.Job;
 import org.quartz.JobBuilder;
 import org.quartz.JobDetail;
 import org.quartz.JobKey;
+import org.quartz.ScheduleBuilder;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
 import org.quartz.Trigger;
@@ -24,11 +28,13 @@ import org.springframework.transaction.support.TransactionOperations;
 @Component
 class Follower {
     private static final String NAME = "follow";
+    private static final String MAINTENANCE = "maintenance";
     private static final String GROUP = "control";
 
     private final TallyDb tally;
     private final Scheduler scheduler;
     private final RefreshSettings settings;
+    private final MaintenanceSettings maintenance;
     private final Troubles troubles;
     private final TransactionOperations transactions;
 
@@ -36,26 +42,38 @@ class Follower {
             TallyDb tally,
             Scheduler scheduler,
             RefreshSettings settings,
+            MaintenanceSettings maintenance,
             Troubles troubles,
             TransactionOperations transactions) {
         this.tally = tally;
         this.scheduler = scheduler;
         this.settings = settings;
+        this.maintenance = maintenance;
         this.troubles = troubles;
         this.transactions = transactions;
     }
 
     @EventListener(ApplicationReadyEvent.class)
     void begin() {
-        JobDetail job = JobBuilder.newJob(FollowJob.class)
-                .withIdentity(NAME, GROUP)
-                .storeDurably()
-                .build();
+        transactions.executeWithoutResult(status -> changed(() -> {
+            schedule(FollowJob.class, NAME, Schedule.every(settings.follow()));
+            if (maintenance.enabled()) {
+                schedule(MaintenanceJob.class, MAINTENANCE, Schedule.at(maintenance.cron()));
+            } else {
+                scheduler.deleteJob(new JobKey(MAINTENANCE, GROUP));
+            }
+        }));
+    }
+
+    private void schedule(Class<? extends Job> type, String name, ScheduleBuilder<? extends Trigger> when)
+            throws SchedulerException {
+        JobDetail job =
+                JobBuilder.newJob(type).withIdentity(name, GROUP).storeDurably().build();
         Trigger trigger = TriggerBuilder.newTrigger()
-                .withIdentity(NAME, GROUP)
-                .withSchedule(Schedule.every(settings.follow()))
+                .withIdentity(name, GROUP)
+                .withSchedule(when)
                 .build();
-        transactions.executeWithoutResult(status -> changed(() -> scheduler.scheduleJob(job, Set.of(trigger), true)));
+        scheduler.scheduleJob(job, Set.of(trigger), true);
     }
 
     void follow() {

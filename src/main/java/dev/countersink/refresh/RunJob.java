@@ -28,6 +28,10 @@ class RunJob implements Job {
         } catch (SchedulerException e) {
             throw new JobExecutionException(e);
         }
+        carryOut(run, instance);
+    }
+
+    void carryOut(long run, String instance) {
         control.beginRun(run, instance).ifPresent(task -> perform(run, task));
     }
 

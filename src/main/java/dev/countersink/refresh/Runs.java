@@ -20,9 +20,14 @@ public class Runs {
         this.transactions = transactions;
     }
 
-    /** Has an action done on a derived view; returns the run's id. */
-    public long request(String view, String action) {
-        return requested(() -> control.requestRun(view, action));
+    /**
+     * Has an action done on a derived view.
+     *
+     * @param sample of verify: the share of the keys, null for all
+     * @return the run's id
+     */
+    public long request(String view, String action, Double sample) {
+        return requested(() -> control.requestRun(view, action, sample));
     }
 
     /** Has a dead letter applied again; returns the run's id. */

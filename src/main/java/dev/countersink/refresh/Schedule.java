@@ -1,5 +1,6 @@
 package dev.countersink.refresh;
 
+import dev.countersink.config.Cron;
 import dev.countersink.db.DueView;
 import dev.countersink.db.SqlError;
 import java.time.Duration;
@@ -81,11 +82,14 @@ final class Schedule {
     }
 
     private static ScheduleBuilder<? extends Trigger> schedule(String cron, Duration interval) {
-        return cron == null
-                ? every(interval)
-                : CronScheduleBuilder.cronSchedule(cron)
-                        .inTimeZone(Cron.ZONE)
-                        .withMisfireHandlingInstructionDoNothing();
+        return cron == null ? every(interval) : at(cron);
+    }
+
+    /** A job that fires by a cron; if no thread was free in time, once as soon as one is. */
+    static ScheduleBuilder<? extends Trigger> at(String cron) {
+        return CronScheduleBuilder.cronSchedule(cron)
+                .inTimeZone(Cron.ZONE)
+                .withMisfireHandlingInstructionFireAndProceed();
     }
 
     private static boolean isSo(Trigger trigger, String cron, Duration interval, int priority) {

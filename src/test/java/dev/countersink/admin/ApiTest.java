@@ -120,6 +120,16 @@ class ApiTest {
     }
 
     @Test
+    void verifyTakesASampleAndNothingElseDoes() {
+        JsonNode run = finished(instance.post(VIEW + "/verify?sample=0.5").header("Location"));
+        assertThat(run.path("state").asString()).isEqualTo("done");
+        assertThat(run.path("sample").asDouble()).isEqualTo(0.5);
+        assertProblem(instance.post(VIEW + "/verify?sample=0"), 400, "22023");
+        assertProblem(instance.post(VIEW + "/verify?sample=NaN"), 400, "22023");
+        assertProblem(instance.post(VIEW + "/refresh?sample=0.5"), 400, "22023");
+    }
+
+    @Test
     void runsAreListedPageByPage() {
         for (int i = 0; i < 3; i++) {
             finished(instance.post(VIEW + "/refresh").header("Location"));

@@ -19,6 +19,12 @@ class SettingsTest {
         assertThat(bind("ingest", IngestSettings.class, Map.of())).isEqualTo(IngestSettings.defaults());
         assertThat(bind("http", HttpSettings.class, Map.of()).port()).isEqualTo(8080);
         assertThat(bind("refresh", RefreshSettings.class, Map.of()).interval()).isEqualTo(Duration.ofSeconds(1));
+        MaintenanceSettings maintenance = bind("maintenance", MaintenanceSettings.class, Map.of());
+        assertThat(maintenance).isEqualTo(new MaintenanceSettings("0 30 3 * * ?", 0.01, Duration.ofDays(30)));
+        assertThat(maintenance.enabled()).isTrue();
+        assertThat(bind("maintenance", MaintenanceSettings.class, Map.of("COUNTERSINK_MAINTENANCE_CRON", "off"))
+                        .enabled())
+                .isFalse();
         assertThat(bind("db", DbSettings.class, Map.of()).embedded()).isTrue();
         assertThat(bind("nats", NatsSettings.class, Map.of()).embedded()).isTrue();
         assertThat(bind("api", ApiSettings.class, Map.of()).token()).isNull();
@@ -67,6 +73,16 @@ class SettingsTest {
                 });
         assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))
                 .hasMessage("countersink.refresh.interval is 5ms, but it must be at least 100ms and at most 86400s.");
+        assertThatThrownBy(() -> new MaintenanceSettings("0 30 25 * * ?", 0.5, Duration.ofDays(1)))
+                .isInstanceOfSatisfying(StartupException.class, e -> {
+                    assertThat(e)
+                            .hasMessageStartingWith(
+                                    "countersink.maintenance.cron: cron is \"0 30 25 * * ?\", which cannot be read: ");
+                    assertThat(e.hint()).contains("0 30 3 * * ?", "UTC");
+                });
+        assertThatThrownBy(() -> new MaintenanceSettings("off", Double.NaN, Duration.ofDays(1)))
+                .hasMessage(
+                        "countersink.maintenance.verify-sample is NaN, but it must be at least 0.0 and at most 1.0.");
         assertThatThrownBy(() -> new ApiSettings("short"))
                 .hasMessage("countersink.api.token has 5 characters, but it must have at least 16.");
     }

@@ -1,4 +1,4 @@
-package dev.countersink.refresh;
+package dev.countersink.config;
 
 import java.text.ParseException;
 import java.time.ZoneOffset;
@@ -9,7 +9,7 @@ import org.quartz.CronExpression;
 
 /** Cron expressions as Quartz reads them, in UTC. */
 public final class Cron {
-    static final TimeZone ZONE = TimeZone.getTimeZone(ZoneOffset.UTC);
+    public static final TimeZone ZONE = TimeZone.getTimeZone(ZoneOffset.UTC);
 
     private Cron() {}
 

@@ -1,0 +1,12 @@
+-- control.forget_runs: delete runs that were requested long ago, done or not: nobody waits for them any more.
+--   Parameters older_than
+--   Returns    how many there were
+--   Writes     control.run
+--   Called by  the scheduler, once a night
+CREATE OR REPLACE FUNCTION control.forget_runs(older_than interval)
+RETURNS bigint LANGUAGE sql AS $$
+    WITH gone AS (
+        DELETE FROM control.run r WHERE r.requested_at < now() - older_than RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+COMMENT ON FUNCTION control.forget_runs(interval) IS 'delete runs that were requested long ago; returns how many';

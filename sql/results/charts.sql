@@ -3,8 +3,8 @@
 -- refresh. Declared once: later runs change nothing.
 --   Times      local to the deployment (results.deployment.time_zone); a capture without captured_at is in no chart, and an
 --              occurrence belongs to the night of its event, which starts with the event's first capture
---   Notes      A materialized view on results.fact keeps tally.redefine from swapping it: tally.drop and DROP the four
---              first, and run this file again afterwards.
+--   Notes      What is built on the counts keeps tally.drop and tally.redefine from them: call results.drop_charts() first,
+--              and run this file again afterwards.
 CREATE OR REPLACE VIEW results.event_start AS
 SELECT e.id AS event_id, c.first_captured_at AT TIME ZONE d.time_zone AS started_at
 FROM results.event e
@@ -74,3 +74,23 @@ BEGIN
     PERFORM tally.activate('results.top_taxa');
 END
 $declare$;
+
+-- results.drop_charts: remove the charts, so that what they read can be dropped or redefined.
+--   Writes    drops the four materialized views, their triggers and results.event_start
+--   Locks     ACCESS EXCLUSIVE on what they read, until the transaction ends
+--   Called by the owner of the schema
+CREATE OR REPLACE FUNCTION results.drop_charts()
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    chart text;
+BEGIN
+    FOREACH chart IN ARRAY '{results.captures_by_hour,results.occurrences_by_month,results.taxa_over_time,results.top_taxa}'::text[] LOOP
+        IF tally.exists(chart) THEN
+            PERFORM tally.drop(chart);
+        END IF;
+        EXECUTE format('DROP MATERIALIZED VIEW IF EXISTS %s', chart);
+    END LOOP;
+    DROP VIEW IF EXISTS results.event_start;
+END
+$$;
+COMMENT ON FUNCTION results.drop_charts() IS 'remove the charts, so that what they read can be dropped or redefined';

@@ -48,6 +48,7 @@ $$;
 
 -- bench.without_triggers: the same tables, keys and indexes, and nothing derived from them.
 CREATE FUNCTION bench.without_triggers() RETURNS void LANGUAGE sql AS $$
+    SELECT results.drop_charts();
     SELECT tally.drop('results.fact');
     SELECT tally.drop('results.job_fact');
 $$;

@@ -10,6 +10,8 @@ import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
@@ -135,6 +137,29 @@ class ChartsTest {
                     .isEqualTo("merged");
             assertThat(sql.number("SELECT captures FROM results.captures_by_hour WHERE project_id = 2 AND hour = 23"))
                     .isOne();
+        }
+    }
+
+    @Test
+    void withoutTheChartsTheCountsCanBeRedefined() throws Exception {
+        try (Sql sql = new Sql(db)) {
+            sql.run(RandomWritersTest.SEED_ROWS);
+            sql.run("SELECT results.drop_charts(); SELECT results.drop_charts()");
+            sql.run("CREATE VIEW results.fact_def_2 AS TABLE results.fact_def");
+            sql.run("SELECT tally.redefine('results.fact', 'results.fact_def_2')");
+            Eventually.await(
+                    "swapped",
+                    () -> {
+                        sql.run("SELECT tally.refresh('results.fact')");
+                        return sql.text("SELECT definition::text FROM tally.derived_view"
+                                + " WHERE schema_name = 'results' AND relation_name = 'fact'");
+                    },
+                    "results.fact_def_2"::equals);
+            sql.run(Files.readString(Path.of("sql", "results", "charts.sql")));
+            refreshAll(sql);
+            ORACLES.forEach((chart, oracle) -> assertThat(sql.text(COMPARE.formatted(chart, oracle)))
+                    .as(chart)
+                    .isEqualTo("-"));
         }
     }
 

@@ -41,6 +41,8 @@ class DocsTest {
     private static final Pattern HEADING = Pattern.compile("(?m)^#{1,6} (.+)$");
     private static final Pattern LINK = Pattern.compile("\\]\\(([^)\\s]+)\\)");
     private static final Pattern SESSION = Pattern.compile("(?ms)^```sql session\n(.*?)^```$");
+    private static final Set<String> NOT_FILES =
+            Set.of("fail", "_live", "_change", "merged_through", "isolationtester");
     private static final String FUNCTIONS = """
             SELECT string_agg(format('%s(%s) → %s', proname,
                        regexp_replace(pg_get_function_arguments(p.oid), '( DEFAULT (''[^'']*''|[^:,]+))::[a-z \\[\\]]+', '\\1', 'g'),
@@ -164,6 +166,32 @@ class DocsTest {
                 .allSatisfy(name -> assertThat(script).contains(name));
         assertThat(all(Pattern.compile("(COUNTERSINK_[A-Z_]*[A-Z])"), Files.readString(Path.of("README.md"))))
                 .allSatisfy(name -> assertThat(page).contains('`' + name + '`'));
+    }
+
+    @Test
+    void thePathOfARowKnowsEveryFileAndNoOther() throws Exception {
+        Path page = Path.of("sql", "README.md");
+        for (String folder : new String[] {"tally", "results", "control"}) {
+            String title = folder.equals("tally") ? "the engine" : "`" + folder + "`";
+            String section = all(
+                            Pattern.compile("(?ms)^## Files of %s[^\\n]*\\n(.*?)(?=^## |\\z)".formatted(title)),
+                            Files.readString(page))
+                    .findFirst()
+                    .orElseThrow();
+            try (Stream<Path> files = Files.list(Path.of("sql", folder))) {
+                assertThat(all(Pattern.compile("`([a-z_]+)`"), section).distinct())
+                        .as(title)
+                        .contains(
+                                files.map(file -> file.getFileName().toString().replace(".sql", ""))
+                                        .filter(name -> !name.equals("install"))
+                                        .toArray(String[]::new));
+            }
+            for (String named : all(Pattern.compile("`([a-z_]+)`"), section).toList()) {
+                assertThat(Files.exists(Path.of("sql", folder, named + ".sql")) || NOT_FILES.contains(named))
+                        .as("%s in %s", named, title)
+                        .isTrue();
+            }
+        }
     }
 
     @ParameterizedTest

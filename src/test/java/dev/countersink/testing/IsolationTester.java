@@ -23,7 +23,7 @@ import java.util.stream.Stream;
 public final class IsolationTester {
     public static final String HOW_TO_INSTALL =
             "isolationtester is not installed: './countersink test' fetches it on Debian and Ubuntu; elsewhere it comes"
-                    + " with what builds extensions of PostgreSQL 14 or newer, and -Disolationtester=PATH says where.";
+                    + " with the client programs of PostgreSQL 14 or newer, or with what builds extensions, and -Disolationtester=PATH says where.";
 
     private static final String NAME = "isolationtester";
     private static final Path IN_PGXS = Path.of("src", "test", "isolation", NAME);

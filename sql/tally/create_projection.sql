@@ -13,7 +13,7 @@ DECLARE
     ident name[];
     v     tally.derived_view;
 BEGIN
-    IF (SELECT relkind FROM pg_class WHERE oid = definition) <> 'v' THEN
+    IF (SELECT relkind FROM pg_class WHERE oid = definition) IS DISTINCT FROM 'v' THEN
         PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
     END IF;
     PERFORM tally.require_own_name(c) FROM unnest(tally.columns_of(definition)) c;

@@ -12,8 +12,8 @@ DECLARE
     result tally.merge_result;
 BEGIN
     PERFORM tally.require_active(v);
-    IF max_keys < 1 THEN
-        PERFORM tally.fail('TL018', format('max_keys is %s; it must be at least 1.', max_keys));
+    IF max_keys IS NULL OR max_keys < 1 THEN
+        PERFORM tally.fail('TL018', format('max_keys is %s; it must be at least 1.', coalesce(max_keys::text, 'NULL')));
     END IF;
     result.outcome := CASE
         WHEN v.state = 'paused' THEN 'paused'

@@ -1,6 +1,6 @@
 -- tally.wait_for: return when what a transaction wrote is merged; read-your-writes without blocking a writer.
 --   Parameters name: any derived view; token: of tally.token(), from the writing transaction; timeout
---   Raises     TL011 own transaction, TL012 timeout, TL013 under a fixed snapshot
+--   Raises     TL011 own transaction, TL012 timeout, TL013 under a fixed snapshot, TL018
 --   Reads      the delta table, by its index; Locks none
 --   Called by  readers
 CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
@@ -16,6 +16,9 @@ BEGIN
     PERFORM tally.require_active(v);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.fail('TL004', format('%s is a snapshot, which is refreshed by its schedule; wait for a projection or a rollup.', tally.part(v)));
+    END IF;
+    IF token IS NULL OR timeout IS NULL THEN
+        PERFORM tally.fail('TL018', format('tally.wait_for was called with the token %s and the timeout %s.', coalesce(token::text, 'NULL'), coalesce(timeout::text, 'NULL')));
     END IF;
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         PERFORM tally.fail('TL013', format('tally.wait_for was called in a %s transaction.', current_setting('transaction_isolation')));

@@ -14,7 +14,7 @@ DECLARE
     col name;
 BEGIN
     PERFORM tally.require_declaring(v);
-    IF (SELECT relkind FROM pg_class WHERE oid = source) NOT IN ('r', 'p') THEN
+    IF coalesce((SELECT relkind FROM pg_class WHERE oid = source), '-') NOT IN ('r', 'p') THEN
         PERFORM tally.fail('TL016', format('%s is not a table, so triggers cannot watch it.', source));
     END IF;
     PERFORM tally.require_columns(source, columns);

@@ -152,4 +152,23 @@ class MergeTest {
                 "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT tally.wait_for('app.fact', '%s')".formatted(token));
         engine.run("ROLLBACK");
     }
+
+    @Test
+    void anArgumentLeftNullIsRefusedAndLosesNothing() {
+        engine.run("UPDATE app.item SET v = 50 WHERE id < 9");
+        engine.refused("TL018", "SELECT tally.merge('app.fact', NULL)");
+        engine.refused("TL018", "SELECT tally.wait_for('app.fact', NULL)");
+        engine.refused("TL018", "SELECT tally.wait_for('app.fact', '3', NULL)");
+        engine.refused("TL018", "SELECT tally.verify('app.fact', NULL)");
+        engine.refused("TL001", "SELECT tally.merge(NULL)");
+        engine.refused("TL004", "SELECT tally.create_projection('app.x', NULL, '{id}')");
+        engine.refused("TL018", "SELECT tally.create_projection('app.x', 'app.item_def', NULL)");
+        engine.refused("TL004", "SELECT tally.create_snapshot(NULL)");
+        engine.run("SELECT tally.create_projection('app.x', 'app.item_def', '{id}')");
+        engine.refused("TL016", "SELECT tally.watch('app.x', NULL, '{id}')");
+        engine.refused("TL018", "SELECT tally.watch('app.x', 'app.item', NULL)");
+        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.x', NULL, '{\"n\":\"count(*)\"}')");
+        engine.refused("TL009", "SELECT tally.create_rollup('app.r', 'app.x', '{id}', NULL)");
+        engine.write("SELECT 1");
+    }
 }

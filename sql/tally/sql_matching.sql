@@ -42,11 +42,12 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('%s.%I = %s.%I', a, c, b, c), ' AND ') FROM unnest(columns) c
 $$;
 
--- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal" that can be hashed.
+-- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal". All but rows with a NULL are found
+-- by a hash; for those alone the CTE is read through, else a million keys would be, once a row.
 CREATE OR REPLACE FUNCTION tally.sql_not_in(columns name[], cte text, outer_alias text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT EXISTS (SELECT FROM %1$s c WHERE %3$s AND %4$s)',
-        cte, tally.sql_same(columns, 'c', outer_alias), tally.sql_some_null(columns, 'c.'),
+    SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT (%3$s AND EXISTS (SELECT FROM %1$s c WHERE %4$s AND %5$s))',
+        cte, tally.sql_same(columns, 'c', outer_alias), tally.sql_some_null(columns, outer_alias || '.'), tally.sql_some_null(columns, 'c.'),
         (SELECT string_agg(format('c.%1$I IS NOT DISTINCT FROM %2$s.%1$I', n, outer_alias), ' AND ') FROM unnest(columns) n))
 $$;
 

@@ -31,10 +31,17 @@ BEGIN
         token := (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)::text::xid8;  -- whatever the lower merge wrote
     END LOOP;
     LOOP
-        EXECUTE format('SELECT NOT pg_visible_in_snapshot($1, pg_current_snapshot()) AND $1 >= pg_snapshot_xmin(pg_current_snapshot()) AND NOT $2 '
-                    || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid = $1) '
-                    || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid >= (SELECT tally.scan_from($3)) AND d.tally_xid <= $1 AND ($2 OR d.tally_upto >= $1))', tally.part(v, '_delta'))
-            INTO waiting USING token, lower_view IS NOT NULL, v.id;
+        BEGIN
+            EXECUTE format('SELECT NOT pg_visible_in_snapshot($1, pg_current_snapshot()) AND $1 >= pg_snapshot_xmin(pg_current_snapshot()) AND NOT $2 '
+                        || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid = $1) '
+                        || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid >= (SELECT tally.scan_from($3)) AND d.tally_xid <= $1 AND ($2 OR d.tally_upto >= $1))', tally.part(v, '_delta'))
+                INTO waiting USING token, lower_view IS NOT NULL, v.id;
+            IF waiting THEN  -- the lock on the delta table is given back: a swap needs it
+                RAISE SQLSTATE 'TL000';
+            END IF;
+        EXCEPTION WHEN SQLSTATE 'TL000' THEN
+            v := tally.lookup_root(name);
+        END;
         EXIT WHEN NOT waiting;
         IF clock_timestamp() >= deadline THEN
             PERFORM tally.fail('TL012', format('%s had not merged transaction %s after %s.', tally.part(v), token, timeout));

@@ -46,6 +46,9 @@ public final class Database {
         config.setMaximumPoolSize(settings.poolSize());
         config.setMinimumIdle(Math.min(4, settings.poolSize()));
         config.setConnectionTimeout(10_000);
+        // Whatever the database's default is: merges are written for it, and at SERIALIZABLE writers could fail because
+        // of one.
+        config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setDataSourceProperties(properties(url));
         return new HikariDataSource(config);
     }

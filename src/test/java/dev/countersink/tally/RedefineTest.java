@@ -218,6 +218,33 @@ class RedefineTest {
     }
 
     @Test
+    void whoWaitsForAMergeDoesNotHoldTheSwapBack() throws Exception {
+        try (Sql waiter = engine.session()) {
+            engine.run("SELECT tally.redefine('app.fact', 'app.fact_def2')");
+            Eventually.await(
+                    "the verification",
+                    () -> engine.number("SELECT count(*) FROM tally.merge('app.fact')")
+                            * engine.number(
+                                    "SELECT count(verified_at) FROM tally.derived_view WHERE relation_name = 'fact_next'"),
+                    verified -> verified == 1);
+            engine.run("UPDATE app.member SET score = 50 WHERE id = 1");
+            String token = engine.text("SELECT max(tally_xid) FROM app.fact_delta");
+            CompletableFuture<Void> waiting = CompletableFuture.runAsync(
+                    () -> waiter.run("SELECT tally.wait_for('app.tags', '%s')".formatted(token)));
+            Eventually.await(
+                    "the wait",
+                    () -> engine.number(
+                            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT tally.wait_for(%' AND wait_event = 'PgSleep'"),
+                    n -> n > 0);
+            engine.run("SELECT tally.merge('app.fact')");
+            waiting.get();
+        }
+        assertThat(engine.text(NAMES_LEFT)).isEqualTo("-");
+        assertThat(engine.number("SELECT score FROM app.fact WHERE member_id = 1"))
+                .isEqualTo(100);
+    }
+
+    @Test
     void interruptedAnywhereItGoesOnWhereItWas() {
         int interrupted = 0;
         for (int patience = 1;

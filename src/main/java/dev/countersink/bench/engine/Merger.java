@@ -7,6 +7,8 @@ import java.util.concurrent.locks.LockSupport;
 
 /** Merges a projection at a fixed interval, again at once while there is more, as a scheduler does. */
 final class Merger implements AutoCloseable {
+    private static final long POLL_NS = 1_000_000;
+
     private final Session session;
     private final String projection;
     private final long interval;
@@ -75,6 +77,19 @@ final class Merger implements AutoCloseable {
             List<Merge> drained = List.copyOf(merges);
             merges.clear();
             return drained;
+        }
+    }
+
+    /** Returns when there is a merge to {@link #drain}. */
+    void awaitOne() {
+        while (true) {
+            requireWell();
+            synchronized (merges) {
+                if (!merges.isEmpty()) {
+                    return;
+                }
+            }
+            LockSupport.parkNanos(POLL_NS);
         }
     }
 

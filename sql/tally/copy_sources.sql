@@ -47,15 +47,18 @@ END
 $$;
 
 -- tally.follow_rollups: give a replacement the rollups that the projection has by now, and no others.
---   Called by tally.redefine, tally.swap
+--   Returns   whether it had not those already
+--   Called by tally.redefine, tally.put_in_place: before the verification, for who reads with an older snapshot finds them empty
 CREATE OR REPLACE FUNCTION tally.follow_rollups(v tally.derived_view, next tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     r    tally.derived_view;
     made tally.derived_view;
+    new  boolean := false;
 BEGIN
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL ORDER BY d.id DESC LOOP
         PERFORM tally.drop(tally.part(r));  -- its counterpart is gone
+        new := true;
     END LOOP;
     FOR r IN SELECT * FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL LOOP
         PERFORM tally.create_rollup(tally.next_name(r), tally.part(tally.replacement_of(r.source_id)), r.group_by::text[], (
@@ -64,7 +67,9 @@ BEGIN
             FROM tally.measures_of(r) m), r.filter);
         made := tally.lookup(tally.next_name(r));
         UPDATE tally.derived_view d SET replaces_id = r.id WHERE d.id = made.id;
+        new := true;
     END LOOP;
+    RETURN new;
 END
 $$;
 

@@ -10,6 +10,7 @@ CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by 
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     parts name[] := tally.split_name(name);
+    root  tally.derived_view := tally.lock_root(source);
     base  tally.derived_view := tally.lookup(source);
     r     tally.derived_view;
     finer name;
@@ -19,9 +20,8 @@ BEGIN
     END IF;
     PERFORM tally.require_columns(tally.part(base)::regclass, group_by);
     PERFORM tally.require_free(parts, '{"",_live,_def,_state,_cell,_change}');
-    PERFORM pg_advisory_xact_lock(tally.lock_class(), coalesce(base.root_id, base.id));
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, root_id, source_id, group_by, filter)
-    VALUES (parts[1], parts[2], 'rollup', 'active', coalesce(base.root_id, base.id), base.id, group_by,
+    VALUES (parts[1], parts[2], 'rollup', 'active', root.id, base.id, group_by,
             tally.canonical_filter(base, filter)) RETURNING * INTO r;
     PERFORM tally.declare_measures(r, base, measures);
     BEGIN

@@ -4,12 +4,14 @@
 CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v    tally.derived_view := tally.lookup(name);
-    next tally.derived_view := tally.replacement_of(v.id);
+    v    tally.derived_view := tally.lock_root(name);
+    next tally.derived_view;
     user_view text;
-    schemas   name[] := ARRAY(SELECT DISTINCT d.schema_name FROM tally.drop_order(v.id) d);
+    schemas   name[];
 BEGIN
-    PERFORM pg_advisory_xact_lock(tally.lock_class(), coalesce(v.root_id, v.id));
+    v := tally.lookup(name);
+    next := tally.replacement_of(v.id);
+    schemas := ARRAY(SELECT DISTINCT d.schema_name FROM tally.drop_order(v.id) d);
     IF next.id IS NOT NULL THEN
         PERFORM tally.drop(tally.part(next));
     END IF;

@@ -1,11 +1,11 @@
 -- tally.heal: put back triggers that tally.health misses (a partition attached later, a dropped or disabled trigger), take them
 -- from a table that is no longer part of a source, and enqueue every key, since nobody knows what was written meanwhile.
---   Locks     SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
+--   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
 --   Called by the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v tally.derived_view := tally.lookup_root(name);
+    v tally.derived_view := tally.lock_root(name);
 BEGIN
     PERFORM tally.require_active(v);
     IF v.kind = 'snapshot' THEN

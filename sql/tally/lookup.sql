@@ -44,6 +44,24 @@ BEGIN
 END
 $$;
 
+-- tally.lock_root: the projection under a rollup, or the view itself, with its advisory lock held until the transaction
+-- ends. While that was waited for, a redefinition may have taken its place.
+--   Locks      the advisory lock of the view
+--   Called by  every function that must meet no merge
+CREATE OR REPLACE FUNCTION tally.lock_root(name text)
+RETURNS tally.derived_view LANGUAGE plpgsql AS $$
+DECLARE
+    v tally.derived_view;
+BEGIN
+    LOOP
+        v := tally.lookup_root(name);
+        PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
+        EXIT WHEN v.id = (tally.lookup_root(name)).id;
+    END LOOP;
+    RETURN tally.lookup_root(name);
+END
+$$;
+
 -- tally.exists: whether a derived view of that name is declared.
 CREATE OR REPLACE FUNCTION tally.exists(name text)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -19,6 +19,9 @@ BEGIN
         WHEN v.state = 'paused' THEN 'paused'
         WHEN (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = v.id) THEN 'waiting'
         WHEN NOT pg_try_advisory_xact_lock(tally.lock_class(), v.id) THEN 'busy' END;
+    IF result.outcome IS NULL AND v.id <> (tally.lookup_root(name)).id THEN
+        result.outcome := 'busy';  -- a redefinition took its place just before the lock was had
+    END IF;
     IF result.outcome IS NOT NULL THEN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;

@@ -7,6 +7,9 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     UPDATE tally.derived_view d SET state = 'paused' WHERE d.id = v.id;
+    IF NOT FOUND THEN
+        PERFORM tally.pause(name);  -- a redefinition has just taken its place
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION tally.pause(text) IS 'stop merging; what changes is still logged, and _live stays exact';

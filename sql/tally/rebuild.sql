@@ -4,10 +4,9 @@
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v tally.derived_view := tally.lookup_root(name);
+    v tally.derived_view := tally.lock_root(name);
 BEGIN
     PERFORM tally.require_active(v);
-    PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
     PERFORM tally.mend_rollups(v);
     EXECUTE format('INSERT INTO %s (tally_source) VALUES (-1)', tally.part(v, '_delta'));
 END

@@ -4,7 +4,7 @@
 --   Parameters name: a projection; definition: a view with the same key columns. Rollups must find their columns in it; a
 --              table that only it reads is declared before, by tally.watch
 --   Writes     what tally.create_projection, watch, create_rollup and activate write, under the name <name>_next
---   Locks      as tally.activate; the swap (by tally.merge, later) ACCESS EXCLUSIVE on the sources and the derived tables for
+--   Locks      the advisory lock of the projection; as tally.activate; the swap (by tally.merge, later) ACCESS EXCLUSIVE on the sources and the derived tables for
 --              a moment, given up and tried again by the next merge when it is not had within half a second
 --   Raises     TL004, TL005, TL006, TL007, TL008, TL017
 --   Called by  the owner of the schema; again is harmless, and swaps with the caller's rights once <name>_next is verified;
@@ -12,9 +12,11 @@
 CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v    tally.derived_view := tally.lookup(name);
-    next tally.derived_view := tally.replacement_of(v.id);
+    v    tally.derived_view := tally.lock_root(name);  -- so that no merge swaps meanwhile
+    next tally.derived_view;
 BEGIN
+    v := tally.lookup(name);
+    next := tally.replacement_of(v.id);
     IF v.kind <> 'projection' THEN
         PERFORM tally.fail('TL004', format('%s is a %s; only a projection is redefined, and its rollups follow.', tally.part(v), v.kind));
     END IF;
@@ -23,8 +25,10 @@ BEGIN
         PERFORM tally.fail('TL005', format('%s is itself about to take the place of another view.', tally.part(v)));
     END IF;
     IF next.definition = redefine.definition AND next.verified_at IS NOT NULL THEN
-        PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id), pg_advisory_xact_lock(tally.lock_class(), next.id);
-        IF (tally.replacement_of(v.id)).id = next.id AND NOT tally.swap(v, next) THEN
+        PERFORM pg_advisory_xact_lock(tally.lock_class(), next.id);
+        IF tally.follow_rollups(v, next) THEN
+            UPDATE tally.derived_view d SET verified_at = NULL WHERE d.id = next.id;  -- a merge verifies it again
+        ELSIF NOT tally.swap(v, next) THEN
             RAISE NOTICE 'The swap waits for a transaction that holds % or a source, or reads with an older snapshot.', tally.part(v);
         END IF;
         RETURN;

@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION tally.refresh(name text)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v     tally.derived_view := tally.lookup_root(name);
+    v     tally.derived_view := tally.lock_root(name);
     step  tally.merge_result;
     total tally.merge_result := ROW('nothing', 0, 0, 0, 0, false, NULL);
 BEGIN
@@ -15,7 +15,6 @@ BEGIN
     IF v.state = 'paused' THEN
         PERFORM tally.fail('TL005', format('%s is paused.', tally.part(v)));
     END IF;
-    PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
     UPDATE tally.derived_view d SET swap_at = clock_timestamp() WHERE d.replaces_id = v.id AND d.swap_at > clock_timestamp();
     LOOP
         step := tally.merge_step(v, 50000);

@@ -6,11 +6,10 @@
 CREATE OR REPLACE FUNCTION tally.repair(name text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v        tally.derived_view := tally.lookup_root(name);
+    v        tally.derived_view := tally.lock_root(name);
     enqueued bigint;
 BEGIN
     PERFORM tally.require_active(v);
-    PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.rebuild(name);
         RETURN 1;

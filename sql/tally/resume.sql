@@ -7,6 +7,9 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state = 'paused';
+    IF v.id <> (tally.lookup_root(name)).id THEN
+        PERFORM tally.resume(name);  -- a redefinition has just taken its place
+    END IF;
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;

@@ -34,7 +34,7 @@ RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     differ bigint;
 BEGIN
-    IF next.verified_at IS NULL THEN
+    IF tally.follow_rollups(v, next) OR next.verified_at IS NULL THEN
         SELECT count(*) INTO differ FROM tally.verify(tally.part(next));
         IF differ = 0 THEN
             UPDATE tally.derived_view d SET verified_at = clock_timestamp(), verified_by = pg_current_xact_id() WHERE d.id = next.id;
@@ -82,7 +82,6 @@ BEGIN
     IF tally.older_snapshot(next.verified_by) THEN
         RETURN false;
     END IF;
-    PERFORM tally.follow_rollups(v, next);
     PERFORM set_config('lock_timeout', '500ms', true);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', (
         SELECT string_agg(t, ', ') FROM (

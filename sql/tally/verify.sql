@@ -3,14 +3,20 @@
 --   Returns    view, side ('stored': only there; 'oracle': only there), the row; no rows: all agree
 --   Reads      the projection against its definition, for keys that are not pending (those are not due yet, so they
 --              raise no false alarm); the rollups' sums and what readers see against the stored rows below
---   Locks      none
+--   Locks      ACCESS SHARE on the derived table first, so that no redefinition takes its place meanwhile
+--   Raises     TL001, TL005, TL018; serialization_failure when one did since the caller's fixed snapshot was taken
 --   Called by  operators, the API, tally.repair
 CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
-RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN
     PERFORM tally.require_active(v);
+    IF v.kind = 'projection' THEN
+        EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', tally.part(v));
+        v := tally.lookup_root(name);
+        PERFORM tally.require_current(v);
+    END IF;
     IF sample IS NULL OR sample <= 0 OR sample > 1 THEN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
@@ -23,6 +29,19 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
+
+-- tally.require_current: raise serialization_failure when a derived view's table is not the one that the snapshot knows:
+-- what the catalog says of it would be of the one before.
+CREATE OR REPLACE FUNCTION tally.require_current(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regclass(tally.part(v)) IS DISTINCT FROM (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                                    WHERE n.nspname = v.schema_name AND c.relname = v.relation_name) THEN
+        RAISE serialization_failure USING MESSAGE = format('%s was redefined after the snapshot of this transaction was taken.', tally.part(v)),
+            HINT = 'Try again in a new transaction.';
+    END IF;
+END
+$$;
 
 -- tally.sql_verify: SELECT of the rows in which a projection differs from its definition.
 CREATE OR REPLACE FUNCTION tally.sql_verify(v tally.derived_view, sample float8)

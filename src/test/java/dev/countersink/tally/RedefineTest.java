@@ -1,6 +1,7 @@
 package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
@@ -303,6 +304,108 @@ class RedefineTest {
             thread.join();
         }
         engine.write("SELECT 1");
+    }
+
+    @Test
+    void whoWaitsForTheSwapThenMeansTheNewOne() throws Exception {
+        for (String call : new String[] {
+            "SELECT 1 / (count(*) = 0)::int FROM tally.verify('app.fact')",
+            "SELECT 1 / (tally.repair('app.fact') = 0)::int",
+            "SELECT tally.rebuild('app.tags')",
+            "SELECT tally.pause('app.fact'), tally.resume('app.fact')",
+            "SELECT tally.pause('app.fact')",
+            "SELECT tally.heal('app.fact')",
+            "SELECT tally.create_rollup('app.added', 'app.fact', '{tag}', '{\"hi\":\"max(score)\"}')",
+            "SELECT tally.drop('app.added')"
+        }) {
+            try (Sql swapper = engine.session();
+                    Sql other = engine.session()) {
+                swapNotYetCommitted(swapper);
+                CompletableFuture<Void> waiting = CompletableFuture.runAsync(() -> other.run(call));
+                Eventually.await(
+                        call + " waits",
+                        () -> swapper.number(
+                                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"),
+                        n -> n == 1);
+                swapper.run("COMMIT");
+                waiting.get();
+            }
+            if (call.equals("SELECT tally.pause('app.fact')")) {
+                assertThat(engine.text("SELECT state FROM tally.status WHERE name = 'app.fact'"))
+                        .isEqualTo("paused");
+                engine.run("SELECT tally.resume('app.fact')");
+            }
+            engine.write("UPDATE app.member SET score = score % 7 + 1, tag = 'x' WHERE id % 9 = 0");
+            assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                    .as(call)
+                    .isZero();
+        }
+        assertThat(engine.number("SELECT count(*) FROM tally.derived_view WHERE relation_name = 'added'"))
+                .isZero();
+    }
+
+    @Test
+    void aRollupMadeAfterTheVerificationIsNotEmptyForAnOlderSnapshot() throws Exception {
+        try (Sql reader = engine.session()) {
+            redefineAndVerify();
+            engine.run("SELECT tally.create_rollup('app.by_tag', 'app.fact', '{tag}', '{\"hi\":\"max(score)\"}')");
+            reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+            reader.number("SELECT count(*) FROM pg_class");
+            for (int i = 0; i < 4; i++) {
+                engine.run("SELECT tally.refresh('app.fact')");
+            }
+            assertThat(reader.number("SELECT count(*) FROM app.by_tag_live")).isEqualTo(7);
+            reader.run("COMMIT");
+        }
+        engine.write("SELECT 1");
+        assertThat(engine.number("SELECT max(hi) FROM app.by_tag")).isEqualTo(20);
+    }
+
+    @Test
+    void verifyWithASnapshotFromBeforeTheSwapSaysSo() throws Exception {
+        try (Sql swapper = engine.session();
+                Sql reader = engine.session()) {
+            redefineAndVerify();
+            reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
+            reader.number("SELECT count(*) FROM pg_class"); // not of a source, whose lock would hold the swap back
+            swapNotYetCommitted(swapper);
+            swapper.run("COMMIT");
+            assertThat(reader.number("SELECT count(*) FROM app.fact_live WHERE name = 'c3'"))
+                    .isPositive();
+            assertThatThrownBy(() -> reader.number("SELECT count(*) FROM tally.verify('app.fact')"))
+                    .rootCause()
+                    .hasMessageContaining("app.fact was redefined after the snapshot");
+        }
+    }
+
+    private void redefineAndVerify() {
+        engine.run("SELECT tally.redefine('app.fact', 'app.fact_def2')");
+        Eventually.await(
+                "the verification",
+                () -> {
+                    engine.run("SELECT tally.merge('app.fact')");
+                    return engine.number("SELECT count(*) FROM tally.derived_view WHERE verified_at IS NOT NULL");
+                },
+                n -> n == 1);
+    }
+
+    /** In an open transaction, the definition that is not in use is put in place of the other. */
+    private void swapNotYetCommitted(Sql swapper) {
+        if (!filling(swapper)) {
+            engine.run(
+                    "SELECT tally.redefine('app.fact', (SELECT CASE definition::text WHEN 'app.fact_def' THEN 'app.fact_def2' ELSE 'app.fact_def' END::regclass FROM tally.derived_view WHERE relation_name = 'fact' AND schema_name = 'app'))");
+        }
+        Eventually.await(
+                "the swap",
+                () -> {
+                    swapper.run("BEGIN; SELECT tally.merge('app.fact')");
+                    boolean left = filling(swapper);
+                    if (left) {
+                        swapper.run("COMMIT");
+                    }
+                    return left;
+                },
+                left -> !left);
     }
 
     private static boolean filling(Sql session) {

@@ -1,0 +1,90 @@
+package dev.countersink.tally.random;
+
+import dev.countersink.tally.random.RandomViews.Family;
+import dev.countersink.tally.random.RandomViews.View;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.postgresql.PGStatement;
+
+/** Compares derived views with the plain views that define them, on one connection. */
+final class Oracle {
+    private final Connection connection;
+    private final Figures figures;
+    private final Map<String, PreparedStatement> comparisons = new HashMap<>();
+
+    Oracle(Connection connection, Figures figures) {
+        this.connection = connection;
+        this.figures = figures;
+    }
+
+    /** Every live view, and what tally.verify says of some, in one snapshot. */
+    void live(Collection<View> views, List<Family> verified) throws SQLException {
+        connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+        for (View view : views) {
+            same(view, view.live());
+        }
+        for (Family family : verified) {
+            verify(family);
+        }
+        connection.commit();
+        figures.snapshots.incrementAndGet();
+    }
+
+    /** Stored, live and oracle, when nothing is pending. */
+    void stored(Collection<View> views) throws SQLException {
+        connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+        for (View view : views) {
+            same(view, view.name());
+            same(view, view.live());
+        }
+        connection.commit();
+    }
+
+    void verify(Family family) throws SQLException {
+        String sql = "SELECT coalesce(string_agg(to_jsonb(v)::text, E'\\n'), '') FROM tally.verify($v$%s$v$) v"
+                .formatted(family.projection().name());
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            expectNothing("verify of " + family.projection().name(), row.getString(1));
+        }
+        figures.verified.incrementAndGet();
+    }
+
+    private void same(View view, String relation) throws SQLException {
+        PreparedStatement comparison = comparisons.get(relation);
+        if (comparison == null) {
+            comparison = connection.prepareStatement(differences(view, relation));
+            comparison.unwrap(PGStatement.class).setPrepareThreshold(1); // planning would take most of the time
+            comparisons.put(relation, comparison);
+        }
+        try (ResultSet row = comparison.executeQuery()) {
+            row.next();
+            expectNothing(relation + " against its oracle", row.getString(1));
+        }
+        figures.comparisons.incrementAndGet();
+    }
+
+    private void expectNothing(String what, String differences) {
+        if (!differences.isEmpty()) {
+            figures.differences.incrementAndGet();
+            throw new AssertionError(what + ":\n" + differences);
+        }
+    }
+
+    /** A projection is identical to its definition, whatever else a newer one has; a sum may have another scale. */
+    private static String differences(View view, String relation) {
+        return """
+                WITH r AS MATERIALIZED (SELECT %1$s AS t FROM %2$s x), o AS MATERIALIZED (SELECT %1$s AS t FROM %3$s x)
+                SELECT coalesce(string_agg(what || t, E'\\n'), '') FROM (
+                    SELECT 'too much ' AS what, t::text FROM (TABLE r EXCEPT ALL TABLE o) a
+                    UNION ALL SELECT 'missing  ', t::text FROM (TABLE o EXCEPT ALL TABLE r) b) d""".formatted(view.row(), relation, view.oracle());
+    }
+}

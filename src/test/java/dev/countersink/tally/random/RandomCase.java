@@ -1,0 +1,577 @@
+package dev.countersink.tally.random;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.db.Database;
+import dev.countersink.tally.random.RandomViews.Family;
+import dev.countersink.tally.random.RandomViews.View;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+
+/**
+ * Everything of one seed: a schema and derived views over it; writers and mergers at work, while in every snapshot each
+ * live view equals its oracle; at the end the stored ones too, and nothing is left when they are dropped. The seed
+ * repeats what is made and written; how the writers meet remains the scheduler's.
+ */
+final class RandomCase {
+    private static final int WRITERS = 4;
+    private static final int MERGERS = 2;
+
+    private final DbSettings db;
+    private final long seed;
+    private final int transactions;
+    private final boolean sabotaged;
+    private final Figures figures;
+    private final RandomSchema schema;
+    private final RandomViews views;
+    private final List<String> script = Collections.synchronizedList(new ArrayList<>());
+    private final List<Family> active = new CopyOnWriteArrayList<>();
+    private final List<View> compared = new CopyOnWriteArrayList<>();
+    private final AtomicInteger writing = new AtomicInteger(WRITERS);
+    private final AtomicBoolean failed = new AtomicBoolean();
+    private final AtomicReference<Throwable> first = new AtomicReference<>();
+    private final Map<String, String> relations = new ConcurrentHashMap<>();
+    private final Semaphore toMerge = new Semaphore(0);
+    private final CountDownLatch activated = new CountDownLatch(1);
+
+    /** Held alone by who must have no other writer. */
+    private final ReentrantReadWriteLock writers = new ReentrantReadWriteLock(true);
+
+    /** TRUNCATE is not MVCC-safe: none may fall into a snapshot that is compared. */
+    private final ReentrantLock snapshot = new ReentrantLock(true);
+
+    /**
+     * @param transactions of each writer
+     * @param sabotaged whether to disable the triggers, which must be found out
+     */
+    RandomCase(DbSettings db, long seed, int transactions, boolean sabotaged, Figures figures) {
+        this.db = db;
+        this.seed = seed;
+        this.transactions = transactions;
+        this.sabotaged = sabotaged;
+        this.figures = figures;
+        Random random = new Random(seed);
+        this.schema = new RandomSchema(random);
+        this.views = new RandomViews(schema, random);
+    }
+
+    /** Fails with the seed, all that was made, and the rows that differ. */
+    void run() {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            prepare(connection);
+            String before = text(statement, CATALOG.formatted(inSchemas()));
+            declare(statement);
+            runAll(connection);
+            settle(connection);
+            List<Family> families = new ArrayList<>(views.families());
+            Collections.reverse(families); // a chain is taken down from its top
+            for (Family family : families) {
+                statement.execute("SELECT tally.drop($v$%s$v$)"
+                        .formatted(family.projection().name()));
+                if (family.lower() != null) {
+                    statement.execute(
+                            "DROP VIEW %s CASCADE".formatted(family.projection().oracle()));
+                }
+            }
+            String after = text(statement, CATALOG.formatted(inSchemas()));
+            if (!after.equals(before)) {
+                throw new AssertionError("dropping leaves something behind:\n%s\nbefore:\n%s".formatted(after, before));
+            }
+            figures.cases.incrementAndGet();
+            for (String name : schema.schemas()) {
+                statement.execute("DROP SCHEMA %s CASCADE".formatted(Table.quoted(name)));
+            }
+        } catch (Exception | AssertionError e) {
+            Throwable cause = first.get() != null ? first.get() : e;
+            throw new AssertionError(
+                    "countersink.seed=%d\n%s\n\n%s".formatted(seed, messages(cause), String.join(";\n", script) + ";"),
+                    cause);
+        }
+    }
+
+    /** Of a failed statement: the statement, and what the server said. */
+    private static String messages(Throwable cause) {
+        return cause.getMessage()
+                + (cause.getCause() == null ? "" : "\n" + cause.getCause().getMessage());
+    }
+
+    private void prepare(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            for (String sql : schema.ddl()) {
+                execute(statement, sql);
+            }
+            for (Family family : views.families()) {
+                if (family.lower() == null) {
+                    define(statement, family);
+                }
+            }
+        }
+        connection.setAutoCommit(false);
+        RandomWriter writer = new RandomWriter(connection, schema, new Random(seed - 1), new Figures());
+        for (int i = 0; i < 20; i++) {
+            writer.transaction(false);
+        }
+        connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        connection.setAutoCommit(true);
+    }
+
+    private void declare(Statement statement) throws SQLException {
+        for (Family family : views.families()) {
+            if (family.lower() != null) {
+                define(statement, family);
+            }
+            for (String sql : family.declarations()) {
+                execute(statement, sql);
+            }
+        }
+    }
+
+    private void define(Statement statement, Family family) throws SQLException {
+        for (String sql : family.definitions()) {
+            execute(statement, sql);
+        }
+    }
+
+    private void execute(Statement statement, String sql) throws SQLException {
+        script.add(sql);
+        statement.execute(sql);
+    }
+
+    // what goes on at once
+
+    private void runAll(Connection connection) throws Exception {
+        Random random = new Random(seed - 2);
+        boolean early = random.nextInt(3) > 0;
+        if (early) {
+            activate(connection);
+        }
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try {
+            List<Future<Void>> all = new ArrayList<>();
+            for (int i = 0; i < WRITERS; i++) {
+                Random own = new Random(seed * 31 + i);
+                all.add(threads.submit(role(c -> write(c, own))));
+            }
+            for (int i = 0; i < MERGERS; i++) {
+                Random own = new Random(seed * 31 - 3 - i);
+                all.add(threads.submit(role(c -> merge(c, own))));
+            }
+            Random own = new Random(seed * 31 - 9);
+            all.add(threads.submit(role(c -> check(c, own))));
+            if (!early) {
+                activate(connection); // while they write
+            }
+            addLater(connection);
+            for (Future<Void> one : all) {
+                one.get();
+            }
+        } finally {
+            failed.set(true); // an end for all, whatever the reason
+            threads.shutdown();
+            threads.awaitTermination(1, TimeUnit.MINUTES);
+        }
+    }
+
+    private interface Role {
+        void play(Connection connection) throws SQLException, InterruptedException;
+    }
+
+    private Callable<Void> role(Role role) {
+        return () -> {
+            try (Connection connection = connect()) {
+                connection.setAutoCommit(false);
+                role.play(connection);
+                return null;
+            } catch (Exception | AssertionError e) {
+                failed.set(true);
+                first.compareAndSet(null, e);
+                throw e;
+            }
+        };
+    }
+
+    private void activate(Connection connection) throws SQLException {
+        for (Family family : views.families()) {
+            patiently(
+                    connection,
+                    "SELECT tally.activate($v$%s$v$)"
+                            .formatted(family.projection().name()));
+            active.add(family);
+            compared.add(family.projection());
+            compared.addAll(family.rollups()
+                    .subList(0, family.rollups().size() - family.later().size()));
+        }
+        activated.countDown();
+        if (sabotaged) {
+            try (Statement statement = connection.createStatement()) {
+                for (Table table : schema.tables()) {
+                    statement.execute("ALTER TABLE %s DISABLE TRIGGER USER".formatted(table.sql()));
+                }
+            }
+        }
+    }
+
+    private void addLater(Connection connection) throws SQLException {
+        for (Family family : views.families()) {
+            int first = family.rollups().size() - family.later().size();
+            for (int i = 0; i < family.later().size(); i++) {
+                patiently(connection, family.later().get(i));
+                compared.add(family.rollups().get(first + i));
+            }
+        }
+    }
+
+    /** Until no writer is in the way. */
+    private void patiently(Connection connection, String sql) throws SQLException {
+        script.add(sql);
+        while (true) {
+            try (Statement statement = connection.createStatement()) {
+                statement.execute(sql);
+                return;
+            } catch (SQLException e) {
+                if (!isInTheWay(e)) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private void write(Connection connection, Random random) throws SQLException {
+        try {
+            RandomWriter writer = new RandomWriter(connection, schema, random, figures);
+            for (int i = 0; i < transactions && !failed.get(); i++) {
+                int dice = random.nextInt(100);
+                if (dice < 3) {
+                    readOwn(connection, writer);
+                    continue;
+                }
+                if (dice == 3) {
+                    movePartition(connection, writer, random);
+                    continue;
+                }
+                writers.readLock().lock();
+                try {
+                    if (dice < 9 && !active.isEmpty()) {
+                        control(connection, writer, Type.any(active, random), dice, random);
+                    } else {
+                        count(writer, writer.willTruncate());
+                    }
+                } finally {
+                    writers.readLock().unlock();
+                }
+            }
+        } finally {
+            writing.decrementAndGet();
+        }
+    }
+
+    private String count(RandomWriter writer, boolean truncates) throws SQLException {
+        if (truncates) {
+            snapshot.lock();
+        }
+        try {
+            String token = writer.transaction(truncates);
+            (token != null ? figures.commits : figures.rollbacks).incrementAndGet();
+            toMerge.release();
+            if (truncates && token != null) {
+                script.add("-- TRUNCATE");
+            }
+            return token;
+        } finally {
+            if (truncates) {
+                snapshot.unlock();
+            }
+        }
+    }
+
+    /** Writes alone, waits until that is merged, and finds all that it changed, and nothing as it was, in what is stored. */
+    private void readOwn(Connection connection, RandomWriter writer) throws SQLException {
+        writers.writeLock().lock();
+        try (Statement statement = connection.createStatement()) {
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+            // the oracle of a chain moves with every merge of what it reads
+            List<View> waited = active.stream()
+                    .filter(f -> f.lower() == null)
+                    .map(Family::projection)
+                    .toList();
+            for (int i = 0; i < waited.size(); i++) {
+                statement.execute("CREATE TEMP TABLE before_%d AS SELECT %s AS t FROM %s x"
+                        .formatted(i, waited.get(i).row(), waited.get(i).oracle()));
+            }
+            connection.commit();
+            String token = count(writer, false);
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+            for (int i = 0; i < waited.size() && !failed.get(); i++) {
+                View view = waited.get(i);
+                if (token != null) {
+                    toMerge.release(5);
+                    statement.execute(
+                            "SELECT tally.wait_for($v$%s$v$, '%s', '50 seconds')".formatted(view.name(), token));
+                    String wrong = text(statement, OWN.formatted(view.name(), view.oracle(), i, view.row()));
+                    if (!wrong.isEmpty()) {
+                        figures.differences.incrementAndGet();
+                        throw new AssertionError(
+                                "%s after waiting for own transaction:\n%s".formatted(view.name(), wrong));
+                    }
+                    figures.ownReads.incrementAndGet();
+                }
+                statement.execute("DROP TABLE before_" + i);
+                connection.commit();
+            }
+        } catch (SQLException e) {
+            connection.rollback();
+            if (!isInTheWay(e)) { // of a swap
+                throw e;
+            }
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("DISCARD TEMP");
+                connection.commit();
+            }
+        } finally {
+            writers.writeLock().unlock();
+        }
+    }
+
+    /** Detaches a partition or attaches it again, and heals those that cannot have seen its rows go and come. */
+    private void movePartition(Connection connection, RandomWriter writer, Random random) throws SQLException {
+        List<Table> parted =
+                schema.tables().stream().filter(t -> t.partitions() > 0).toList();
+        if (parted.isEmpty()) {
+            return;
+        }
+        Table table = Type.any(parted, random);
+        int i = random.nextInt(table.partitions());
+        String part = "$v$%s$v$::regclass".formatted(table.partition(i));
+        writers.writeLock().lock();
+        snapshot.lock(); // it is for everybody at once, whatever their snapshot
+        try (Statement statement = connection.createStatement()) {
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+            boolean attached =
+                    !"0".equals(text(statement, "SELECT count(*) FROM pg_inherits WHERE inhrelid = " + part));
+            statement.execute("SET LOCAL lock_timeout = '3s'");
+            statement.execute(
+                    attached
+                            ? "ALTER TABLE %s DETACH PARTITION %s".formatted(table.sql(), table.partition(i))
+                            : "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
+                                    .formatted(table.sql(), table.partition(i), table.partitions(), i));
+            statement.execute(HEAL.formatted(table.sql()));
+            connection.commit();
+            figures.count(attached ? "DETACH" : "ATTACH");
+            script.add("-- " + (attached ? "DETACH " : "ATTACH ") + table.partition(i));
+        } catch (SQLException e) {
+            connection.rollback();
+            // or of a replacement that was put in place meanwhile
+            if (!RandomWriter.isOfChance(e) && !isInTheWay(e) && !"TL001".equals(e.getSQLState())) {
+                throw e;
+            }
+        } finally {
+            snapshot.unlock();
+            writers.writeLock().unlock();
+        }
+    }
+
+    private static boolean isInTheWay(SQLException e) {
+        return List.of("TL015", "55P03", "40P01").contains(String.valueOf(e.getSQLState()));
+    }
+
+    private void control(Connection connection, RandomWriter writer, Family family, int dice, Random random)
+            throws SQLException {
+        String name = "$v$%s$v$".formatted(family.projection().name());
+        connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        try (Statement statement = connection.createStatement()) {
+            if (dice == 4) {
+                statement.execute("SELECT tally.rebuild(" + name + ")");
+                figures.count("rebuild");
+                script.add("-- rebuild of " + name);
+            } else if (dice < 7) {
+                if (!family.redefinitions().isEmpty()) {
+                    String sql = "SELECT tally.redefine(%s, $v$%s$v$)"
+                            .formatted(name, Type.any(family.redefinitions(), random));
+                    statement.execute(sql);
+                    figures.count("redefine");
+                    script.add("-- " + sql);
+                }
+            } else if (dice == 7) {
+                if (!"0".equals(text(statement, "SELECT tally.repair(" + name + ")"))) {
+                    throw new AssertionError("repair of " + name + " found something");
+                }
+                figures.count("repair");
+            } else {
+                figures.count("pause");
+                statement.execute("SELECT tally.pause(" + name + ")");
+                connection.commit();
+                count(writer, false);
+                connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+                statement.execute("SELECT tally.resume(" + name + ")");
+            }
+            connection.commit();
+        } catch (SQLException e) {
+            connection.rollback();
+            if (!RandomWriter.isOfChance(e) && !isInTheWay(e)) {
+                throw e;
+            }
+        }
+    }
+
+    private void merge(Connection connection, Random random) throws SQLException, InterruptedException {
+        while (writing.get() > 0 && !failed.get()) {
+            toMerge.tryAcquire(5, TimeUnit.MILLISECONDS);
+            if (active.isEmpty()) {
+                continue;
+            }
+            String name = Type.any(active, random).projection().name();
+            int most = random.nextBoolean() ? 50_000 : 1 + random.nextInt(random.nextBoolean() ? 3 : 40);
+            try (Statement statement = connection.createStatement();
+                    ResultSet row =
+                            statement.executeQuery("SELECT * FROM tally.merge($v$%s$v$, %d)".formatted(name, most))) {
+                row.next();
+                String outcome = row.getString("outcome");
+                if (!List.of("merged", "nothing", "busy", "paused").contains(outcome)
+                        || row.getLong("quarantined") > 0) {
+                    throw new AssertionError("merge of %s: %s, %s".formatted(name, outcome, row.getString("error")));
+                }
+                long keys = row.getLong("keys");
+                if (row.getBoolean("more")) {
+                    toMerge.release();
+                }
+                if (random.nextInt(20) == 0) {
+                    connection.rollback();
+                } else {
+                    connection.commit();
+                    if (outcome.equals("merged")) {
+                        figures.merges.incrementAndGet();
+                        figures.keys.addAndGet(keys);
+                    }
+                    noteSwap(statement, name);
+                    connection.commit();
+                }
+            } catch (SQLException e) {
+                connection.rollback();
+                if (!"40P01".equals(e.getSQLState())) { // with a writer that truncates
+                    throw e;
+                }
+            }
+        }
+    }
+
+    private void noteSwap(Statement statement, String name) throws SQLException {
+        String now = text(statement, "SELECT to_regclass($v$%s$v$)::oid".formatted(name));
+        String before = relations.put(name, now);
+        if (before != null && !before.equals(now)) {
+            figures.swaps.incrementAndGet();
+            script.add("-- new definition of " + name + " in place");
+        }
+    }
+
+    private void check(Connection connection, Random random) throws SQLException, InterruptedException {
+        Oracle oracle = new Oracle(connection, figures);
+        while (writing.get() > 0 && !failed.get()) {
+            if (!activated.await(10, TimeUnit.MILLISECONDS)) {
+                continue;
+            }
+            snapshot.lock();
+            try {
+                oracle.live(compared, random.nextInt(4) == 0 ? active : List.of());
+            } catch (SQLException e) {
+                connection.rollback();
+                if (!isInTheWay(e) && !"40001".equals(e.getSQLState())) { // of a swap, or older than it
+                    throw e;
+                }
+                figures.count("reader undone by a swap");
+            } finally {
+                snapshot.unlock();
+            }
+        }
+    }
+
+    // what remains when all is quiet
+
+    private void settle(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            for (Family family : views.families()) {
+                String name = "$v$%s$v$".formatted(family.projection().name());
+                statement.execute("SELECT tally.resume(" + name + ")");
+                statement.execute("SELECT tally.refresh(" + name + ")");
+            }
+            for (String left : List.of(
+                    "SELECT count(*) FROM tally.quarantine",
+                    "SELECT coalesce(sum(pending), 0) FROM tally.status WHERE name NOT LIKE 'results.%'",
+                    "SELECT count(*) FROM tally.health WHERE NOT ok")) {
+                if (!"0".equals(text(statement, left))) {
+                    throw new AssertionError(left + ": " + text(statement, left));
+                }
+            }
+        }
+        connection.setAutoCommit(false);
+        Oracle oracle = new Oracle(connection, figures);
+        oracle.stored(compared);
+        for (Family family : views.families()) {
+            oracle.verify(family);
+        }
+        connection.commit();
+        connection.setAutoCommit(true);
+    }
+
+    private Connection connect() throws SQLException {
+        Connection connection = Database.connect(db);
+        try (Statement statement = connection.createStatement()) {
+            statement.execute(
+                    "SET statement_timeout = '60s'; SET deadlock_timeout = '30ms'; SET jit = off; SET client_min_messages = warning");
+        }
+        return connection;
+    }
+
+    static String text(Statement statement, String sql) throws SQLException {
+        try (ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getString(1);
+        }
+    }
+
+    private String inSchemas() {
+        return "'" + String.join("', '", schema.schemas()) + "'";
+    }
+
+    private static final String HEAL = """
+            SELECT tally.heal(format('%%I.%%I', v.schema_name, v.relation_name)) FROM tally.derived_view v
+            WHERE v.kind = 'projection' AND v.state <> 'defined' AND EXISTS (
+                SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = $v$%s$v$::regclass)""";
+
+    private static final String OWN = """
+            WITH stored AS (SELECT %4$s AS t FROM %1$s x), oracle AS (SELECT %4$s AS t FROM %2$s x), before AS (TABLE before_%3$d)
+            SELECT coalesce(string_agg(what, E'\\n'), '') FROM (
+                SELECT 'not seen  ' || t FROM (TABLE oracle EXCEPT TABLE before EXCEPT TABLE stored) a
+                UNION ALL SELECT 'still seen ' || t FROM ((TABLE before EXCEPT TABLE oracle) INTERSECT TABLE stored) b) d(what)""";
+
+    private static final String CATALOG = """
+            SELECT coalesce(string_agg(what, E'\\n' ORDER BY what), '') FROM (
+                SELECT format('relation %%s %%s', c.relkind, c.oid::regclass) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN (%1$s)
+                UNION ALL SELECT format('function %%s', p.oid::regprocedure) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname IN (%1$s)
+                UNION ALL SELECT format('type %%s', t.oid::regtype) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname IN (%1$s)
+                UNION ALL SELECT format('trigger %%s on %%s', t.tgname, t.tgrelid::regclass) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE n.nspname IN (%1$s) AND NOT t.tgisinternal
+                UNION ALL SELECT format('view %%s', v.relation_name) FROM tally.derived_view v WHERE v.schema_name IN (%1$s)
+                UNION ALL SELECT format('%%s sources, %%s measures, %%s states', (SELECT count(*) FROM tally.source), (SELECT count(*) FROM tally.measure), (SELECT count(*) FROM tally.merge_state))
+                ) x(what)""";
+}

@@ -1,0 +1,45 @@
+package dev.countersink.tally.random;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.TestPostgres;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/**
+ * Schemas, derived views and writers made at random: each live view equals its oracle in every snapshot.
+ * {@code -Dcountersink.seed=N} repeats one case alone.
+ */
+class RandomSchemasTest {
+    private static final long ALWAYS = 20_260_601;
+    private static final int TRANSACTIONS = 60;
+    private static final double LEAST_SHARE_OF_COMMITS = 0.5;
+
+    private final DbSettings db = TestPostgres.migrated();
+    private final Figures figures = new Figures();
+
+    @Test
+    void inEverySnapshotEachLiveViewOfRandomSchemasEqualsItsOracle() {
+        Long given = Long.getLong("countersink.seed");
+        List<Long> seeds = given != null ? List.of(given) : List.of(ALWAYS, System.nanoTime() & 0xffffff);
+        for (long seed : seeds) {
+            System.out.printf("countersink.seed=%d%n", seed);
+            new RandomCase(db, seed, TRANSACTIONS, false, figures).run();
+        }
+        System.out.println(figures);
+        assertThat(figures.share()).as("share of commits").isGreaterThan(LEAST_SHARE_OF_COMMITS);
+        assertThat(figures.snapshots.get()).isPositive();
+        assertThat(figures.merges.get()).isPositive();
+    }
+
+    @Test
+    void writesThatBypassTheTriggersAreFound() {
+        assertThatThrownBy(() -> new RandomCase(db, 1, TRANSACTIONS, true, figures).run())
+                .isInstanceOf(AssertionError.class)
+                .hasMessageContaining("countersink.seed=1")
+                .hasMessageContaining("tally.create_projection");
+        assertThat(figures.differences.get()).isPositive();
+    }
+}

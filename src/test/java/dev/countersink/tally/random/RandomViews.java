@@ -1,0 +1,298 @@
+package dev.countersink.tally.random;
+
+import dev.countersink.tally.random.Definition.Output;
+import dev.countersink.tally.random.JoinTree.Alias;
+import dev.countersink.tally.random.Table.Column;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Collectors;
+
+/** Projections over a random schema, rollups on them, and rollups on rollups: their declarations. */
+final class RandomViews {
+    private static final List<String> NAMES = List.of("fact", "Per Key", "doc's", "größen");
+
+    /** A derived view: what it is compared with, and what columns it has. */
+    record View(String name, String live, String oracle, boolean projection, Map<String, Type> columns) {
+        /** A row x of it as something that can be compared. */
+        String row() {
+            return projection
+                    ? "ROW("
+                            + columns.keySet().stream()
+                                    .map(c -> "x." + Table.quoted(c))
+                                    .collect(Collectors.joining(", "))
+                            + ")::text"
+                    : "to_jsonb(x)";
+        }
+    }
+
+    /**
+     * A projection, the rollups above it, and the statements that make them.
+     *
+     * @param definitions statements that make its oracle and what it may be redefined to
+     * @param lower the projection that it reads, null if it reads tables
+     * @param redefinitions views that it may be redefined to in turn; none when another projection reads it
+     */
+    record Family(
+            View projection,
+            List<View> rollups,
+            List<String> definitions,
+            List<String> declarations,
+            List<String> later,
+            Family lower,
+            List<String> redefinitions) {}
+
+    private final RandomSchema schema;
+    private final Random random;
+    private final List<Family> families = new ArrayList<>();
+
+    RandomViews(RandomSchema schema, Random random) {
+        this.schema = schema;
+        this.random = random;
+        int count = random.nextInt(1, 4);
+        for (int i = 0; i < count; i++) {
+            families.add(family(NAMES.get(i)));
+        }
+        if (random.nextInt(3) == 0) {
+            int at = random.nextInt(families.size());
+            Family lower = families.get(at);
+            families.set(
+                    at,
+                    new Family(
+                            lower.projection(),
+                            lower.rollups(),
+                            lower.definitions(),
+                            lower.declarations(),
+                            lower.later(),
+                            null,
+                            List.of()));
+            families.add(chain(families.get(at)));
+        }
+    }
+
+    List<Family> families() {
+        return families;
+    }
+
+    private Family family(String relation) {
+        Definition definition = Definition.random(schema, random);
+        String in = Type.any(schema.schemas(), random);
+        Map<String, Type> columns = new LinkedHashMap<>();
+        definition.outputs().forEach(o -> columns.put(o.name(), o.type()));
+        String oracle = qualified(in, relation + "_def");
+        View projection = new View(qualified(in, relation), qualified(in, relation + "_live"), oracle, true, columns);
+        List<String> declarations = new ArrayList<>();
+        String identity = definition.identity().isEmpty() ? "" : ", " + array(names(definition.identity()));
+        declarations.add("SELECT tally.create_projection(%s, %s, %s%s)"
+                .formatted(literal(projection.name()), literal(oracle), array(names(definition.key())), identity));
+        definition.tree().tables().forEach(t -> declarations.add(watch(definition, projection, t)));
+
+        String view = "CREATE VIEW %s AS %s".formatted(oracle, definition.select());
+        if (random.nextInt(5) == 0) { // a view on a view
+            String inner = qualified(in, relation + " inner");
+            view = "CREATE VIEW %s AS %s; CREATE VIEW %s AS SELECT * FROM %s"
+                    .formatted(inner, definition.select(), oracle, inner);
+        }
+        return family(in, relation, projection, view, declarations, null);
+    }
+
+    /** A projection that reads another: the same rows, or some of its rows added up. */
+    private Family chain(Family lower) {
+        String in = Type.any(schema.schemas(), random);
+        String oracle = qualified(in, "chain_def");
+        Map<String, Type> below = lower.projection().columns();
+        List<String> all = List.copyOf(below.keySet());
+        List<String> by = all.stream()
+                .filter(c -> c.startsWith("key ") || c.startsWith("id "))
+                .toList();
+        List<String> others = all.stream().filter(c -> !by.contains(c)).toList();
+        List<String> values = others.stream()
+                .filter(c -> List.of(Type.INT, Type.BIGINT, Type.TEXT, Type.BOOLEAN, Type.DATE)
+                        .contains(below.get(c)))
+                .toList();
+        Map<String, Type> columns = new LinkedHashMap<>();
+        List<String> key = by;
+        String select;
+        if (values.isEmpty() || random.nextBoolean()) {
+            by.forEach(c -> columns.put(c, below.get(c)));
+            others.stream().limit(3).forEach(c -> columns.put(c, below.get(c)));
+            select = columns.keySet().stream()
+                    .map(Table::quoted)
+                    .collect(Collectors.joining(
+                            ", ", "SELECT ", " FROM " + lower.projection().name()));
+        } else {
+            key = List.of(Type.any(values, random));
+            columns.put(key.get(0), below.get(key.get(0)));
+            columns.put("rows", Type.BIGINT);
+            columns.put("kinds", Type.BIGINT);
+            String group = Table.quoted(key.get(0));
+            select = "SELECT %s, count(*) AS rows, count(DISTINCT %s) AS kinds FROM %s GROUP BY %s"
+                    .formatted(
+                            group,
+                            Table.quoted(Type.any(all, random)),
+                            lower.projection().name(),
+                            group);
+        }
+        View projection = new View(qualified(in, "chain"), qualified(in, "chain_live"), oracle, true, columns);
+        List<String> declarations = new ArrayList<>();
+        declarations.add("SELECT tally.create_projection(%s, %s, %s)"
+                .formatted(literal(projection.name()), literal(oracle), array(key)));
+        declarations.add("SELECT tally.watch(%s, %s, %s)"
+                .formatted(
+                        literal(projection.name()), literal(lower.projection().name()), array(key)));
+        return family(in, "chain", projection, "CREATE VIEW %s AS %s".formatted(oracle, select), declarations, lower);
+    }
+
+    private Family family(
+            String in, String relation, View projection, String view, List<String> declarations, Family lower) {
+        List<View> rollups = new ArrayList<>();
+        List<String> later = new ArrayList<>();
+        int count = random.nextInt(1, 5);
+        for (int i = 0; i < count; i++) {
+            View base = rollups.isEmpty() || random.nextInt(3) > 0 ? projection : Type.any(rollups, random);
+            String name = relation + " by " + (char) ('A' + i);
+            Map<String, Type> given = new LinkedHashMap<>();
+            String statement = rollup(in, name, base, given);
+            rollups.add(new View(
+                    qualified(in, name), qualified(in, name + "_live"), qualified(in, name + "_def"), false, given));
+            boolean late = !later.isEmpty() || random.nextInt(5) == 0;
+            (late ? later : declarations).add(statement);
+        }
+        String other = qualified(in, relation + "_def2");
+        List<String> reordered = new ArrayList<>(projection.columns().keySet());
+        Collections.shuffle(reordered, random);
+        String more = "CREATE VIEW %s AS SELECT %s, %s AS \"one more\" FROM %s"
+                .formatted(
+                        other,
+                        reordered.stream().map(Table::quoted).collect(Collectors.joining(", ")),
+                        Table.quoted(reordered.get(0)),
+                        projection.oracle());
+        return new Family(
+                projection,
+                rollups,
+                List.of(view, more),
+                declarations,
+                later,
+                lower,
+                List.of(projection.oracle(), other));
+    }
+
+    private String watch(Definition definition, View projection, Table table) {
+        JoinTree tree = definition.tree();
+        if (tree.namesKey(table) && random.nextInt(4) > 0) {
+            return watch(projection, table, List.copyOf(tree.watched(table)), null);
+        }
+        List<Alias> uses = tree.uses(table);
+        if (!definition.identity().isEmpty()
+                && uses.size() == 1
+                && uses.get(0).name().equals("t1")
+                && random.nextBoolean()) {
+            return watchByIdentity(definition, projection, uses.get(0));
+        }
+        return watch(projection, table, List.copyOf(tree.watched(table)), tree.expand(table));
+    }
+
+    /** The child says only which of its rows changed; where it was before is in what is stored. */
+    private static String watchByIdentity(Definition definition, View projection, Alias rows) {
+        List<Column> key = rows.table().key();
+        String now = "SELECT %s FROM changed ch JOIN %s x ON %s"
+                .formatted(
+                        String.join(", ", Table.prefixed("x", rows.link().columns())),
+                        rows.table().sql(),
+                        Table.equal(Table.prefixed("x", key), Table.prefixed("ch", key)));
+        String before = "SELECT %s FROM changed ch JOIN %s x ON %s"
+                .formatted(
+                        columns("x", definition.key()),
+                        projection.name(),
+                        Table.equal(
+                                definition.identity().stream()
+                                        .map(o -> "x." + Table.quoted(o.name()))
+                                        .toList(),
+                                Table.prefixed("ch", key)));
+        return watch(projection, rows.table(), key.stream().map(Column::name).toList(), now + " UNION ALL " + before);
+    }
+
+    private static String watch(View projection, Table table, List<String> columns, String expand) {
+        return "SELECT tally.watch(%s, %s, %s%s)"
+                .formatted(
+                        literal(projection.name()),
+                        literal(table.sql()),
+                        array(columns),
+                        expand == null ? "" : ", " + literal(expand));
+    }
+
+    private String rollup(String in, String name, View base, Map<String, Type> given) {
+        List<String> all = new ArrayList<>(base.columns().keySet());
+        Collections.shuffle(all, random);
+        List<String> groupable =
+                all.stream().filter(c -> base.columns().get(c) != Type.FLOAT).toList();
+        List<String> groups = groupable.subList(0, Math.min(groupable.size(), random.nextInt(1, 3)));
+        groups.forEach(g -> given.put(g, base.columns().get(g)));
+        Map<String, String> measures = new LinkedHashMap<>();
+        int count = random.nextInt(1, 6);
+        for (int i = 0; i < count; i++) {
+            String column = Type.any(all, random);
+            measure(
+                    "m" + name.charAt(name.length() - 1) + i + (random.nextInt(3) == 0 ? " \"of\" " + column : ""),
+                    column,
+                    base.columns().get(column),
+                    measures,
+                    given);
+        }
+        String pairs = measures.entrySet().stream()
+                .map(m -> literal(m.getKey()) + ", " + literal(m.getValue()))
+                .collect(Collectors.joining(", "));
+        String filter = "";
+        if (random.nextInt(3) == 0) {
+            String column = Type.any(all, random);
+            filter = ", filter => " + literal(base.columns().get(column).condition(Table.quoted(column), random));
+        }
+        return "SELECT tally.create_rollup(%s, %s, %s, jsonb_build_object(%s)%s)"
+                .formatted(literal(qualified(in, name)), literal(base.name()), array(groups), pairs, filter);
+    }
+
+    private void measure(String name, String column, Type type, Map<String, String> measures, Map<String, Type> given) {
+        List<String> functions = new ArrayList<>(List.of("count(*)", "count(%s)", "count(distinct %s)"));
+        if (type.adds()) {
+            functions.addAll(List.of("sum(%s)", "avg(%s)", "sum(%s)"));
+        }
+        if (type.ordered()) {
+            functions.addAll(List.of("min(%s)", "max(%s)"));
+        }
+        if (type == Type.BOOLEAN) {
+            functions.addAll(List.of("bool_or(%s)", "bool_and(%s)", "bool_and(%s)"));
+        }
+        String function = Type.any(functions, random);
+        measures.put(name, function.formatted(Table.quoted(column)));
+        given.put(
+                name,
+                function.startsWith("count")
+                        ? Type.BIGINT
+                        : function.startsWith("sum")
+                                ? type.sum()
+                                : function.startsWith("avg") ? (type == Type.FLOAT ? Type.FLOAT : Type.NUMERIC) : type);
+    }
+
+    private static List<String> names(List<Output> outputs) {
+        return outputs.stream().map(Output::name).toList();
+    }
+
+    private static String columns(String alias, List<Output> outputs) {
+        return outputs.stream().map(o -> alias + "." + Table.quoted(o.name())).collect(Collectors.joining(", "));
+    }
+
+    private static String qualified(String schema, String name) {
+        return Table.quoted(schema) + "." + Table.quoted(name);
+    }
+
+    private static String array(List<String> names) {
+        return "ARRAY[" + names.stream().map(RandomViews::literal).collect(Collectors.joining(", ")) + "]";
+    }
+
+    private static String literal(String text) {
+        return "'" + text.replace("'", "''") + "'";
+    }
+}

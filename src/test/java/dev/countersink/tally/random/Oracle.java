@@ -67,9 +67,24 @@ final class Oracle {
         }
         try (ResultSet row = comparison.executeQuery()) {
             row.next();
-            expectNothing(relation + " against its oracle", row.getString(1));
+            String differences = row.getString(1);
+            expectNothing(
+                    relation + " against its oracle",
+                    differences.isEmpty() || !view.projection() ? differences : differences + "\n" + state(view));
         }
         figures.comparisons.incrementAndGet();
+    }
+
+    /** What the engine knew in this snapshot. */
+    private String state(View view) throws SQLException {
+        String sql = """
+                SELECT concat_ws(E'\\n', 'snapshot ' || pg_current_snapshot(), (SELECT string_agg('stored  ' || x::text, E'\\n') FROM %1$s x),
+                    (SELECT string_agg('delta  ' || d::text, E'\\n') FROM %2$s d), (SELECT string_agg('state  ' || m::text, E'\\n') FROM tally.merge_state m))""".formatted(view.name(), view.name().replaceFirst("\"$", "_delta\""));
+        try (Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(sql)) {
+            row.next();
+            return row.getString(1);
+        }
     }
 
     private void expectNothing(String what, String differences) {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
  */
 class RandomSchemasTest {
     private static final long ALWAYS = 20_260_601;
-    private static final int TRANSACTIONS = 60;
+    private static final int TRANSACTIONS = 45;
     private static final double LEAST_SHARE_OF_COMMITS = 0.5;
 
     private final DbSettings db = TestPostgres.migrated();

@@ -38,12 +38,12 @@ class SoakTest {
             if (!succeeds(db, seed)) {
                 db = TestPostgres.migrated(); // the failed case is left as it is
             }
-            seed++;
+            seed += given == null ? 1 : 0; // a given one again and again: chance decides how its writers meet
             if (System.nanoTime() - told >= PROGRESS_NS) {
                 told = System.nanoTime();
                 tell("%4d s".formatted(TimeUnit.NANOSECONDS.toSeconds(told - start)), seed);
             }
-        } while (given == null && failures.size() < MOST_FAILURES && System.nanoTime() - start < minutes * 60e9);
+        } while (failures.size() < MOST_FAILURES && System.nanoTime() - start < minutes * 60e9);
         tell("PostgreSQL %d".formatted(TestPostgres.version()), seed);
         assertThat(failures).as("seeds that failed").isEmpty();
         assertThat(figures.differences.get()).isZero();
@@ -62,7 +62,6 @@ class SoakTest {
     }
 
     private void tell(String when, long seed) {
-        System.out.printf(
-                "%s: %s; up to seed %d, failed %s%n    %s%n", when, figures, seed - 1, failures, figures.kinds());
+        System.out.printf("%s: %s; up to seed %d, failed %s%n    %s%n", when, figures, seed, failures, figures.kinds());
     }
 }

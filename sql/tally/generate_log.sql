@@ -24,7 +24,7 @@ BEGIN
             INSERT INTO %3$s (tally_source, %4$s) SELECT %6$s, %7$s FROM (
                 %8$s) r;
         END IF;
-    ELSIF TG_OP = 'DELETE' THEN
+%10$s    ELSIF TG_OP = 'DELETE' THEN
         INSERT INTO %3$s (tally_source, %4$s) SELECT %5$s%6$s, %7$s FROM old_rows r;
     ELSE
         INSERT INTO %3$s (tally_source) VALUES (-1);  -- TRUNCATE: every key
@@ -33,7 +33,9 @@ BEGIN
 END
 $body$ $make$,
         name, tally.fixed_path(s.relation), tally.part(v, '_delta'), target, unique_rows, code,
-        tally.column_list(s.columns, 'r.'), tally.sql_updated(s, definition), tally.sql_updated_one(s, definition));
+        tally.column_list(s.columns, 'r.'), tally.sql_updated(s, definition), tally.sql_updated_one(s, definition),
+        coalesce(format('        INSERT INTO %s (tally_source, %s) SELECT %s, %s FROM (', tally.part(v, '_delta'), target, code, tally.column_list(s.columns, 'r.'))
+            || tally.sql_updated_unseen(s) || E') r;\n', ''));
     PERFORM tally.seal(name || '()', format('appends to %s what changed in %s', tally.part(v, '_delta'), s.relation));
 END
 $$;
@@ -86,4 +88,18 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         tally.column_list(s.columns, 'w.'), tally.column_list(s.columns, 'n.'), tally.column_list(s.columns, 'o.'), tally.column_list(s.columns),
         tally.column_list(c.seen, 'n.'), tally.column_list(c.seen, 'o.'))
     FROM (SELECT ARRAY(SELECT DISTINCT u FROM unnest(s.columns || tally.columns_used(definition, s.relation)) u ORDER BY u)) AS c(seen)
+$$;
+
+-- tally.sql_updated_unseen: SELECT of the watched columns of rows of a partitioned table that an UPDATE changed and whose new rows are
+-- not there: of a MERGE that inserts before it updates, PostgreSQL's new rows hold the inserted row in place of each updated one.
+-- They are looked up by primary key. NULL: the table is not partitioned, or has none.
+CREATE OR REPLACE FUNCTION tally.sql_updated_unseen(s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT DISTINCT %s FROM old_rows o JOIN %s w ON %s WHERE NOT EXISTS (SELECT FROM new_rows n WHERE %s)',
+        tally.column_list(s.columns, 'w.'), s.relation,
+        string_agg(format('w.%1$I = o.%1$I', a.attname), ' AND '), string_agg(format('n.%1$I = o.%1$I', a.attname), ' AND '))
+    FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+    WHERE c.oid = s.relation AND c.relkind = 'p'
+    HAVING count(*) > 0
 $$;

@@ -76,6 +76,23 @@ class PartitionsTest {
     }
 
     @Test
+    void aMergeThatInsertsBeforeItUpdatesIsSeenWhole() {
+        engine.run("""
+                CREATE TABLE app.post (id int PRIMARY KEY, topic text, n int) PARTITION BY HASH (id);
+                CREATE TABLE app.post_0 PARTITION OF app.post FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+                CREATE VIEW app.topics_def AS SELECT topic, count(*) AS posts, sum(n) AS n FROM app.post GROUP BY topic;
+                SELECT tally.create_projection('app.topics', 'app.topics_def', '{topic}');
+                SELECT tally.watch('app.topics', 'app.post', '{topic}');
+                SELECT tally.activate('app.topics')""");
+        engine.write("INSERT INTO app.post VALUES (22, 'a', 0), (9, 'a', 1)");
+        engine.write("""
+                MERGE INTO app.post t USING (VALUES (8, 'u', 1), (22, 'c', 1), (9, 'd', 2)) v (id, topic, n) ON t.id = v.id
+                WHEN MATCHED THEN UPDATE SET topic = v.topic, n = v.n WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.topic, v.n)""");
+        assertThat(engine.text("SELECT string_agg(topic, ' ' ORDER BY topic) FROM app.topics"))
+                .isEqualTo("c d u");
+    }
+
+    @Test
     void aReaderMaySeeIt() {
         engine.run("ALTER TABLE app.reading DETACH PARTITION app.reading_2; SET ROLE countersink_reader");
         assertThat(problems()).contains("no longer part of");

@@ -89,7 +89,9 @@ BEGIN
         RETURN;
     END IF;
     FOR d IN SELECT * FROM tally.derived_view x WHERE v.id IN (x.id, x.root_id) AND x.serves_id IS NULL LOOP
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO countersink_reader', d.schema_name);
+        IF NOT has_schema_privilege('countersink_reader', d.schema_name, 'USAGE') THEN  -- two that grant at once would collide
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO countersink_reader', d.schema_name);
+        END IF;
         FOREACH s IN ARRAY '{"",_live,_def}'::text[] LOOP
             IF to_regclass(tally.part(d, s)) IS NOT NULL THEN
                 EXECUTE format('GRANT SELECT ON %s TO countersink_reader', tally.part(d, s));

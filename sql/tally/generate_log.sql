@@ -10,14 +10,15 @@ DECLARE
                     FROM generate_subscripts(s.columns, 1) i);
     unique_rows text := CASE WHEN tally.is_unique(s.relation, s.columns) THEN '' ELSE 'DISTINCT ' END;
     code   int := CASE WHEN s.expand IS NULL THEN 0 ELSE s.ordinal END;
+    parted boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = s.relation);
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = %2$s AS $body$
-BEGIN
+%11$sBEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO %3$s (tally_source, %4$s) SELECT %5$s%6$s, %7$s FROM new_rows r;
     ELSIF TG_OP = 'UPDATE' THEN
-        IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 2) r) = 1 THEN
+%12$s        IF (SELECT count(*) FROM (SELECT FROM new_rows LIMIT 2) r) = 1 THEN
             INSERT INTO %3$s (tally_source, %4$s) SELECT %6$s, %7$s FROM (
                 %9$s) r;
         ELSE
@@ -35,9 +36,49 @@ $body$ $make$,
         name, tally.fixed_path(s.relation), tally.part(v, '_delta'), target, unique_rows, code,
         tally.column_list(s.columns, 'r.'), tally.sql_updated(s, definition), tally.sql_updated_one(s, definition),
         coalesce(format('        INSERT INTO %s (tally_source, %s) SELECT %s, %s FROM (', tally.part(v, '_delta'), target, code, tally.column_list(s.columns, 'r.'))
-            || tally.sql_updated_unseen(s) || E') r;\n', ''));
+            || tally.sql_updated_unseen(s) || E') r;\n', ''),
+        CASE WHEN parted THEN E'DECLARE\n    context text;\n' ELSE '' END,
+        CASE WHEN parted THEN format($merge$        GET DIAGNOSTICS context = PG_CONTEXT;
+        IF tally.may_merge_move(TG_RELID, context, %L) THEN
+            INSERT INTO %s (tally_source) VALUES (-1);
+            RETURN NULL;
+        END IF;
+$merge$, tally.moving_columns(s.relation), tally.part(v, '_delta')) ELSE '' END);
     PERFORM tally.seal(name || '()', format('appends to %s what changed in %s', tally.part(v, '_delta'), s.relation));
 END
+$$;
+
+-- tally.may_merge_move: whether a trigger on a partitioned table may have been set off by a MERGE that moves rows to another partition
+-- or gives them other primary keys. PostgreSQL (15 to 18) has no row of a moved one in old_rows and new_rows, and a wrong one
+-- for the other: only a sweep finds their keys.
+--   Parameters relation: the table that was written; context: the call stack, as PG_CONTEXT tells it; columns: of
+--              tally.moving_columns, one of which the statement would have to SET
+--   Reads      the text of the statement, and of what called it: too much is suspected rather than too little
+--   Called by  the generated _log functions of partitioned sources, on UPDATE
+CREATE OR REPLACE FUNCTION tally.may_merge_move(relation oid, context text, columns name[])
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation) AND EXISTS (
+        SELECT FROM (
+            SELECT concat(current_query(), context)
+            UNION ALL SELECT s.statement FROM pg_prepared_statements s WHERE current_query() ~* '\mexecute\M'
+            UNION ALL SELECT concat(p.prosrc, pg_get_function_sqlbody(p.oid))
+            FROM regexp_matches(context, 'SQL function "([^"]+)"', 'g') m JOIN pg_proc p ON p.proname = m[1]) AS t(statement)
+        WHERE t.statement ~* '\mmerge\M' AND (columns IS NULL OR EXISTS (
+            SELECT FROM unnest(columns) c
+            WHERE replace(t.statement, '""', '"') ~* ('\mset\M((?!\mwhen\M).)*' || regexp_replace(c, '([][().*+?^$|{}\\])', '\\\1', 'g')))))
+$$;
+
+-- tally.moving_columns: the columns whose change moves a row of a partitioned table to another partition, and those of its
+-- primary key. NULL: any may, for an expression decides.
+CREATE OR REPLACE FUNCTION tally.moving_columns(source regclass)
+RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_partition_tree(source) t JOIN pg_partitioned_table p ON p.partrelid = t.relid WHERE 0 = ANY (p.partattrs))
+        THEN ARRAY(
+            SELECT a.attname FROM pg_partition_tree(source) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
+            JOIN pg_attribute a ON a.attrelid = t.relid AND a.attnum = ANY (p.partattrs)
+            UNION SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+            WHERE i.indrelid = source AND i.indisprimary ORDER BY 1)
+        END
 $$;
 
 -- tally.comparable: a column of a transition table (alias n), in a form in which equal means identical: types whose

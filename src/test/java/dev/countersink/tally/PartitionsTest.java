@@ -33,6 +33,33 @@ class PartitionsTest {
         engine.close();
     }
 
+    /** Transition tables hold other rows than a MERGE changed, or none: PostgreSQL 15 to 18. */
+    @Test
+    void whatAMergeUpdatesOrMovesIsSeenHoweverItIsCalled() {
+        String changes =
+                " ON t.id = s.id WHEN MATCHED AND s.id % 3 = 0 THEN UPDATE SET day = (t.day + 10) % 20, v = s.v"
+                        + " WHEN MATCHED AND s.id % 3 = 1 THEN UPDATE SET v = s.v WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v % 20, s.v)";
+        String moves = " ON t.id = s.id WHEN MATCHED THEN UPDATE SET (v, \"day\") = ROW(1, (t.day + 10) % 20)";
+        String some = "MERGE INTO app.reading t USING (SELECT i AS id, i * 7 AS v FROM generate_series(%d, %d) i) s";
+        engine.write(
+                some.formatted(90, 120) + changes,
+                some.formatted(1, 9) + moves,
+                "DO $do$ BEGIN %s; END $do$".formatted(some.formatted(80, 130) + changes),
+                "CREATE FUNCTION app.move() RETURNS void LANGUAGE sql AS $f$ %s $f$"
+                        .formatted(some.formatted(10, 19) + moves),
+                "SELECT app.move()",
+                "PREPARE change AS " + some.formatted(70, 140) + changes,
+                "EXECUTE change");
+        engine.run("UPDATE app.reading SET day = (day + 10) % 20 WHERE id < 9");
+        engine.run(
+                some.formatted(1, 9)
+                        + " ON t.id = s.id WHEN MATCHED THEN UPDATE SET v = 7 WHEN NOT MATCHED THEN INSERT VALUES (s.id, 1, 1)");
+        assertThat(engine.number("SELECT count(*) FROM app.fact_delta WHERE tally_source = -1"))
+                .as("sweeps for what moves no row, or is no MERGE")
+                .isZero();
+        engine.write("SELECT 1");
+    }
+
     @Test
     void aPartitionAttachedLaterIsShownAndHealed() {
         engine.run("""

@@ -36,6 +36,18 @@ CREATE PROCEDURE bench.derive_rollup(shop name) LANGUAGE sql AS $$
     SELECT tally.create_rollup(shop || '.buyer_sales', shop || '.sale_fact', '{buyer_id}', '{"sales":"count(*)","amount":"sum(amount)"}');
 $$;
 
+-- bench.derive_label: the projection label, a row for each sale and nothing above it; filled at once.
+CREATE PROCEDURE bench.derive_label(shop name) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(shop), true);
+    CREATE VIEW label_def AS SELECT id, upper(state) AS label, amount FROM sale;
+    PERFORM tally.create_projection(shop || '.label', 'label_def', '{id}');
+    PERFORM tally.watch(shop || '.label', 'sale', '{id}');
+    PERFORM tally.activate(shop || '.label');
+    PERFORM tally.refresh(shop || '.label');
+END
+$$;
+
 -- bench.derive_more: three more projections of the sales: by buyer, the paid ones, and a label of each.
 CREATE PROCEDURE bench.derive_more(shop name, n integer) LANGUAGE plpgsql AS $$
 DECLARE

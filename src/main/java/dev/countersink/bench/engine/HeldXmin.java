@@ -16,6 +16,9 @@ final class HeldXmin implements Scenario {
     /** What is read per merge while a minute passes. */
     private record Window(double minute, double millis, double entries, double buffers) {}
 
+    /** What passed, window by window, of the projection with a rollup above and of the one without. */
+    private record Course(List<Window> fact, List<Window> label) {}
+
     @Override
     public String name() {
         return "held-xmin";
@@ -23,7 +26,7 @@ final class HeldXmin implements Scenario {
 
     @Override
     public String does() {
-        return "2,000 sales a second change (ten UPDATEs of 200 at random, of 1 million) and are merged every second, for 10 minutes, while a reader "
+        return "2,000 sales a second change (ten UPDATEs of 200 at random, of 1 million) and are merged every second into two projections, one of them with a rollup of 20,000 cells above, for 10 minutes, while a reader "
                 + "holds the snapshot from before: no row that died since can be removed. Minute by minute: the median time of a merge, and what it reads of "
                 + "the delta table (index entries; buffers, writers' included). The last minute against the second; the first warms up. "
                 + "Then 3 minutes of the same in a shop of its own, without the reader.";
@@ -36,15 +39,24 @@ final class HeldXmin implements Scenario {
 
     @Override
     public Outcome run(Lab lab) throws Exception {
-        List<Window> free = run(lab, "free", false, FREE_WINDOWS);
-        List<Window> held = run(lab, "held", true, HELD_WINDOWS);
+        Course freely = run(lab, "free", false, FREE_WINDOWS);
+        Course course = run(lab, "held", true, HELD_WINDOWS);
+        List<Window> free = freely.fact;
+        List<Window> held = course.fact;
         Window first = held.get(1);
         Window last = held.get(held.size() - 1);
+        Window plainFirst = course.label.get(1);
+        Window plainLast = course.label.get(course.label.size() - 1);
         Window without = free.get(free.size() - 1);
         return new Outcome(
                 List.of(
                         new Figure(
-                                "time of a merge, last minute / second, snapshot held",
+                                "time of a merge of a projection, last minute / second, snapshot held",
+                                "%.1f / %.1f ms".formatted(plainLast.millis, plainFirst.millis),
+                                plainLast.millis / plainFirst.millis,
+                                Aim.atMost(1.2)),
+                        new Figure(
+                                "the same of one with a rollup of 20,000 cells above",
                                 "%.1f / %.1f ms".formatted(last.millis, first.millis),
                                 last.millis / first.millis,
                                 Aim.atMost(1.2)),
@@ -68,8 +80,9 @@ final class HeldXmin implements Scenario {
                                 "Time of a merge at 2,000 changed rows a second",
                                 "ms",
                                 "minutes",
-                                series("snapshot held", held, false),
-                                series("no snapshot held", free, false)),
+                                series("projection, snapshot held", course.label, false),
+                                series("with a rollup, snapshot held", held, false),
+                                series("with a rollup, no snapshot held", free, false)),
                         Plot.lines(
                                 name() + "-reads",
                                 "Index entries of the delta table read a merge",
@@ -88,10 +101,11 @@ final class HeldXmin implements Scenario {
                         .toArray());
     }
 
-    private static List<Window> run(Lab lab, String name, boolean held, int count) throws Exception {
+    private static Course run(Lab lab, String name, boolean held, int count) throws Exception {
         long window = lab.nanos(60, 0.15);
-        List<Window> windows = new ArrayList<>();
-        try (Shop shop = lab.shop(name, SALES).derive();
+        Course course = new Course(new ArrayList<>(), new ArrayList<>());
+        List<Window> windows = course.fact;
+        try (Shop shop = lab.shop(name, SALES).derive().deriveLabel();
                 Session reader = lab.session();
                 Session statistics = lab.session()) {
             Random random = new Random(3);
@@ -100,25 +114,33 @@ final class HeldXmin implements Scenario {
                 reader.text("SELECT count(*) FROM " + shop.name() + ".buyer");
             }
             long[] due = {System.nanoTime()};
-            try (Merger merger = new Merger(lab, shop.fact(), Math.min(1_000_000_000L, window / 10));
+            long interval = Math.min(1_000_000_000L, window / 10);
+            try (Merger merger = new Merger(lab, shop.fact(), interval);
+                    Merger plain = new Merger(lab, shop.label(), interval);
                     Writers writers = new Writers(lab, 1, session -> {
                         session.run(shop.update(random, RATE / WRITES_A_SECOND, shop.sales()));
                         due[0] += 1_000_000_000L / WRITES_A_SECOND;
                         LockSupport.parkNanos(due[0] - System.nanoTime());
                     })) {
                 long start = System.nanoTime();
-                long[] before = reads(statistics, shop);
+                long[] before = reads(statistics, shop.fact());
+                long[] plainBefore = reads(statistics, shop.label());
                 merger.drain();
+                plain.drain();
                 for (int i = 1; i <= count; i++) {
                     LockSupport.parkNanos(start + i * window - System.nanoTime());
                     merger.awaitOne(); // of a short window, in a trial, none may have ended
-                    long[] after = reads(statistics, shop);
+                    plain.awaitOne();
+                    long[] after = reads(statistics, shop.fact());
+                    long[] plainAfter = reads(statistics, shop.label());
                     List<Merger.Merge> merges = merger.drain();
                     windows.add(window(merges, i * window / 6e10, before, after));
+                    course.label.add(window(plain.drain(), i * window / 6e10, plainBefore, plainAfter));
                     before = after;
+                    plainBefore = plainAfter;
                     Window now = windows.get(windows.size() - 1);
                     lab.say(
-                            "%s, minute %d: %d merges of %,.0f keys, %.1f ms, %,.0f index entries and %,.0f buffers each; %,d writes",
+                            "%s, minute %d: %d merges of %,.0f keys, %.1f ms (%.1f without a rollup), %,.0f index entries and %,.0f buffers each; %,d writes",
                             held ? "snapshot held" : "no snapshot held",
                             i,
                             merges.size(),
@@ -126,6 +148,7 @@ final class HeldXmin implements Scenario {
                                     .mapToDouble(Merger.Merge::keys)
                                     .toArray()),
                             now.millis,
+                            course.label.get(i - 1).millis,
                             now.entries,
                             now.buffers,
                             writers.writes());
@@ -135,8 +158,14 @@ final class HeldXmin implements Scenario {
                 reader.run("COMMIT");
             }
             shop.requireExact();
+            statistics.run("SELECT tally.refresh('%s')".formatted(shop.label()));
+            if (!statistics
+                    .text("SELECT count(*) FROM tally.verify('%s')".formatted(shop.label()))
+                    .equals("0")) {
+                throw new IllegalStateException("%s is not what its definition says.".formatted(shop.label()));
+            }
         }
-        return windows;
+        return course;
     }
 
     private static Window window(List<Merger.Merge> merges, double minute, long[] before, long[] after) {
@@ -151,11 +180,11 @@ final class HeldXmin implements Scenario {
     }
 
     /** Index entries and buffers of the delta table that were read until now, as the server counts them. */
-    private static long[] reads(Session statistics, Shop shop) throws Exception {
+    private static long[] reads(Session statistics, String projection) throws Exception {
         String[] numbers = statistics.text("""
                         SELECT concat_ws(' ', (SELECT sum(i.idx_tup_read) FROM pg_stat_all_indexes i WHERE i.relid = t.relid),
                             t.heap_blks_read + t.heap_blks_hit + t.idx_blks_read + t.idx_blks_hit)
-                        FROM pg_statio_all_tables t WHERE t.relid = '%s_delta'::regclass""".formatted(shop.fact())).split(" ");
+                        FROM pg_statio_all_tables t WHERE t.relid = '%s_delta'::regclass""".formatted(projection)).split(" ");
         return new long[] {Long.parseLong(numbers[0]), Long.parseLong(numbers[1])};
     }
 }

@@ -48,6 +48,21 @@ final class Shop implements AutoCloseable {
         return name + ".sale_fact";
     }
 
+    /** The name of another projection, which has nothing above it. */
+    String label() {
+        return name + ".label";
+    }
+
+    /** Makes and fills {@link #label}; returns this. */
+    Shop deriveLabel() throws SQLException {
+        try (Session session = lab.session()) {
+            session.run("CALL bench.derive_label('%s')".formatted(name));
+            session.run("VACUUM (ANALYZE) " + label());
+        }
+        settle();
+        return this;
+    }
+
     /** Makes the projection and the rollup and fills them, unless that was done; returns this. */
     Shop derive() throws SQLException {
         if (!derived) {

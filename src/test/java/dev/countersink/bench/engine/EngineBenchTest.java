@@ -43,7 +43,7 @@ class EngineBenchTest {
             outcome.plots().forEach(EngineBenchTest::wellFormed);
         });
         assertThat(ratios(outcomes, "merge-cost")).isEqualTo(2);
-        assertThat(ratios(outcomes, "held-xmin")).isEqualTo(3);
+        assertThat(ratios(outcomes, "held-xmin")).isEqualTo(4);
         assertThat(ratios(outcomes, "wide-change")).isEqualTo(1);
         assertThat(ratios(outcomes, "refresh")).isEqualTo(2);
         assertThat(ratios(outcomes, "backfill")).isEqualTo(1);

@@ -35,6 +35,7 @@ BEGIN
         tally.part(v, '_delta'), tally.typed_list(definition, key::name[]),
         tally.typed_list(definition, key::name[], '[]', tally.numbered(key::name[])));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
+    EXECUTE format('CREATE INDEX ON %s (tally_source, tally_xid) WHERE tally_source < 0', tally.part(v, '_delta'));
     PERFORM tally.comment_projection(v);
 END
 $$;

@@ -13,8 +13,11 @@ BEGIN
 CREATE OR REPLACE FUNCTION %1$s(n integer, kind integer) RETURNS tid[] LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = %2$s SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
     SELECT array_agg(f.ctid) FROM (
-        SELECT d.ctid FROM %3$s d WHERE d.tally_xid >= (SELECT tally.scan_from(%4$s)) AND least(d.tally_source, 0) = $2
-        ORDER BY d.tally_xid LIMIT $1) f
+        (SELECT d.ctid FROM %3$s d WHERE $2 = 0 AND d.tally_xid >= (SELECT tally.scan_from(%4$s)) AND d.tally_source >= 0
+         ORDER BY d.tally_xid LIMIT $1)
+        UNION ALL  -- few rows, by an index of their own: a backlog of the others is not read through for them
+        (SELECT d.ctid FROM %3$s d WHERE d.tally_source < 0 AND d.tally_source = $2 AND d.tally_xid >= (SELECT tally.scan_from(%4$s))
+         ORDER BY d.tally_xid LIMIT $1)) f
 $body$ $make$, tally.part(v, '_first'), path, delta, v.id);
     PERFORM tally.seal(tally.part(v, '_first') || '(integer, integer)', 'the oldest rows of ' || delta);
 

@@ -414,6 +414,7 @@ final class RandomCase {
                 }
             } else if (dice == 7) {
                 if (!"0".equals(text(statement, "SELECT tally.repair(" + name + ")"))) {
+                    figures.differences.incrementAndGet();
                     throw new AssertionError("repair of " + name + " found something");
                 }
                 figures.count("repair");

@@ -520,6 +520,7 @@ final class RandomCase {
                     "SELECT coalesce(sum(pending), 0) FROM tally.status WHERE name NOT LIKE 'results.%'",
                     "SELECT count(*) FROM tally.health WHERE NOT ok")) {
                 if (!"0".equals(text(statement, left))) {
+                    figures.differences.incrementAndGet();
                     throw new AssertionError(left + ": " + text(statement, left));
                 }
             }

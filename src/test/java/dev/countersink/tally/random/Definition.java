@@ -102,6 +102,11 @@ final class Definition {
         return Stream.of(key, identity, others).flatMap(List::stream).toList();
     }
 
+    /** Whether a row that was joined may be left out, so that what is stored does not tell of its links. */
+    boolean filtered() {
+        return !conditions.isEmpty();
+    }
+
     String select() {
         String columns = outputs().stream()
                 .map(o -> o.expression() + " AS " + Table.quoted(o.name()))

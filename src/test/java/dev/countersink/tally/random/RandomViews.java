@@ -187,6 +187,7 @@ final class RandomViews {
         }
         List<Alias> uses = tree.uses(table);
         if (!definition.identity().isEmpty()
+                && !definition.filtered()
                 && uses.size() == 1
                 && uses.get(0).name().equals("t1")
                 && random.nextBoolean()) {

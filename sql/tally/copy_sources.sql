@@ -80,15 +80,23 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     i record;
 BEGIN
-    FOR i IN SELECT c.relname, x.indisunique, pg_get_indexdef(x.indexrelid) AS definition, tally.part(tally.replacement_of(d.id)) AS target
+    FOR i IN SELECT c.relname, x.indisunique, tally.index_body(x.indexrelid) AS body, tally.part(tally.replacement_of(d.id)) AS target
              FROM tally.derived_view d JOIN pg_index x ON x.indrelid = to_regclass(tally.part(d)) JOIN pg_class c ON c.oid = x.indexrelid
              WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL AND c.relname !~ '^tally_\d+_' AND NOT x.indnullsnotdistinct LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.target::regclass  -- the engine makes one on a rollup's groups
+                              AND tally.index_body(x.indexrelid) = i.body AND x.indisunique = i.indisunique);
         BEGIN
             EXECUTE format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, left(i.relname, 58) || '_next', i.target,
-                substr(i.definition, strpos(i.definition, ' USING ')));
+                i.body);
         EXCEPTION WHEN undefined_column THEN
             RAISE NOTICE 'Index % is left out: %.', i.relname, SQLERRM;
         END;
     END LOOP;
 END
+$$;
+
+-- tally.index_body: an index's definition from USING on: all but its name and its table.
+CREATE OR REPLACE FUNCTION tally.index_body(index regclass)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT substr(d, strpos(d, ' USING ')) FROM pg_get_indexdef(index) d
 $$;

@@ -14,11 +14,9 @@ WITH cell AS MATERIALIZED (
     SELECT %2$s, %3$s FROM (%4$s%5$s) d GROUP BY %2$s),
 touched AS MATERIALIZED (
     SELECT %6$s, coalesce(s.cell_rows, 0) AS was_rows%7$s, %8$s
-    FROM cell c LEFT JOIN LATERAL (
-        SELECT s.* FROM %9$s s WHERE %10$s
-        UNION ALL SELECT s.* FROM %9$s s WHERE num_nulls(%6$s) > 0 AND %11$s) s ON true)
-SELECT -1 AS tally_sign, %12$s FROM touched t WHERE t.was_rows > 0
-UNION ALL SELECT 1, %13$s FROM touched t WHERE t.cell_rows > 0$make$,
+    FROM cell c LEFT JOIN LATERAL (%9$s) s ON true)
+SELECT -1 AS tally_sign, %10$s FROM touched t WHERE t.was_rows > 0
+UNION ALL SELECT 1, %11$s FROM touched t WHERE t.cell_rows > 0$make$,
         tally.part(r, '_change'), groups,
         (SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'
                                   ELSE 'max(d.%1$I) AS %1$I' END, s.col, s.type), ', ')
@@ -31,8 +29,7 @@ UNION ALL SELECT 1, %13$s FROM touched t WHERE t.cell_rows > 0$make$,
             ELSE format('CASE WHEN s.cell_rows > 0 AND %s THEN %s ELSE %s(s.%4$I, c.%4$I) END AS %4$I', tally.sql_doubtful(m, 's', 'c'),
                         tally.sql_rescan(r, m, tally.part(base, '_live'), 'c'), s.adding, s.col) END, ', ')
          FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
-        tally.part(r, '_state'), tally.sql_same(r.group_by, 's', 'c'),
-        (SELECT string_agg(format('s.%1$I IS NOT DISTINCT FROM c.%1$I', c), ' AND ') FROM unnest(r.group_by) c),
+        tally.sql_find(tally.part(r, '_state'), r.group_by, 's.*', 'tally_epoch'),
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(format('t.%I AS %I', 'old_' || m.name, m.name), ', ') FROM tally.measures_of(r) m)),
         concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(tally.sql_final(m, 't'), ', ') FROM tally.measures_of(r) m)));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_change'), format('what the next merge would take from (-1) and add to (+1) %s', tally.part(r)));

@@ -16,6 +16,7 @@ BEGIN;
 \ir generate_expand.sql
 \ir watch.sql
 \ir sql_matching.sql
+\ir sql_find.sql
 \ir measures.sql
 \ir create_rollup.sql
 \ir make_rollup.sql

@@ -70,16 +70,15 @@ DECLARE
     groups text := (SELECT string_agg(format('%I %s', c, tally.type_of(def, c)), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n));
     sums   text := (SELECT string_agg(format('%I %s', s.col, s.type), ', ') FROM tally.sums_of(r) s);
     olds   text := (SELECT string_agg(format(', %I %s', 'old_' || m.name, tally.type_of(def, m.name)), '') FROM tally.measures_of(r) m);
-    relation text;
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
-    EXECUTE format('CREATE TABLE %s (%s, %s, was_rows bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)', tally.part(r, '_state'), groups, sums, olds);
-    IF r.serves_id IS NULL THEN
+    EXECUTE format('CREATE TABLE %s (%s, %s, was_rows bigint NOT NULL DEFAULT 0%s, tally_version bigint NOT NULL DEFAULT 0, tally_epoch bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)',
+        tally.part(r, '_state'), groups, sums, olds, CASE WHEN r.serves_id IS NULL THEN ', tally_row tid' END);
+    EXECUTE format('CREATE UNIQUE INDEX ON %s (%s, tally_epoch DESC) NULLS NOT DISTINCT', tally.part(r, '_state'), tally.column_list(r.group_by));
+    IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
+        EXECUTE format('CREATE INDEX ON %s (%s)', tally.part(r), tally.column_list(r.group_by));
     END IF;
-    FOREACH relation IN ARRAY CASE WHEN r.serves_id IS NULL THEN ARRAY[tally.part(r), tally.part(r, '_state')] ELSE ARRAY[tally.part(r, '_state')] END LOOP
-        EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', relation, tally.column_list(r.group_by));
-    END LOOP;
     PERFORM tally.comment_rollup(r);
 END
 $$;
@@ -106,6 +105,7 @@ DECLARE
     cells text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);
     f    tally.derived_view;
 BEGIN
+    UPDATE tally.merge_state m SET rows_changed = m.rows_changed WHERE m.view_id = r.root_id;  -- for tally.require_latest
     EXECUTE format('DELETE FROM %s', tally.part(r, '_state'));
     EXECUTE format('INSERT INTO %s (%s, %s) %s', tally.part(r, '_state'), tally.column_list(r.group_by), cells,
         tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false));

@@ -10,7 +10,7 @@ BEGIN
     IF v.id <> (tally.lookup_root(name)).id THEN
         PERFORM tally.resume(name);  -- a redefinition has just taken its place
     END IF;
-    UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
+    UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id AND m.retry_at IS NOT NULL;
 END
 $$;
 COMMENT ON FUNCTION tally.resume(text) IS 'merge a paused derived view again';

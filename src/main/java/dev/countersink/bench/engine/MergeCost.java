@@ -1,5 +1,6 @@
 package dev.countersink.bench.engine;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
@@ -15,11 +16,18 @@ final class MergeCost implements Scenario {
         return "merge-cost";
     }
 
+    /** What one round cost, or the median of all: µs a key of the UPDATE and of the merge, and bytes of WAL a key of the merge. */
+    private record Cost(double update, double merge, double wal) {}
+
+    /** The medians in the small shop and in the large one, and of the rounds' ratios, large / small. */
+    private record Costs(Cost small, Cost large, Cost ratio) {}
+
     @Override
     public String does() {
         return "One UPDATE of 20,000 sales at random, then one merge of their 20,000 keys, which is timed: by turns in a shop of 1 million "
                 + "sales and in one of 20 million, both with a rollup of 20,000 cells above. First among the newest million sales of each, then "
-                + "among all of them, where the larger table also has twenty times as many pages to touch. Medians of 7 rounds after 2 to warm up.";
+                + "among all of them, where the larger table also has twenty times as many pages to touch, each of which PostgreSQL writes whole to the "
+                + "WAL the first time after a checkpoint: hence the WAL a key, and the same ratio of the UPDATE itself. Medians of 7 rounds after 2 to warm up.";
     }
 
     @Override
@@ -31,60 +39,87 @@ final class MergeCost implements Scenario {
     public Outcome run(Lab lab) throws Exception {
         Shop large = lab.large().derive();
         try (Shop small = lab.shop("small", SMALL).derive()) {
-            double[] newest = measure(lab, small, large, small.sales(), small.sales());
-            double[] all = measure(lab, small, large, small.sales(), large.sales());
+            Costs newest = measure(lab, small, large, small.sales(), small.sales());
+            Costs all = measure(lab, small, large, small.sales(), large.sales());
             small.requireExact();
             large.requireExact();
             return new Outcome(
                     List.of(
                             new Figure(
                                     "20 million rows / 1 million, the newest million changes",
-                                    "%.1f / %.1f µs a key".formatted(newest[1], newest[0]),
-                                    newest[2],
+                                    micros(newest.large.merge, newest.small.merge),
+                                    newest.ratio.merge,
                                     Aim.atMost(1.2)),
                             new Figure(
                                     "20 million rows / 1 million, any row changes",
-                                    "%.1f / %.1f µs a key".formatted(all[1], all[0]),
-                                    all[2],
-                                    Aim.atMost(1.2))),
+                                    micros(all.large.merge, all.small.merge),
+                                    all.ratio.merge,
+                                    Aim.atMost(1.2)),
+                            new Figure(
+                                    "for comparison: the UPDATE itself of any row, its triggers included",
+                                    micros(all.large.update, all.small.update),
+                                    all.ratio.update,
+                                    null),
+                            new Figure(
+                                    "WAL of the merge, the newest million changes",
+                                    "%,.0f / %,.0f bytes a key".formatted(newest.large.wal, newest.small.wal),
+                                    newest.ratio.wal,
+                                    null),
+                            new Figure(
+                                    "WAL of the merge, any row changes",
+                                    "%,.0f / %,.0f bytes a key".formatted(all.large.wal, all.small.wal),
+                                    all.ratio.wal,
+                                    null)),
                     List.of(Plot.bars(
                             name(),
                             "What a merge costs a changed key",
                             "µs a key",
                             List.of("the newest million changes", "any row changes"),
-                            Plot.Series.bars("1 million rows", newest[0], all[0]),
-                            Plot.Series.bars("20 million rows", newest[1], all[1]))));
+                            Plot.Series.bars("1 million rows", newest.small.merge, all.small.merge),
+                            Plot.Series.bars("20 million rows", newest.large.merge, all.large.merge))));
         }
     }
 
-    /** µs a key in the small shop, in the large one, and the ratio, each the median of the rounds. */
-    private static double[] measure(Lab lab, Shop small, Shop large, int amongSmall, int amongLarge) throws Exception {
+    private static String micros(double large, double small) {
+        return "%.1f / %.1f µs a key".formatted(large, small);
+    }
+
+    private static Costs measure(Lab lab, Shop small, Shop large, int amongSmall, int amongLarge) throws Exception {
         Random random = new Random(1);
-        double[] smalls = new double[ROUNDS];
-        double[] larges = new double[ROUNDS];
-        double[] ratios = new double[ROUNDS];
+        List<Cost> smalls = new ArrayList<>();
+        List<Cost> larges = new ArrayList<>();
+        List<Cost> ratios = new ArrayList<>();
         try (Session session = lab.session()) {
             for (int round = -WARM_UP; round < ROUNDS; round++) {
-                boolean smallFirst = round % 2 == 0;
-                double first = microsAKey(
-                        lab, session, smallFirst ? small : large, random, smallFirst ? amongSmall : amongLarge);
-                double second = microsAKey(
-                        lab, session, smallFirst ? large : small, random, smallFirst ? amongLarge : amongSmall);
+                Cost ofLarge = round % 2 == 0 ? null : cost(lab, session, large, random, amongLarge);
+                Cost ofSmall = cost(lab, session, small, random, amongSmall);
+                ofLarge = ofLarge == null ? cost(lab, session, large, random, amongLarge) : ofLarge;
                 if (round >= 0) {
-                    smalls[round] = smallFirst ? first : second;
-                    larges[round] = smallFirst ? second : first;
-                    ratios[round] = larges[round] / smalls[round];
+                    smalls.add(ofSmall);
+                    larges.add(ofLarge);
+                    ratios.add(new Cost(
+                            ofLarge.update / ofSmall.update, ofLarge.merge / ofSmall.merge, ofLarge.wal / ofSmall.wal));
                 }
             }
         }
-        lab.say("among the newest %,d: %.1f and %.1f µs a key", amongLarge, Lab.median(smalls), Lab.median(larges));
-        return new double[] {Lab.median(smalls), Lab.median(larges), Lab.median(ratios)};
+        Costs costs = new Costs(median(smalls), median(larges), median(ratios));
+        lab.say("among the newest %,d: %.1f and %.1f µs a key", amongLarge, costs.small.merge, costs.large.merge);
+        return costs;
     }
 
-    private static double microsAKey(Lab lab, Session session, Shop shop, Random random, int among) throws Exception {
+    private static Cost median(List<Cost> costs) {
+        return new Cost(
+                Lab.median(costs.stream().mapToDouble(Cost::update).toArray()),
+                Lab.median(costs.stream().mapToDouble(Cost::merge).toArray()),
+                Lab.median(costs.stream().mapToDouble(Cost::wal).toArray()));
+    }
+
+    private static Cost cost(Lab lab, Session session, Shop shop, Random random, int among) throws Exception {
         int keys = Math.min(lab.scaled(KEYS, 200), among / 2);
-        session.run(shop.update(random, keys, among));
-        double seconds = session.seconds("SELECT tally.merge('%s')".formatted(shop.fact()));
-        return seconds * 1e6 / keys;
+        double update = session.seconds(shop.update(random, keys, among));
+        String before = session.text("SELECT pg_current_wal_insert_lsn()");
+        double merge = session.seconds("SELECT tally.merge('%s')".formatted(shop.fact()));
+        long wal = session.number("SELECT (pg_current_wal_insert_lsn() - '%s')::bigint".formatted(before));
+        return new Cost(update * 1e6 / keys, merge * 1e6 / keys, (double) wal / keys);
     }
 }

@@ -48,6 +48,18 @@ BEGIN
 END
 $$;
 
+-- bench.add_tills: tables that no view reads, for transactions that write more than a sale.
+CREATE PROCEDURE bench.add_tills(shop name) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('search_path', quote_ident(shop), true);
+    CREATE TABLE till (id bigint PRIMARY KEY, takings bigint NOT NULL DEFAULT 0);
+    CREATE TABLE clerk (id bigint PRIMARY KEY, takings bigint NOT NULL DEFAULT 0);
+    CREATE TABLE booking (till_id bigint, clerk_id bigint, sale_id bigint, amount integer, booked_at timestamptz);
+    INSERT INTO till SELECT i FROM generate_series(1, 100) i;
+    INSERT INTO clerk SELECT i FROM generate_series(1, 1000) i;
+END
+$$;
+
 -- bench.derive_more: three more projections of the sales: by buyer, the paid ones, and a label of each.
 CREATE PROCEDURE bench.derive_more(shop name, n integer) LANGUAGE plpgsql AS $$
 DECLARE

@@ -50,26 +50,26 @@ final class HeldXmin implements Scenario {
         Window without = free.get(free.size() - 1);
         return new Outcome(
                 List.of(
-                        new Figure(
+                        growth(
                                 "time of a merge of a projection, last minute / second, snapshot held",
-                                "%.1f / %.1f ms".formatted(plainLast.millis, plainFirst.millis),
-                                plainLast.millis / plainFirst.millis,
-                                Aim.atMost(1.2)),
-                        new Figure(
+                                "%.1f / %.1f ms",
+                                plainLast.millis,
+                                plainFirst.millis),
+                        growth(
                                 "the same of one with a rollup of 20,000 cells above",
-                                "%.1f / %.1f ms".formatted(last.millis, first.millis),
-                                last.millis / first.millis,
-                                Aim.atMost(1.2)),
-                        new Figure(
+                                "%.1f / %.1f ms",
+                                last.millis,
+                                first.millis),
+                        growth(
                                 "index entries of the delta table read a merge, last minute / second",
-                                "%,.0f / %,.0f".formatted(last.entries, first.entries),
-                                last.entries / first.entries,
-                                Aim.atMost(1.2)),
-                        new Figure(
+                                "%,.0f / %,.0f",
+                                last.entries,
+                                first.entries),
+                        growth(
                                 "buffers of the delta table a merge, last minute / second",
-                                "%,.0f / %,.0f".formatted(last.buffers, first.buffers),
-                                last.buffers / first.buffers,
-                                Aim.atMost(1.2)),
+                                "%,.0f / %,.0f",
+                                last.buffers,
+                                first.buffers),
                         Figure.only(
                                 "without the reader, third minute",
                                 "%.1f ms, %,.0f entries, %,.0f buffers"
@@ -90,6 +90,10 @@ final class HeldXmin implements Scenario {
                                 "minutes",
                                 series("snapshot held", held, true),
                                 series("no snapshot held", free, true))));
+    }
+
+    private static Figure growth(String what, String format, double last, double first) {
+        return new Figure(what, format.formatted(last, first), last / first, Aim.atMost(1.2));
     }
 
     private static Plot.Series series(String name, List<Window> windows, boolean entries) {

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /** What the triggers cost those who write single rows. */
 final class TriggerCost implements Scenario {
@@ -154,45 +155,53 @@ final class TriggerCost implements Scenario {
     }
 
     private static Outcome outcome(double[][] statements, double[][] transactions) {
-        List<Figure> figures = new ArrayList<>();
-        List<String> categories = new ArrayList<>();
-        double[] singly = ratios(figures, categories, "single statements", 3, statements, Aim.atLeast(0.9));
-        double[] together =
-                ratios(figures, new ArrayList<>(), "TPC-B-like transactions", 1, transactions, Aim.atLeast(0.9));
+        double[] singly = ratios(statements);
+        double[] together = ratios(transactions);
+        List<Figure> figures = new ArrayList<>(figures("single statements", 3, statements, singly));
+        figures.addAll(figures("TPC-B-like transactions", 1, transactions, together));
         return new Outcome(
                 figures,
                 List.of(Plot.bars(
                         "trigger-cost",
                         "Speed of single-row writes, by views on the table",
                         "of the speed without views",
-                        categories,
+                        IntStream.range(0, singly.length)
+                                .mapToObj(setting -> views(setting) + (setting == WITH_MERGES ? ", merges" : ""))
+                                .toList(),
                         Plot.Series.bars("single statements", singly),
                         Plot.Series.bars("TPC-B-like transactions", together))));
     }
 
-    /** Adds the figures of one sort of transactions, so many of them a script, and returns the ratio of each setting. */
-    private static double[] ratios(
-            List<Figure> figures, List<String> categories, String what, int perScript, double[][] speeds, Aim ofOne) {
-        double[] shown = new double[speeds.length];
+    /** Of each setting, the median over the rounds of its speed against that without views. */
+    private static double[] ratios(double[][] speeds) {
+        double[] medians = new double[speeds.length];
         for (int setting = 0; setting < speeds.length; setting++) {
             double[] ratios = new double[speeds[0].length];
             for (int round = 0; round < ratios.length; round++) {
                 ratios[round] = speeds[setting][round] / speeds[0][round];
             }
-            int views = setting == WITH_MERGES ? 1 : VIEWS[setting];
-            String with = views + (views == 1 ? " view" : " views");
-            shown[setting] = Lab.median(ratios);
-            categories.add(setting == WITH_MERGES ? with + ", merges" : with);
-            if (setting > 0) {
-                figures.add(new Figure(
-                        "%s, with %s / without views"
-                                .formatted(what, setting == WITH_MERGES ? "1 view and a merge every second" : with),
-                        "%,.0f / %,.0f transactions/s"
-                                .formatted(perScript * Lab.median(speeds[setting]), perScript * Lab.median(speeds[0])),
-                        shown[setting],
-                        setting == 1 ? ofOne : null));
-            }
+            medians[setting] = Lab.median(ratios);
         }
-        return shown;
+        return medians;
+    }
+
+    /** The lines of one sort of transactions, so many of them a script. */
+    private static List<Figure> figures(String what, int perScript, double[][] speeds, double[] ratios) {
+        List<Figure> figures = new ArrayList<>();
+        for (int setting = 1; setting < speeds.length; setting++) {
+            figures.add(new Figure(
+                    "%s, with %s%s / without views"
+                            .formatted(what, views(setting), setting == WITH_MERGES ? " and a merge every second" : ""),
+                    "%,.0f / %,.0f transactions/s"
+                            .formatted(perScript * Lab.median(speeds[setting]), perScript * Lab.median(speeds[0])),
+                    ratios[setting],
+                    setting == 1 ? Aim.atLeast(0.9) : null));
+        }
+        return figures;
+    }
+
+    private static String views(int setting) {
+        int views = setting == WITH_MERGES ? 1 : VIEWS[setting];
+        return views + (views == 1 ? " view" : " views");
     }
 }

@@ -21,9 +21,9 @@ final class RandomStatements {
     }
 
     String next() {
-        Table t = Type.any(schema.tables(), random);
+        Table t = anyTable();
         return switch (random.nextInt(23)) {
-            case 0 -> insert(t, keys(t, 1)) + "";
+            case 0 -> insert(t, keys(t, 1));
             case 1, 2, 3 -> insert(t, keys(t, 4)) + " ON CONFLICT DO NOTHING";
             case 4 -> insert(t, keys(t, 15)) + " ON CONFLICT DO NOTHING";
             case 5, 6 ->
@@ -46,16 +46,14 @@ final class RandomStatements {
     /** What a trigger may do as well. */
     String simple() {
         String sql = next();
-        return sql.startsWith("DO ") || sql.startsWith("SELECT ")
-                ? updateValues(Type.any(schema.tables(), random))
-                : sql;
+        return sql.startsWith("DO ") || sql.startsWith("SELECT ") ? updateValues(anyTable()) : sql;
     }
 
     /** A query whose rows can be copied into the table. */
     String rowsToCopy(Table t) {
         return "SELECT * FROM (%s) fresh WHERE NOT EXISTS (SELECT FROM %s x WHERE %s)"
                 .formatted(
-                        rows(t, keys(t, 8), t.sql()),
+                        rows(t, keys(t, 8)),
                         t.sql(),
                         Table.equal(Table.prefixed("x", t.key()), Table.prefixed("fresh", t.key())));
     }
@@ -66,7 +64,7 @@ final class RandomStatements {
 
     /** Children before their parents, which only a deferred constraint allows; nothing if there is none. */
     List<String> childrenFirst() {
-        Table t = Type.any(schema.tables(), random);
+        Table t = anyTable();
         for (Link link : t.links()) {
             if (link.deferred() && link.parent() != t) {
                 int parent = random.nextInt(link.parent().keys());
@@ -83,14 +81,14 @@ final class RandomStatements {
     }
 
     String truncate() {
-        Table t = Type.any(schema.tables(), random);
+        Table t = anyTable();
         boolean part = t.partitions() > 0 && random.nextBoolean();
         return "TRUNCATE %s CASCADE".formatted(part ? t.partition(random.nextInt(t.partitions())) : t.sql());
     }
 
     /** Several statements in one, on one table or on two. */
     private String inWith(Table t) {
-        Table other = Type.any(schema.tables(), random);
+        Table other = anyTable();
         String first = random.nextBoolean() ? updateValues(t) : insert(t, keys(t, 3)) + " ON CONFLICT DO NOTHING";
         String second = "DELETE FROM %s WHERE %s".formatted(other.sql(), named(other, keys(other, 2)));
         return "WITH a AS (%s), b AS (%s) %s"
@@ -112,11 +110,11 @@ final class RandomStatements {
     }
 
     private String insert(Table t, Collection<Integer> keys) {
-        return "INSERT INTO %s (%s) %s".formatted(t.sql(), Table.list(t.columns()), rows(t, keys, t.sql()));
+        return "INSERT INTO %s (%s) %s".formatted(t.sql(), Table.list(t.columns()), rows(t, keys));
     }
 
     /** Rows with these keys, random values, and links to rows that are there. */
-    private String rows(Table t, Collection<Integer> keys, String into) {
+    private String rows(Table t, Collection<Integer> keys) {
         String values = keys.stream().map(k -> row(t, k)).collect(Collectors.joining(", "));
         List<Column> given = new ArrayList<>(t.key());
         given.addAll(t.values());
@@ -175,7 +173,7 @@ final class RandomStatements {
         return "MERGE INTO %s t USING (%s) n ON %s WHEN MATCHED AND %s THEN DELETE WHEN MATCHED THEN UPDATE SET %s WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)"
                 .formatted(
                         t.sql(),
-                        rows(t, keys(t, 4), t.sql()),
+                        rows(t, keys(t, 4)),
                         Table.equal(Table.prefixed("t", t.key()), Table.prefixed("n", t.key())),
                         "md5(t::text) < '4'",
                         assign(t, "n"),
@@ -286,7 +284,7 @@ final class RandomStatements {
                         .formatted(
                                 t.partition(i),
                                 Table.list(t.columns()),
-                                rows(t, keys(t, 6), t.sql()),
+                                rows(t, keys(t, 6)),
                                 t.sql(),
                                 t.partitions(),
                                 i,

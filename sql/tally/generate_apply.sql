@@ -58,9 +58,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     signed AS (
         SELECT -1 AS tally_sign, %9$s FROM stored UNION ALL SELECT 1, %9$s FROM fresh)$sql$,
         fresh, stored, tally.column_list(c, 'f.'), tally.sql_same(v.identity, 's', 'f'), tally.sql_no_null(v.identity, 's.'),
-        (SELECT string_agg(format('n.%1$I IS NOT DISTINCT FROM s.%1$I', i), ' AND ') FROM unnest(v.identity) i),
-        tally.column_list(c, 's.'), tally.part(v), tally.column_list(c), tally.column_list(v.identity),
-        (SELECT string_agg(format('%1$I = excluded.%1$I', i), ', ') FROM unnest(c) i))
+        tally.sql_not_distinct(v.identity, 'n', 's'), tally.column_list(c, 's.'), tally.part(v), tally.column_list(c), tally.column_list(v.identity),
+        tally.sql_assign(c, '{}', 'excluded'))
     FROM tally.columns_of(v.definition) c
 $$;
 
@@ -94,8 +93,16 @@ $$;
 -- a rollup with count(distinct) first gets what its finer rollups found.
 CREATE OR REPLACE FUNCTION tally.sql_hand_up(view_id integer)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(string_agg(format(E'    PERFORM %s(%s%s);\n', tally.part(r, '_apply'), 'cells_' || r.id,
-        coalesce((SELECT string_agg(format(' || %s(%s)', tally.part(f, '_apply'), 'cells_' || f.id), '' ORDER BY f.id)
-                  FROM tally.derived_view f WHERE f.serves_id = r.id), '')), '' ORDER BY r.id), '')
+    SELECT coalesce(max(format(E'    PERFORM tally.require_latest(%s);\n', view_id)) FILTER (WHERE view_id = r.root_id), '')
+        || coalesce(string_agg(format(E'    PERFORM %s(%s%s);\n', tally.part(r, '_apply'), 'cells_' || r.id,
+            coalesce((SELECT string_agg(format(' || %s(%s)', tally.part(f, '_apply'), 'cells_' || f.id), '' ORDER BY f.id)
+                      FROM tally.derived_view f WHERE f.serves_id = r.id), '')), '' ORDER BY r.id), '')
     FROM tally.derived_view r WHERE r.source_id = view_id AND r.serves_id IS NULL
+$$;
+
+-- tally.require_latest: raise a serialization failure in a transaction whose snapshot is older than the last merge: it would
+-- take a cell that was born since for a new one.
+CREATE OR REPLACE FUNCTION tally.require_latest(root_id integer)
+RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT FROM tally.merge_state m WHERE m.view_id = root_id FOR NO KEY UPDATE
 $$;

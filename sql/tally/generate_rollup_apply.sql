@@ -23,18 +23,17 @@ SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET
 DECLARE
     tally_touched %5$s[]; tally_tids tid[]; tally_rows tid[]; tally_lost bigint[]; %6$s
 BEGIN
-    PERFORM tally.require_latest(%7$s);
-    WITH c AS MATERIALIZED (%8$s)
-    SELECT array_agg(ROW(%9$s)::%5$s), array_agg(s.tally_tid) INTO tally_touched, tally_tids
-    FROM c LEFT JOIN LATERAL (%10$s) s ON true;
+    WITH c AS MATERIALIZED (%7$s)
+    SELECT array_agg(ROW(%8$s)::%5$s), array_agg(s.tally_tid) INTO tally_touched, tally_tids
+    FROM c LEFT JOIN LATERAL (%9$s) s ON true;
     IF tally_touched IS NULL THEN
-        RETURN%11$s;
+        RETURN%10$s;
     END IF;
-%12$s%13$s%14$s%15$sEND
+%11$s%12$s%13$s%14$sEND
 $body$ $make$,
         tally.part(r, '_apply'), tally.part(r, '_cell'),
         CASE WHEN r.serves_id IS NULL THEN 'void' ELSE tally.part(serves, '_cell') || '[]' END,
-        tally.fixed_path(state::regclass), state, coalesce(above, ''), r.root_id, tally.sql_by_cell(r),
+        tally.fixed_path(state::regclass), state, coalesce(above, ''), tally.sql_by_cell(r),
         tally.sql_added(r), tally.sql_find(state, r.group_by, 's.ctid AS tally_tid, s.*', 'tally_epoch'),
         CASE WHEN r.serves_id IS NULL THEN '' ELSE ' NULL' END,
         tally.sql_look_again(r, base, state), CASE WHEN r.serves_id IS NULL THEN tally.sql_publish(r) ELSE tally.sql_keep(r) END,
@@ -44,13 +43,6 @@ $body$ $make$,
             format('(SELECT -1 AS tally_sign, t.* FROM unnest(tally_touched) t WHERE t.was_rows > 0 AND t.cell_rows <= 0 UNION ALL SELECT 1, t.* FROM unnest(tally_touched) t WHERE t.was_rows <= 0 AND t.cell_rows > 0)'))) END);
     PERFORM tally.seal(format('%s(%s[])', tally.part(r, '_apply'), tally.part(r, '_cell')), 'adds differences to ' || tally.part(r));
 END
-$$;
-
--- tally.require_latest: raise a serialization failure in a transaction whose snapshot is older than the last merge: it would
--- take a cell that was born since for a new one.
-CREATE OR REPLACE FUNCTION tally.require_latest(root_id integer)
-RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT FROM tally.merge_state m WHERE m.view_id = root_id FOR NO KEY UPDATE
 $$;
 
 -- tally.sql_by_cell: the differences (variable cells), one row a cell, without those that change nothing. Cells come grouped, but
@@ -101,6 +93,16 @@ $again$,
     FROM tally.measures_of(r) m WHERE m.function IN ('min', 'max') HAVING count(*) > 0
 $$;
 
+-- tally.sql_come_and_go: statements that forget the running sums of the touched cells that are empty now, and begin those of new
+-- ones; where the public row of a new one is stored is looked up when the cell is next touched.
+CREATE OR REPLACE FUNCTION tally.sql_come_and_go(r tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format($cells$    DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT t.tally_tid FROM unnest(tally_touched, tally_tids) t(%2$s, tally_tid) WHERE t.cell_rows <= 0));
+    INSERT INTO %1$s (%3$s) SELECT %3$s FROM unnest(tally_touched, tally_tids) t(%2$s, tally_tid) WHERE t.tally_tid IS NULL AND t.cell_rows > 0;
+$cells$, tally.part(r, '_state'), tally.column_list(c), tally.column_list(array_remove(c, 'tally_row')))
+    FROM tally.columns_of(tally.part(r, '_state')::regclass) c
+$$;
+
 -- tally.sql_publish: statements that write what readers see of the touched cells, and their running sums. Where a cell's public
 -- row is stored is remembered with its sums (tally_row), so that no index is asked for it; a row that is not there any more,
 -- since VACUUM FULL or a hand moved it, is lost, and replaced.
@@ -121,20 +123,19 @@ RETURNS text LANGUAGE sql STABLE AS $$
         DELETE FROM %8$s WHERE ctid = ANY (ARRAY(SELECT f.ctid FROM unnest(tally_touched) WITH ORDINALITY c(%4$s, tally_n) CROSS JOIN LATERAL (%2$s) f
             WHERE c.was_rows <= 0 OR c.cell_rows <= 0 OR c.tally_n = ANY (tally_lost)));
         INSERT INTO %8$s (%9$s) SELECT %10$s FROM unnest(tally_touched) WITH ORDINALITY t(%4$s, tally_n) WHERE t.cell_rows > 0 AND (t.was_rows <= 0 OR t.tally_n = ANY (tally_lost));
-        DELETE FROM %3$s WHERE ctid = ANY (ARRAY(SELECT t.tally_tid FROM unnest(tally_touched, tally_tids) t(%4$s, tally_tid) WHERE t.cell_rows <= 0));
-        INSERT INTO %3$s SELECT %1$s, NULL FROM unnest(tally_touched, tally_tids) c(%4$s, tally_tid) WHERE c.tally_tid IS NULL AND c.cell_rows > 0;
-    END IF;
+%11$s    END IF;
 $publish$,
         tally.column_list(kept, 'c.'), tally.sql_find(tally.part(r), r.group_by, 's.ctid'), tally.part(r, '_state'), tally.column_list(kept || 'tally_row'::name),
         coalesce(CASE WHEN differs IS NOT NULL THEN format('
         UPDATE %s p SET %s FROM unnest(tally_touched) WITH ORDINALITY t(%s, tally_n)
         WHERE p.ctid = ANY (tally_rows) AND p.ctid = t.tally_row AND %s AND t.cell_rows > 0 AND %s
         RETURNING t.tally_n, p.ctid AS tally_moved', tally.part(r), string_agg(format('%I = %s', m.name, tally.sql_final(m, 't')), ', ') FILTER (WHERE m.name IS NOT NULL),
-            tally.column_list(kept || 'tally_row'::name), (SELECT string_agg(format('p.%1$I IS NOT DISTINCT FROM t.%1$I', g), ' AND ') FROM unnest(r.group_by) g), differs) END,
+            tally.column_list(kept || 'tally_row'::name), tally.sql_not_distinct(r.group_by, 'p', 't'), differs) END,
             'SELECT NULL::bigint AS tally_n, NULL::tid AS tally_moved'),
-        (SELECT string_agg(format('%1$I = t.%1$I', k), ', ') FROM unnest(kept) k WHERE k <> ALL (r.group_by)), coalesce(differs, 'false'), tally.part(r),
+        tally.sql_assign(kept, r.group_by, 't'), coalesce(differs, 'false'), tally.part(r),
         concat_ws(', ', tally.column_list(r.group_by), string_agg(quote_ident(m.name), ', ') FILTER (WHERE m.name IS NOT NULL)),
-        concat_ws(', ', tally.column_list(r.group_by, 't.'), string_agg(tally.sql_final(m, 't'), ', ') FILTER (WHERE m.name IS NOT NULL)))
+        concat_ws(', ', tally.column_list(r.group_by, 't.'), string_agg(tally.sql_final(m, 't'), ', ') FILTER (WHERE m.name IS NOT NULL)),
+        tally.sql_come_and_go(r))
     FROM (SELECT array_remove(tally.columns_of(tally.part(r, '_state')::regclass), 'tally_row') AS kept,
                  (SELECT format('ROW(%s) IS DISTINCT FROM ROW(%s)', string_agg(format('t.%I', 'old_' || d.name), ', '), string_agg(tally.sql_final(d, 't'), ', '))
                   FROM tally.measures_of(r) d HAVING count(*) > 0) AS differs) x
@@ -147,9 +148,6 @@ CREATE OR REPLACE FUNCTION tally.sql_keep(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format($keep$    UPDATE %1$s s SET %2$s FROM unnest(tally_touched, tally_tids) t(%3$s, tally_tid)
     WHERE s.ctid = ANY (tally_tids) AND s.ctid = t.tally_tid AND t.cell_rows > 0;
-    DELETE FROM %1$s WHERE ctid = ANY (ARRAY(SELECT t.tally_tid FROM unnest(tally_touched, tally_tids) t(%3$s, tally_tid) WHERE t.cell_rows <= 0));
-    INSERT INTO %1$s SELECT %4$s FROM unnest(tally_touched, tally_tids) t(%3$s, tally_tid) WHERE t.tally_tid IS NULL AND t.cell_rows > 0;
-$keep$, tally.part(r, '_state'), (SELECT string_agg(format('%1$I = t.%1$I', k), ', ') FROM unnest(kept) k WHERE k <> ALL (r.group_by)),
-        tally.column_list(kept), tally.column_list(kept, 't.'))
+$keep$, tally.part(r, '_state'), tally.sql_assign(kept, r.group_by, 't'), tally.column_list(kept)) || tally.sql_come_and_go(r)
     FROM tally.columns_of(tally.part(r, '_state')::regclass) kept
 $$;

@@ -115,7 +115,7 @@ BEGIN
             (SELECT string_agg(format('%I = f.tally_n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
              WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
             tally.column_list(r.group_by), tally.part(f, '_state'),
-            (SELECT string_agg(format('s.%1$I IS NOT DISTINCT FROM f.%1$I', c), ' AND ') FROM unnest(r.group_by) c));
+            tally.sql_not_distinct(r.group_by, 's', 'f'));
     END LOOP;
     IF r.serves_id IS NULL THEN
         EXECUTE format('DELETE FROM %s', tally.part(r));

@@ -93,8 +93,7 @@ CREATE OR REPLACE FUNCTION tally.sql_rescan(r tally.derived_view, m tally.measur
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('CASE WHEN num_nulls(%1$s) = 0 THEN (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %5$s%7$s) ELSE (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %6$s%7$s) END',
         tally.column_list(r.group_by, g || '.'), m.function, m.argument, relation, tally.sql_same(r.group_by, 'd', g),
-        (SELECT string_agg(format('d.%1$I IS NOT DISTINCT FROM %2$s.%1$I', c, g), ' AND ') FROM unnest(r.group_by) c),
-        coalesce(' AND (' || r.filter || ')', ''))
+        tally.sql_not_distinct(r.group_by, 'd', g), coalesce(' AND (' || r.filter || ')', ''))
 $$;
 
 -- tally.sql_cells: SELECT that adds up signed rows of a rollup's source into its cells.

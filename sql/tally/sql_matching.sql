@@ -19,9 +19,7 @@ BEGIN
                || 'CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %6$s AND d.%4$s = ANY (g.tally_last) OFFSET 0) d '
                || 'UNION ALL SELECT %1$s FROM pending g CROSS JOIN LATERAL (SELECT * FROM %2$s d WHERE %7$s OFFSET 0) d WHERE %8$s',
         columns, relation, tally.column_list(prefix), last, tally.sql_no_null(key),
-        (SELECT string_agg(format('d.%1$I = g.%1$I', c), ' AND ') FROM unnest(prefix) c),
-        (SELECT string_agg(format('d.%1$I IS NOT DISTINCT FROM g.%1$I', c), ' AND ') FROM unnest(key) c),
-        tally.sql_some_null(key, 'g.'));
+        tally.sql_same(prefix, 'd', 'g'), tally.sql_not_distinct(key, 'd', 'g'), tally.sql_some_null(key, 'g.'));
 END
 $$;
 
@@ -42,13 +40,25 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('%s.%I = %s.%I', a, c, b, c), ' AND ') FROM unnest(columns) c
 $$;
 
+-- tally.sql_not_distinct: the same, NULLs counted as equal.
+CREATE OR REPLACE FUNCTION tally.sql_not_distinct(columns name[], a text, b text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg(format('%s.%I IS NOT DISTINCT FROM %s.%I', a, c, b, c), ' AND ') FROM unnest(columns) c
+$$;
+
+-- tally.sql_assign: SQL for SET: columns, but for some, as an alias has them.
+CREATE OR REPLACE FUNCTION tally.sql_assign(columns name[], but name[], a text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg(format('%1$I = %2$s.%1$I', c, a), ', ') FROM unnest(columns) c WHERE c <> ALL (but)
+$$;
+
 -- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal". All but rows with a NULL are found
 -- by a hash; for those alone the CTE is read through, else a million keys would be, once a row.
 CREATE OR REPLACE FUNCTION tally.sql_not_in(columns name[], cte text, outer_alias text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT (%3$s AND EXISTS (SELECT FROM %1$s c WHERE %4$s AND %5$s))',
         cte, tally.sql_same(columns, 'c', outer_alias), tally.sql_some_null(columns, outer_alias || '.'), tally.sql_some_null(columns, 'c.'),
-        (SELECT string_agg(format('c.%1$I IS NOT DISTINCT FROM %2$s.%1$I', n, outer_alias), ' AND ') FROM unnest(columns) n))
+        tally.sql_not_distinct(columns, 'c', outer_alias))
 $$;
 
 -- tally.sql_row: columns as one value that can be compared: ROW(a, b), or the column itself if it is alone.

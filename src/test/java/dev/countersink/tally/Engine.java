@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
+import dev.countersink.testing.Differences;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
@@ -80,20 +81,12 @@ final class Engine implements AutoCloseable {
         return sql.text(VIEWS).lines().map(line -> line.split(";"));
     }
 
-    private void agrees(String kind, String relation, String oracle, String after) {
-        assertThat(differences(kind, relation, oracle))
-                .as("%s against its oracle after %s", relation, after)
-                .isEqualTo("-");
-    }
-
     /** A projection is identical to its definition; a sum may have another scale. */
-    private String differences(String kind, String relation, String oracle) {
+    private void agrees(String kind, String relation, String oracle, String after) {
         String row = kind.equals("projection") ? "x::text" : "to_jsonb(x)";
-        return sql.text("""
-                WITH r AS (SELECT %1$s AS t FROM %2$s x), o AS (SELECT %1$s AS t FROM %3$s x)
-                SELECT coalesce(string_agg(what || t, E'\\n'), '-') FROM (
-                    SELECT 'too much ' AS what, t::text FROM (TABLE r EXCEPT ALL TABLE o) a
-                    UNION ALL SELECT 'missing ', t::text FROM (TABLE o EXCEPT ALL TABLE r) b) d""".formatted(row, relation, oracle));
+        assertThat(sql.text(Differences.sql(row, relation, oracle)))
+                .as("%s against its oracle after %s", relation, after)
+                .isEmpty();
     }
 
     /** The statement fails with this SQLSTATE, a full sentence and, when it is the engine's, a hint. */

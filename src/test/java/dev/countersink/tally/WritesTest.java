@@ -109,6 +109,9 @@ class WritesTest {
             engine.write("INSERT INTO app.%s (%sgrp, v) VALUES %s".formatted(table, id, row));
             logs(table, "-", "SET note = 'unused'");
             logs(table, "-", "SET v = v, grp = grp");
+            logs(table, "-", "SET note = 'alone' WHERE grp = 2");
+            logs(table, "-", "SET v = v + 1 WHERE grp = 77");
+            logs(table, "2", "SET v = v + 1 WHERE grp = 2");
             logs(table, "2", "SET v = v + CASE grp WHEN 2 THEN 1 ELSE 0 END");
             logs(table, "1", "SET v = 1.0 WHERE grp = 1"); // equal, but not the same
             logs(table, "3", "SET v = 5 WHERE v IS NULL");

@@ -13,6 +13,7 @@ final class Shop implements AutoCloseable {
     private final int sales;
     private final int buyers;
     private boolean derived;
+    private boolean labelled;
 
     private Shop(Lab lab, String name, int sales, int buyers) {
         this.lab = lab;
@@ -58,6 +59,7 @@ final class Shop implements AutoCloseable {
         try (Session session = lab.session()) {
             session.run("CALL bench.derive_label('%s')".formatted(name));
             session.run("VACUUM (ANALYZE) " + label());
+            labelled = true;
         }
         settle();
         return this;
@@ -131,13 +133,19 @@ final class Shop implements AutoCloseable {
         return "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')".formatted(name, ids);
     }
 
-    /** Fails unless projection and rollup are what their definitions say. */
+    /** Fails unless the projections and the rollup are what their definitions say. */
     void requireExact() throws SQLException {
         try (Session session = lab.session()) {
             session.run("SELECT tally.refresh('%s')".formatted(fact()));
             if (!session.text("SELECT bench.same_sums('%s')".formatted(name)).equals("t")) {
                 throw new IllegalStateException(
                         "%s or the rollup above it is not what its definition says.".formatted(fact()));
+            }
+            if (labelled) {
+                session.run("SELECT tally.refresh('%s')".formatted(label()));
+                if (session.number("SELECT count(*) FROM tally.verify('%s')".formatted(label())) != 0) {
+                    throw new IllegalStateException("%s is not what its definition says.".formatted(label()));
+                }
             }
         }
         lab.say("%s: stored rows are what their definitions say", name);

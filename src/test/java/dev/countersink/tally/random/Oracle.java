@@ -2,6 +2,7 @@ package dev.countersink.tally.random;
 
 import dev.countersink.tally.random.RandomViews.Family;
 import dev.countersink.tally.random.RandomViews.View;
+import dev.countersink.testing.Differences;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -61,7 +62,7 @@ final class Oracle {
     private void same(View view, String relation) throws SQLException {
         PreparedStatement comparison = comparisons.get(relation);
         if (comparison == null) {
-            comparison = connection.prepareStatement(differences(view, relation));
+            comparison = connection.prepareStatement(Differences.sql(view.row(), relation, view.oracle()));
             comparison.unwrap(PGStatement.class).setPrepareThreshold(1); // planning would take most of the time
             comparisons.put(relation, comparison);
         }
@@ -92,14 +93,5 @@ final class Oracle {
             figures.differences.incrementAndGet();
             throw new AssertionError(what + ":\n" + differences);
         }
-    }
-
-    /** A projection is identical to its definition, whatever else a newer one has; a sum may have another scale. */
-    private static String differences(View view, String relation) {
-        return """
-                WITH r AS MATERIALIZED (SELECT %1$s AS t FROM %2$s x), o AS MATERIALIZED (SELECT %1$s AS t FROM %3$s x)
-                SELECT coalesce(string_agg(what || t, E'\\n'), '') FROM (
-                    SELECT 'too much ' AS what, t::text FROM (TABLE r EXCEPT ALL TABLE o) a
-                    UNION ALL SELECT 'missing  ', t::text FROM (TABLE o EXCEPT ALL TABLE r) b) d""".formatted(view.row(), relation, view.oracle());
     }
 }

@@ -44,7 +44,7 @@ class StartErrorsTest {
     @Test
     void theDatabaseDoesNotExist() {
         DbSettings db = TestPostgres.empty();
-        assertThat(start(Map.of("countersink.db.url", db.url() + "_gone", "countersink.db.user", db.user())))
+        assertThat(start(login(db, db.url() + "_gone")))
                 .hasSize(2)
                 .first()
                 .asString()
@@ -55,13 +55,9 @@ class StartErrorsTest {
     void natsIsNotThere() throws IOException {
         DbSettings db = TestPostgres.migrated();
         int port = unusedPort();
-        List<String> lines = start(Map.of(
-                "countersink.db.url",
-                db.url(),
-                "countersink.db.user",
-                db.user(),
-                "countersink.nats.url",
-                "nats://127.0.0.1:" + port));
+        Map<String, Object> settings = login(db, db.url());
+        settings.put("countersink.nats.url", "nats://127.0.0.1:" + port);
+        List<String> lines = start(settings);
         assertThat(lines).hasSize(2);
         assertThat(lines.get(0)).startsWith("NATS at nats://127.0.0.1:%d cannot be reached".formatted(port));
         assertThat(lines.get(1)).isEqualTo("Start it, or correct COUNTERSINK_NATS_URL.");
@@ -97,6 +93,14 @@ class StartErrorsTest {
     void thereIsNoSuchCommand() {
         assertThat(Commands.execute("fly")).isEqualTo(2);
         assertThat(Commands.execute("run", "fast")).isEqualTo(2);
+    }
+
+    private static Map<String, Object> login(DbSettings db, String url) {
+        Map<String, Object> settings = new HashMap<>();
+        settings.put("countersink.db.url", url);
+        settings.put("countersink.db.user", db.user());
+        settings.put("countersink.db.password", db.password());
+        return settings;
     }
 
     private static List<String> start(Map<String, Object> settings) {

@@ -1,5 +1,7 @@
 package dev.countersink.testing;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import dev.countersink.config.DbSettings;
 import dev.countersink.db.Database;
 import dev.countersink.embedded.EmbeddedPostgres;
@@ -13,6 +15,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
+import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Map;
@@ -21,21 +24,22 @@ import java.util.jar.JarFile;
 import java.util.stream.Stream;
 
 /**
- * The one PostgreSQL of this JVM: of the version that the system property {@code postgres.version} names (18 without
- * it), or the server at {@code postgres.url}. Each caller gets a database of its own.
+ * The one PostgreSQL of this JVM, of the version that the system property {@code postgres.version} names (18 without it), if it is not one
+ * that was there before: see {@link PostgresServer#pick}. Each caller gets a database of its own.
  */
 public final class TestPostgres {
     private static final String TEMPLATE = "countersink_template";
     private static final AtomicInteger NUMBER = new AtomicInteger();
-    private static EmbeddedPostgres server;
-    private static Path dir;
+    private static PostgresServer server;
     private static boolean templated;
 
     private TestPostgres() {}
 
     /** The major version under test. */
     public static int version() {
-        return Integer.getInteger("postgres.version", 18);
+        return server().ours()
+                ? wanted()
+                : Integer.parseInt(text("SELECT current_setting('server_version_num')::int / 10000"));
     }
 
     /** A new database with the whole schema in it. */
@@ -57,19 +61,22 @@ public final class TestPostgres {
 
     /** A login role that, unlike the usual one, must give its password. */
     public static synchronized void createGuardedRole(String name, String password) {
+        assumeTrue(server().ours(), "who must give a password is not for tests to say");
         execute("CREATE ROLE %s LOGIN PASSWORD '%s'".formatted(name, password));
-        Path rules = dir.resolve("data").resolve("pg_hba.conf");
-        try {
-            Files.writeString(rules, "host all %s all scram-sha-256%n%s".formatted(name, Files.readString(rules)));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        execute("""
+                DO $$
+                DECLARE
+                    file  text := current_setting('hba_file');
+                    rules text := E'host all %s all scram-sha-256\\n' || pg_read_file(file);
+                BEGIN
+                    EXECUTE format('COPY (SELECT line FROM string_to_table(%%L, E''\\n'') WITH ORDINALITY l(line, n) ORDER BY n) TO %%L', rules, file);
+                END $$""".formatted(name));
         execute("SELECT pg_reload_conf()");
     }
 
     /** A statement on the server's own database, outside any transaction. */
     public static void execute(String sql) {
-        try (Connection connection = Database.connect(server().settings());
+        try (Connection connection = Database.connect(administration());
                 Statement statement = connection.createStatement()) {
             statement.execute(sql);
         } catch (SQLException e) {
@@ -82,28 +89,41 @@ public final class TestPostgres {
         return EmbeddedPostgres.start(dir, Map.of("fsync", "off", "synchronous_commit", "on"), TestPostgres::binaries);
     }
 
+    private static String text(String query) {
+        try (Connection connection = Database.connect(administration());
+                Statement statement = connection.createStatement();
+                ResultSet row = statement.executeQuery(query)) {
+            row.next();
+            return row.getString(1);
+        } catch (SQLException e) {
+            throw new IllegalStateException(query, e);
+        }
+    }
+
     private static DbSettings create(String options) {
         String name = "test_" + NUMBER.incrementAndGet();
+        execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(name)); // of an earlier run on a server that stays
         execute("CREATE DATABASE %s %s".formatted(name, options));
         return server().settings(name);
     }
 
-    private static synchronized EmbeddedPostgres server() {
+    private static int wanted() {
+        return Integer.getInteger("postgres.version", 18);
+    }
+
+    private static DbSettings administration() {
+        return server().settings("postgres");
+    }
+
+    private static synchronized PostgresServer server() {
         if (server == null) {
-            dir = TestFolder.create("postgres");
-            server = EmbeddedPostgres.start(
-                    dir, Map.of("fsync", "off", "full_page_writes", "off"), TestPostgres::binaries);
-            Runtime.getRuntime().addShutdownHook(new Thread(TestPostgres::stop));
+            server = PostgresServer.pick(wanted());
+            Runtime.getRuntime().addShutdownHook(new Thread(server::close));
         }
         return server;
     }
 
-    private static void stop() {
-        server.close();
-        TestFolder.delete(dir);
-    }
-
-    private static InputStream binaries(String system, String machine) throws IOException {
+    static InputStream binaries(String system, String machine) throws IOException {
         String folder = System.getProperty("postgres.binaries");
         PgBinaryResolver packaged = DefaultPostgresBinaryResolver.INSTANCE;
         if (folder == null) {

@@ -42,7 +42,7 @@ class EngineBenchTest {
                     .forEach(f -> assertThat(f.ratio()).as(f.what()).isPositive());
             outcome.plots().forEach(EngineBenchTest::wellFormed);
         });
-        assertThat(ratios(outcomes, "merge-cost")).isEqualTo(5);
+        assertThat(ratios(outcomes, "merge-cost")).isEqualTo(8);
         assertThat(ratios(outcomes, "held-xmin")).isEqualTo(4);
         assertThat(ratios(outcomes, "wide-change")).isEqualTo(1);
         assertThat(ratios(outcomes, "refresh")).isEqualTo(2);

@@ -12,10 +12,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** A PostgreSQL server of our own on a free port of the loopback address, with its data in a folder of its own. */
 public final class EmbeddedPostgres implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(EmbeddedPostgres.class);
     private static final String USER = "postgres";
+    private static final String PID_FILE = "postmaster.pid";
+    private static final String PROGRAM = "postgres";
+    /** Its last checkpoint may have gigabytes to write. */
+    private static final long STOP_S = 600;
 
     /** Enough for one machine that runs everything; a server of the user's own has settings of its own. */
     private static final Map<String, String> TUNING = Map.of(
@@ -31,9 +39,11 @@ public final class EmbeddedPostgres implements AutoCloseable {
             "unix_socket_directories", "''");
 
     private final io.zonky.test.db.postgres.embedded.EmbeddedPostgres server;
+    private final Path data;
 
-    private EmbeddedPostgres(io.zonky.test.db.postgres.embedded.EmbeddedPostgres server) {
+    private EmbeddedPostgres(io.zonky.test.db.postgres.embedded.EmbeddedPostgres server, Path data) {
         this.server = server;
+        this.data = data;
     }
 
     /** Starts the version that the jar carries and keeps what is in the folder already. A commit is on the disk. */
@@ -59,7 +69,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
         try {
             Files.createDirectories(dir);
             Path data = dir.resolve("data");
-            Leftover.stop(data.resolve("postmaster.pid"), "postgres");
+            Leftover.stop(data.resolve(PID_FILE), PROGRAM);
             var builder = io.zonky.test.db.postgres.embedded.EmbeddedPostgres.builder()
                     .setDataDirectory(data)
                     .setCleanDataDirectory(false)
@@ -72,7 +82,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
                     .setPgBinaryResolver(binaries);
             TUNING.forEach(builder::setServerConfig);
             settings.forEach(builder::setServerConfig);
-            return new EmbeddedPostgres(builder.start());
+            return new EmbeddedPostgres(builder.start(), data);
         } catch (IOException | RuntimeException | ExceptionInInitializerError e) {
             throw new StartupException(
                     "The embedded PostgreSQL did not start in %s: %s.".formatted(dir, e.getMessage()),
@@ -90,10 +100,16 @@ public final class EmbeddedPostgres implements AutoCloseable {
         return DbSettings.of("jdbc:postgresql://127.0.0.1:%d/%s".formatted(server.getPort(), database), USER, "unused");
     }
 
+    /** Returns once the server has ended. */
     @Override
     public void close() {
         try {
-            server.close();
+            Optional<ProcessHandle> process = Leftover.running(data.resolve(PID_FILE), PROGRAM);
+            server.close(); // which waits for a few seconds only
+            if (process.isPresent() && process.get().isAlive()) {
+                LOG.info("The embedded PostgreSQL writes its last checkpoint …");
+                Leftover.awaitEnd(process.get(), STOP_S);
+            }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -7,6 +7,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.StartupException;
+import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestFolder;
 import java.io.IOException;
@@ -70,5 +71,40 @@ class ServersTest {
                     .isFalse();
         }
         TestFolder.delete(dir);
+    }
+
+    /** Its checkpointer is held up for longer than a stop is usually waited for. */
+    @Test
+    void closingAwaitsAServerThatTakesLongToStop() throws Exception {
+        Path dir = TestFolder.create("slow");
+        EmbeddedPostgres server = EmbeddedPostgres.start(dir);
+        ProcessHandle postmaster = Leftover.running(dir.resolve("data").resolve("postmaster.pid"), "postgres")
+                .orElseThrow();
+        String checkpointer;
+        try (Sql sql = new Sql(server.settings())) {
+            checkpointer = sql.text("SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'");
+        }
+        signal("-STOP", checkpointer);
+        Thread closing = new Thread(server::close);
+        try {
+            closing.start();
+            Eventually.await("pg_ctl stops it", ServersTest::stopping, stopping -> stopping);
+            Eventually.await("pg_ctl has given up", ServersTest::stopping, stopping -> !stopping);
+        } finally {
+            signal("-CONT", checkpointer);
+        }
+        closing.join();
+        assertThat(postmaster.isAlive()).isFalse();
+        TestFolder.delete(dir);
+    }
+
+    private static boolean stopping() {
+        return ProcessHandle.current()
+                .descendants()
+                .anyMatch(process -> process.info().command().orElse("").endsWith("/pg_ctl"));
+    }
+
+    private static void signal(String signal, String pid) throws Exception {
+        assertThat(new ProcessBuilder("kill", signal, pid).start().waitFor()).isZero();
     }
 }

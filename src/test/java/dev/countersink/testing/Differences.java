@@ -4,6 +4,11 @@ package dev.countersink.testing;
 public final class Differences {
     private Differences() {}
 
+    /** The same with rows that have the same values under the same names. */
+    public static String sql(String relation, String oracle) {
+        return sql("to_jsonb(x)", relation, oracle);
+    }
+
     /**
      * SQL for one text: a line for each row too much and each row missing; empty if there is none.
      *

@@ -30,7 +30,7 @@ interface PostgresServer extends AutoCloseable {
      *
      * <ol>
      *   <li>the server that the system properties {@code countersink.test.db.url}, {@code .user} and {@code .password} name: its role
-     *       must be a superuser, for tests make databases and roles; a database of the URL's name must exist;
+     *       must be a superuser, for tests make databases and roles; they find it by its database {@code postgres};
      *   <li>a container with the image {@code postgres:<version>}, if Docker answers and it starts; {@code -Dcountersink.test.docker=false} passes it over;
      *   <li>the binaries that the build brings, of 15 and 18.
      * </ol>

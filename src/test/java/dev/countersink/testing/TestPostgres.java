@@ -15,7 +15,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Map;
@@ -37,17 +36,20 @@ public final class TestPostgres {
 
     /** The major version under test. */
     public static int version() {
-        return server().ours()
-                ? wanted()
-                : Integer.parseInt(text("SELECT current_setting('server_version_num')::int / 10000"));
+        if (server().ours()) {
+            return wanted();
+        }
+        try (Sql sql = new Sql(administration())) {
+            return (int) sql.number("SELECT current_setting('server_version_num')::int / 10000");
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     /** A new database with the whole schema in it. */
     public static synchronized DbSettings migrated() {
         if (!templated) {
-            // An earlier try may have failed half way; each test shall show why.
-            execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(TEMPLATE));
-            execute("CREATE DATABASE " + TEMPLATE);
+            recreate(TEMPLATE, "");
             Database.open(server().settings(TEMPLATE)).close();
             templated = true;
         }
@@ -89,22 +91,16 @@ public final class TestPostgres {
         return EmbeddedPostgres.start(dir, Map.of("fsync", "off", "synchronous_commit", "on"), TestPostgres::binaries);
     }
 
-    private static String text(String query) {
-        try (Connection connection = Database.connect(administration());
-                Statement statement = connection.createStatement();
-                ResultSet row = statement.executeQuery(query)) {
-            row.next();
-            return row.getString(1);
-        } catch (SQLException e) {
-            throw new IllegalStateException(query, e);
-        }
-    }
-
     private static DbSettings create(String options) {
         String name = "test_" + NUMBER.incrementAndGet();
-        execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(name)); // of an earlier run on a server that stays
-        execute("CREATE DATABASE %s %s".formatted(name, options));
+        recreate(name, options);
         return server().settings(name);
+    }
+
+    /** An earlier try may have failed half way, so that each test shall show why; an earlier run may have used a server that stays. */
+    private static void recreate(String name, String options) {
+        execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(name));
+        execute("CREATE DATABASE %s %s".formatted(name, options));
     }
 
     private static int wanted() {

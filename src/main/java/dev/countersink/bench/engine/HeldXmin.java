@@ -162,6 +162,7 @@ final class HeldXmin implements Scenario {
                 reader.run("COMMIT");
             }
             shop.requireExact();
+            Shop.requireVerified(statistics, shop.label());
         }
         return course;
     }

@@ -3,6 +3,7 @@ package dev.countersink.bench.engine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.function.ToDoubleFunction;
 
 /** What a changed key costs a merge, in a small table and in one twenty times as large. */
 final class MergeCost implements Scenario {
@@ -10,6 +11,7 @@ final class MergeCost implements Scenario {
     private static final int KEYS = 20_000;
     private static final int ROUNDS = 7;
     private static final int WARM_UP = 2;
+    private static final String MICROS = "%.1f / %.1f µs a key";
 
     @Override
     public String name() {
@@ -49,31 +51,13 @@ final class MergeCost implements Scenario {
             large.requireExact();
             return new Outcome(
                     List.of(
-                            new Figure(
-                                    "20 million rows / 1 million, the newest million changes",
-                                    micros(newest.large.merge, newest.small.merge),
-                                    newest.ratio.merge,
-                                    Aim.atMost(1.2)),
-                            new Figure(
-                                    "20 million rows / 1 million, any row changes, just after a checkpoint",
-                                    micros(all.large.merge, all.small.merge),
-                                    all.ratio.merge,
-                                    Aim.atMost(1.2)),
-                            new Figure(
-                                    "20 million rows / 1 million, any row changes, every page written since the checkpoint",
-                                    micros(written.large.merge, written.small.merge),
-                                    written.ratio.merge,
-                                    Aim.atMost(1.2)),
-                            new Figure(
+                            merge("the newest million changes", newest),
+                            merge("any row changes, just after a checkpoint", all),
+                            merge("any row changes, every page written since the checkpoint", written),
+                            update(
                                     "for comparison: the UPDATE itself of any row, its triggers included, just after a checkpoint",
-                                    micros(all.large.update, all.small.update),
-                                    all.ratio.update,
-                                    null),
-                            new Figure(
-                                    "the same, every page written",
-                                    micros(written.large.update, written.small.update),
-                                    written.ratio.update,
-                                    null),
+                                    all),
+                            update("the same, every page written", written),
                             wal("the newest million changes", newest),
                             wal("any row changes, just after a checkpoint", all),
                             wal("any row changes, every page written", written)),
@@ -92,12 +76,24 @@ final class MergeCost implements Scenario {
         }
     }
 
+    private static Figure merge(String what, Costs costs) {
+        return compared("20 million rows / 1 million, " + what, MICROS, costs, Cost::merge, Aim.atMost(1.2));
+    }
+
+    private static Figure update(String what, Costs costs) {
+        return compared(what, MICROS, costs, Cost::update, null);
+    }
+
     private static Figure wal(String what, Costs costs) {
+        return compared("WAL of the merge, " + what, "%,.0f / %,.0f bytes a key", costs, Cost::wal, null);
+    }
+
+    private static Figure compared(String what, String format, Costs costs, ToDoubleFunction<Cost> of, Aim aim) {
         return new Figure(
-                "WAL of the merge, " + what,
-                "%,.0f / %,.0f bytes a key".formatted(costs.large.wal, costs.small.wal),
-                costs.ratio.wal,
-                null);
+                what,
+                format.formatted(of.applyAsDouble(costs.large), of.applyAsDouble(costs.small)),
+                of.applyAsDouble(costs.ratio),
+                aim);
     }
 
     /** Of the table of sales and of the projection, which a checkpoint leaves to be written whole once more. */
@@ -107,10 +103,6 @@ final class MergeCost implements Scenario {
             session.run("UPDATE %s.sale SET amount = amount + 1 WHERE id %% 20 = 0".formatted(shop.name()));
             session.run("SELECT tally.refresh('%s')".formatted(shop.fact()));
         }
-    }
-
-    private static String micros(double large, double small) {
-        return "%.1f / %.1f µs a key".formatted(large, small);
     }
 
     private static Costs measure(Lab lab, Shop small, Shop large, int amongSmall, int amongLarge) throws Exception {

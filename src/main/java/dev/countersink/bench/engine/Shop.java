@@ -13,7 +13,6 @@ final class Shop implements AutoCloseable {
     private final int sales;
     private final int buyers;
     private boolean derived;
-    private boolean labelled;
 
     private Shop(Lab lab, String name, int sales, int buyers) {
         this.lab = lab;
@@ -59,7 +58,6 @@ final class Shop implements AutoCloseable {
         try (Session session = lab.session()) {
             session.run("CALL bench.derive_label('%s')".formatted(name));
             session.run("VACUUM (ANALYZE) " + label());
-            labelled = true;
         }
         settle();
         return this;
@@ -133,7 +131,7 @@ final class Shop implements AutoCloseable {
         return "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')".formatted(name, ids);
     }
 
-    /** Fails unless the projections and the rollup are what their definitions say. */
+    /** Fails unless projection and rollup are what their definitions say. */
     void requireExact() throws SQLException {
         try (Session session = lab.session()) {
             session.run("SELECT tally.refresh('%s')".formatted(fact()));
@@ -141,14 +139,30 @@ final class Shop implements AutoCloseable {
                 throw new IllegalStateException(
                         "%s or the rollup above it is not what its definition says.".formatted(fact()));
             }
-            if (labelled) {
-                session.run("SELECT tally.refresh('%s')".formatted(label()));
-                if (session.number("SELECT count(*) FROM tally.verify('%s')".formatted(label())) != 0) {
-                    throw new IllegalStateException("%s is not what its definition says.".formatted(label()));
-                }
-            }
         }
         lab.say("%s: stored rows are what their definitions say", name);
+    }
+
+    /** Brings the projections whose names are like this up to date. */
+    static void refresh(Session session, String views) throws SQLException {
+        session.run("SELECT tally.refresh(name) FROM tally.status WHERE kind = 'projection' AND name LIKE '%s'"
+                .formatted(views));
+    }
+
+    /** Fails unless the projections whose names are like this are what their definitions say; for tables that are not too large. */
+    static void requireVerified(Session session, String views) throws SQLException {
+        refresh(session, views);
+        if (session.number(
+                        "SELECT count(*) FROM tally.status s CROSS JOIN LATERAL tally.verify(s.name) v WHERE s.kind = 'projection' AND s.name LIKE '%s'"
+                                .formatted(views))
+                != 0) {
+            throw new IllegalStateException("What %s names is not what its definition says.".formatted(views));
+        }
+    }
+
+    /** What is like the name of each of its views. */
+    String views() {
+        return name + ".%";
     }
 
     @Override

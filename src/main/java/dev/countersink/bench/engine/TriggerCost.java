@@ -64,16 +64,11 @@ final class TriggerCost implements Scenario {
             if (views > 0) {
                 session.run("CALL bench.derive_fact('%s')".formatted(shop.name()));
                 session.run("CALL bench.derive_more('%s', %d)".formatted(shop.name(), views - 1));
-                merge(session, shop);
+                Shop.refresh(session, shop.views());
             }
         }
         shop.settle();
         return shop;
-    }
-
-    private static void merge(Session session, Shop shop) throws Exception {
-        session.run("SELECT tally.refresh(name) FROM tally.status WHERE kind = 'projection' AND name LIKE '%s.%%'"
-                .formatted(shop.name()));
     }
 
     /** Scripts a second: a row a setting (with merges last), a column a round. */
@@ -89,7 +84,7 @@ final class TriggerCost implements Scenario {
                 Path file = Files.createTempFile("countersink-", ".pgbench");
                 try (Session session = lab.session()) {
                     Files.writeString(file, script.apply(shop));
-                    merge(session, shop);
+                    Shop.refresh(session, shop.views());
                     if (setting == WITH_MERGES) {
                         try (Merger merger = new Merger(lab, shop.fact(), 1_000_000_000L)) {
                             speeds[setting][round] = pgbench.speed(file, CLIENTS, seconds);
@@ -114,14 +109,7 @@ final class TriggerCost implements Scenario {
         }
         try (Session session = lab.session()) {
             for (Shop shop : shops) {
-                merge(session, shop);
-                if (session.number(
-                                "SELECT count(*) FROM tally.status s CROSS JOIN LATERAL tally.verify(s.name) v WHERE s.kind = 'projection' AND s.name LIKE '%s.%%'"
-                                        .formatted(shop.name()))
-                        != 0) {
-                    throw new IllegalStateException(
-                            "A view of %s is not what its definition says.".formatted(shop.name()));
-                }
+                Shop.requireVerified(session, shop.views());
             }
         }
         return speeds;

@@ -41,8 +41,9 @@ class ChangelogTest {
     void psqlInstallsInTheSameOrder() throws IOException {
         for (String schema : List.of("tally", "results")) {
             Path folder = Path.of("sql", schema);
-            List<String> installed = found(INCLUDE, folder.resolve("install.sql")).stream()
-                    .map(f -> folder.resolve(f).normalize().toString())
+            Path script = folder.resolve(schema.equals("tally") ? "scripts/install.sql" : "install.sql");
+            List<String> installed = found(INCLUDE, script).stream()
+                    .map(f -> script.resolveSibling(f).normalize().toString())
                     .filter(f -> f.startsWith("sql/"))
                     .toList();
             List<String> listed = found(CHANGE, Path.of("liquibase/changelog.xml")).stream()

@@ -70,7 +70,7 @@ class InstallTest {
             sql.run(
                     "DROP VIEW sizes_live; CREATE VIEW sizes_live AS SELECT NULL::bigint AS members, 0::bigint AS clubs");
             sql.run(
-                    "DROP FUNCTION club_fact_merge(integer); CREATE FUNCTION club_fact_merge() RETURNS text LANGUAGE sql AS 'SELECT 1'");
+                    "DROP FUNCTION club_fact_consume(integer); CREATE FUNCTION club_fact_consume() RETURNS text LANGUAGE sql AS 'SELECT 1'");
             sql.run(
                     "DROP FUNCTION tally.resume(text); CREATE FUNCTION tally.older() RETURNS int LANGUAGE sql AS 'SELECT 1'");
             sql.run("UPDATE tally.derived_view SET generated_by = 'older'");

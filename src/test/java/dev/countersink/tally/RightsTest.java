@@ -79,7 +79,7 @@ class RightsTest {
             "SELECT tally.drop('app.fact')",
             "SELECT tally.activate('app.fact')",
             "SELECT tally.create_projection('app.x', 'app.item_def', '{id}')",
-            "SELECT app.fact_merge(1)",
+            "SELECT app.fact_consume(1)",
             "DELETE FROM tally.quarantine",
             "SELECT * FROM app.fact_delta",
         }) {

@@ -1,8 +1,8 @@
--- tally.generate_merge: the function that takes delta rows and brings their keys up to date.
---   Makes     <projection>_merge(max_keys) RETURNS tally.merge_result. What writers logged comes first, but leaves a quarter
+-- tally.generate_consume: the function that takes delta rows and brings their keys up to date.
+--   Makes     <projection>_consume(max_keys) RETURNS tally.merge_result. What writers logged comes first, but leaves a quarter
 --             of max_keys to a wide change or a sweep that waits; and they get whatever writers leave
 --   Called by tally.generate
-CREATE OR REPLACE FUNCTION tally.generate_merge(v tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keys   name[] := tally.numbered(v.key);
@@ -57,15 +57,15 @@ BEGIN
     RETURN tally_result;
 END
 $body$ $make$,
-        tally.part(v, '_merge'), tally.fixed_path(v.definition), tally.typed_list(v.definition, v.key, '[]', keys, '', '; '), coalesce(logged.variables, ''),
+        tally.part(v, '_consume'), tally.fixed_path(v.definition), tally.typed_list(v.definition, v.key, '[]', keys, '', '; '), coalesce(logged.variables, ''),
         tally.part(v, '_first'), tally.part(v, '_delta'),
         (SELECT string_agg(format('array_agg(%I) FILTER (WHERE tally_source = 0)', c), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i)) || coalesce(logged.aggregates, ''),
         tally.column_list(keys) || coalesce(logged.targets, ''),
         tally.sql_expand_logged(v), tally.column_list(keys, 't.'), tally.column_list(keys), tally.part(v, '_take_wide'), tally.part(v, '_put_wide'),
-        tally.part(v, '_evaluate'), tally.column_list(keys, '', '[:tally_max_keys], ') || '[:tally_max_keys]', tally.part(v, '_step'), v.id);
-    PERFORM tally.seal(tally.part(v, '_merge') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
+        tally.part(v, '_evaluate'), tally.column_list(keys, '', '[:tally_max_keys], ') || '[:tally_max_keys]', tally.part(v, '_sweep_next'), v.id);
+    PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_wide(v);
-    PERFORM tally.generate_step(v);
+    PERFORM tally.generate_sweep_next(v);
 END
 $$;
 

@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.mend_rollups(v);
-    EXECUTE format('INSERT INTO %s (tally_source) VALUES (-1)', tally.part(v, '_delta'));
+    PERFORM tally.enqueue_sweep(v);
 END
 $$;
 COMMENT ON FUNCTION tally.rebuild(text) IS 'enqueue every key: all of it is evaluated again, in bounded steps';

@@ -106,3 +106,18 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
       AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
 $$;
+
+-- tally.delta_code: the number in a delta row's column tally_source. A number above 0 is that of a source whose row changed.
+--   Parameters kind: 'key' (the row names one key), 'sweep' (every key after this one), 'wide' (a part of a wide change)
+CREATE OR REPLACE FUNCTION tally.delta_code(kind text)
+RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE kind WHEN 'key' THEN 0 WHEN 'sweep' THEN -1 WHEN 'wide' THEN -2 END
+$$;
+
+-- tally.enqueue_sweep: put every key of a projection into its delta table: one row that stands for all of them.
+CREATE OR REPLACE FUNCTION tally.enqueue_sweep(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('INSERT INTO %s (tally_source) VALUES (%s)', tally.part(v, '_delta'), tally.delta_code('sweep'));
+END
+$$;

@@ -40,7 +40,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF v.kind = 'projection' THEN
         PERFORM tally.generate_apply(v);
-        PERFORM tally.generate_sweep(v);
+        PERFORM tally.generate_sweep_range(v);
     ELSE
         PERFORM tally.generate_rollup_apply(v);
     END IF;

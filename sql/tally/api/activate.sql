@@ -21,7 +21,7 @@ BEGIN
     PERFORM tally.refuse_unsafe(v, v.definition);
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);
-    EXECUTE format('INSERT INTO %s (tally_source) VALUES (-1)', tally.part(v, '_delta'));
+    PERFORM tally.enqueue_sweep(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
     PERFORM tally.grant_reading(v);
 END
@@ -36,10 +36,10 @@ DECLARE
 BEGIN
     PERFORM tally.generate_backlog(v);
     PERFORM tally.generate_apply(v);
-    PERFORM tally.generate_bound(v);
-    PERFORM tally.generate_sweep(v);
+    PERFORM tally.generate_range_end(v);
+    PERFORM tally.generate_sweep_range(v);
     PERFORM tally.generate_evaluate(v);
-    PERFORM tally.generate_merge(v);
+    PERFORM tally.generate_consume(v);
     PERFORM tally.generate_live(v);
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP
         PERFORM tally.generate_rollup_apply(r);

@@ -3,7 +3,7 @@
 --   Parameters v; next: its replacement; max_keys; result: what the merge of the projection itself did
 --   Returns    result, with the replacement's work added
 --   Locks      the replacement's advisory lock, never waited for; those of tally.swap, given up after half a second
---   Called by  tally.merge_step
+--   Called by  tally.merge_and_advance
 CREATE OR REPLACE FUNCTION tally.advance(v tally.derived_view, next tally.derived_view, max_keys integer, result tally.merge_result)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -13,7 +13,7 @@ BEGIN
        OR NOT pg_try_advisory_xact_lock(tally.lock_class(), next.id) THEN
         RETURN result;
     END IF;
-    step := tally.merge_locked(next, max_keys);
+    step := tally.run_merge(next, max_keys);
     IF step.outcome = 'merged' THEN
         result := ROW('merged', result.consumed + step.consumed, result.keys + step.keys, result.changed + step.changed,
                       result.quarantined + step.quarantined, result.more OR step.more, result.error);
@@ -88,7 +88,7 @@ BEGIN
             SELECT tally.part(d) AS t FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL
             UNION ALL (SELECT s.relation::text FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL ORDER BY s.relation::oid)) x));
     LOOP
-        step := tally.merge_locked(next, 50000);
+        step := tally.run_merge(next, 50000);
         EXIT WHEN NOT step.more;
     END LOOP;
     IF step.outcome = 'failed' THEN

@@ -1,10 +1,10 @@
--- tally.generate_sweep: the functions that go through every key of a projection in order, a bounded range at a time: the
+-- tally.generate_sweep_range: the functions that go through every key of a projection in order, a bounded range at a time: the
 -- first fill, a rebuild and a TRUNCATE are sweeps. A row of the delta table (tally_source -1) holds how far one has come,
 -- so a sweep goes on where it stood, whatever happened in between.
---   Makes     <projection>_sweep(low …, high …, from_start, to_end): as _apply, for the keys after low and up to high
---             <projection>_bound(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left
+--   Makes     <projection>_sweep_range(low …, high …, from_start, to_end): as _apply, for the keys after low and up to high
+--             <projection>_range_end(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left
 --   Called by tally.generate, tally.generate_above
-CREATE OR REPLACE FUNCTION tally.generate_sweep(v tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.generate_sweep_range(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns text := tally.column_list(tally.columns_of(v.definition));
@@ -33,26 +33,26 @@ BEGIN
     changed := tally_changed;
 END
 $body$ $make$,
-        tally.part(v, '_sweep'), tally.typed_list(v.definition, v.key, '', low), tally.typed_list(v.definition, v.key, '', high),
+        tally.part(v, '_sweep_range'), tally.typed_list(v.definition, v.key, '', low), tally.typed_list(v.definition, v.key, '', high),
         tally.fixed_path(v.definition), tally.sql_cell_variables(v.id), tally.part(v), range,
         tally.sql_difference(v, format('SELECT true AS tally_here, %s FROM %s d WHERE %s', columns, v.definition, range),
                                 format('SELECT d.ctid AS tally_tid, %s FROM %s d WHERE %s', columns, tally.part(v), range)),
         tally.column_list(v.key), tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), columns, v.definition,
         CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
         tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'), tally.sql_hand_up(v.id), tally.sql_counted(), v.id);
-    PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep'), tally.type_list(v.definition, v.key), tally.type_list(v.definition, v.key)),
+    PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep_range'), tally.type_list(v.definition, v.key), tally.type_list(v.definition, v.key)),
         format('brings a range of keys of %s and the rollups above it up to date', tally.part(v)));
 END
 $$;
 
--- tally.generate_bound: make <projection>_bound. Where the definition's keys lie is asked of tables whose indexes have them in
+-- tally.generate_range_end: make <projection>_range_end. Where the definition's keys lie is asked of tables whose indexes have them in
 -- order (tally.guides), and of the stored rows; these are only hints: ranges cover every key, whoever has it.
-CREATE OR REPLACE FUNCTION tally.generate_bound(v tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.generate_range_end(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     low    name[] := tally.numbered(v.key, 'tally_low_');
     high   name[] := tally.numbered(v.key, 'tally_high_');
-    guides text := (SELECT string_agg(tally.sql_step(g.relation::text, g.columns, low), ' UNION ALL ') FROM tally.guides(v) g);
+    guides text := (SELECT string_agg(tally.sql_range_end(g.relation::text, g.columns, low), ' UNION ALL ') FROM tally.guides(v) g);
 BEGIN
     EXECUTE format($make$
 CREATE OR REPLACE FUNCTION %1$s(tally_n integer, %2$s, tally_from_start boolean, %3$s) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -62,17 +62,17 @@ BEGIN
     SELECT %5$s INTO %6$s FROM (%7$s%8$s) d (%5$s) ORDER BY %5$s LIMIT 1;
 END
 $body$ $make$,
-        tally.part(v, '_bound'), tally.typed_list(v.definition, v.key, '', low),
+        tally.part(v, '_range_end'), tally.typed_list(v.definition, v.key, '', low),
         tally.typed_list(v.definition, v.key, '', high, 'OUT '),
         tally.fixed_path(v.definition), tally.column_list(v.key), tally.column_list(high),
-        coalesce(guides || ' UNION ALL ', ''), tally.sql_step(tally.part(v), v.key, low));
-    PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_bound'), tally.type_list(v.definition, v.key)),
+        coalesce(guides || ' UNION ALL ', ''), tally.sql_range_end(tally.part(v), v.key, low));
+    PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_range_end'), tally.type_list(v.definition, v.key)),
         format('where a bounded range of keys of %s ends', tally.part(v)));
 END
 $$;
 
--- tally.sql_step: SELECT of the key that is n keys on in a relation, after tally_low_…
-CREATE OR REPLACE FUNCTION tally.sql_step(relation text, columns name[], low name[])
+-- tally.sql_range_end: SELECT of the key that is n keys on in a relation, after tally_low_…
+CREATE OR REPLACE FUNCTION tally.sql_range_end(relation text, columns name[], low name[])
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('(SELECT %1$s FROM %2$s d WHERE (tally_from_start OR %3$s > %4$s) AND %5$s ORDER BY %1$s OFFSET tally_n - 1 LIMIT 1)',
         tally.column_list(columns, 'd.'), relation, tally.sql_row(columns, 'd.'), tally.sql_row(low), tally.sql_no_null(columns, 'd.'))

@@ -26,7 +26,7 @@ BEGIN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;
     END IF;
-    RETURN tally.merge_step(v, max_keys);
+    RETURN tally.merge_and_advance(v, max_keys);
 END
 $$;
 COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
@@ -41,12 +41,12 @@ BEGIN
 END
 $$;
 
--- tally.merge_step: a merge, and if the projection is being redefined, a step of that.
+-- tally.merge_and_advance: a merge, and if the projection is being redefined, a step of that.
 --   Called by  tally.merge, tally.refresh
-CREATE OR REPLACE FUNCTION tally.merge_step(v tally.derived_view, max_keys integer)
+CREATE OR REPLACE FUNCTION tally.merge_and_advance(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
-    result tally.merge_result := tally.merge_locked(v, max_keys);
+    result tally.merge_result := tally.run_merge(v, max_keys);
     next   tally.derived_view := tally.replacement_of(v.id);
 BEGIN
     IF next.id IS NOT NULL THEN
@@ -65,9 +65,9 @@ RETURNS void LANGUAGE sql AS $$
     WHERE m.view_id = record_failure.view_id
 $$;
 
--- tally.merge_locked: a merge, with the projection's advisory lock held. An error of the definition as a whole is noted
+-- tally.run_merge: a merge, with the projection's advisory lock held. An error of the definition as a whole is noted
 -- with a growing pause; one that is not about the view (a lock, a cancelled statement, the server) leaves all as it was.
-CREATE OR REPLACE FUNCTION tally.merge_locked(v tally.derived_view, max_keys integer)
+CREATE OR REPLACE FUNCTION tally.run_merge(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
     result tally.merge_result;
@@ -75,7 +75,7 @@ BEGIN
     IF v.kind = 'snapshot' THEN
         RETURN tally.refresh_snapshot(v);
     END IF;
-    EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_merge')) INTO result USING max_keys;
+    EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_consume')) INTO result USING max_keys;
     result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
     result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
     RETURN result;

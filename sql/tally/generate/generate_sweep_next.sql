@@ -1,9 +1,9 @@
--- tally.generate_step: the function that takes one bounded step of a sweep.
---   Makes     <projection>_step(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
+-- tally.generate_sweep_next: the function that takes one bounded step of a sweep.
+--   Makes     <projection>_sweep_next(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
 --             next range of some n keys, and note how far one has come. Where no index holds the keys in order, all of
 --             them become a wide change instead. A range in which a key raises is evaluated key by key
---   Called by tally.generate_merge
-CREATE OR REPLACE FUNCTION tally.generate_step(v tally.derived_view)
+--   Called by tally.generate_consume
+CREATE OR REPLACE FUNCTION tally.generate_sweep_next(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     low    name[] := tally.numbered(v.key, 'tally_low_');
@@ -32,9 +32,9 @@ BEGIN
     IF NOT tally_to_end THEN
         INSERT INTO %14$s (tally_xid, tally_upto, tally_at, tally_source, %9$s) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, -1, %2$s);
     END IF;
-    PERFORM tally.record_step(%15$s, keys, tally_from_start, tally_to_end);
+    PERFORM tally.record_sweep(%15$s, keys, tally_from_start, tally_to_end);
 $step$,
-        tally.column_list(high, 'b.'), tally.column_list(high), tally.part(v, '_bound'), tally.column_list(low), tally.sql_some_null(high), tally.part(v, '_sweep'),
+        tally.column_list(high, 'b.'), tally.column_list(high), tally.part(v, '_range_end'), tally.column_list(low), tally.sql_some_null(high), tally.part(v, '_sweep_range'),
         every, tally.column_list(keys), key, v.definition, tally.part(v), tally.sql_range(v.key), tally.part(v, '_evaluate'), delta, v.id,
         (SELECT string_agg(format('(q.key ->> %s)::%s', n - 1, tally.type_of(v.definition, c)), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)));
     IF NOT EXISTS (SELECT FROM tally.guides(v)) THEN
@@ -61,9 +61,9 @@ BEGIN
     changed := coalesce(changed, 0);
 END
 $body$ $make$,
-        tally.part(v, '_step'), tally.fixed_path(v.definition), tally.typed_list(v.definition, v.key, '', low, '', '; '), tally.typed_list(v.definition, v.key, '', high, '', '; '),
+        tally.part(v, '_sweep_next'), tally.fixed_path(v.definition), tally.typed_list(v.definition, v.key, '', low, '', '; '), tally.typed_list(v.definition, v.key, '', high, '', '; '),
         tally.typed_list(v.definition, v.key, '[]', keys, '', '; '), delta, tally.part(v, '_first'), tally.sql_some_null(v.key),
         (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)), tally.column_list(low), step);
-    PERFORM tally.seal(tally.part(v, '_step') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
+    PERFORM tally.seal(tally.part(v, '_sweep_next') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
 END
 $$;

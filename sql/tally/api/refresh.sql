@@ -17,7 +17,7 @@ BEGIN
     END IF;
     UPDATE tally.derived_view d SET swap_at = clock_timestamp() WHERE d.replaces_id = v.id AND d.swap_at > clock_timestamp();
     LOOP
-        step := tally.merge_step(v, 50000);
+        step := tally.merge_and_advance(v, 50000);
         EXIT WHEN step.outcome = 'nothing' AND NOT step.more;
         total := ROW(step.outcome, total.consumed + step.consumed, total.keys + step.keys, total.changed + step.changed,
                      total.quarantined + step.quarantined, false, step.error);

@@ -24,7 +24,7 @@ END
 $$;
 
 -- tally.refuse_twice: raise TL019: a definition returns several rows where the identity allows one.
---   Called by the generated _apply and _sweep functions
+--   Called by the generated _apply and _sweep_range functions
 CREATE OR REPLACE FUNCTION tally.refuse_twice(view_id integer)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,7 +38,7 @@ $$;
 
 -- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.
 --   Writes    tally.merge_state, tally.derived_view (the first fill is over)
---   Called by the generated _merge functions
+--   Called by the generated _consume functions
 CREATE OR REPLACE FUNCTION tally.record_merge(view_id integer, result tally.merge_result, through xid8)
 RETURNS void LANGUAGE sql AS $$
     UPDATE tally.merge_state m
@@ -53,18 +53,18 @@ RETURNS void LANGUAGE sql AS $$
     WHERE v.id = record_merge.view_id AND v.state = 'filling' AND NOT result.more
 $$;
 
--- tally.record_step: note in the catalog how far a sweep has come.
+-- tally.record_sweep: note in the catalog how far a sweep has come.
 --   Writes    tally.merge_state
---   Called by the generated _step functions
-CREATE OR REPLACE FUNCTION tally.record_step(view_id integer, keys bigint, from_start boolean, to_end boolean)
+--   Called by the generated _sweep_next functions
+CREATE OR REPLACE FUNCTION tally.record_sweep(view_id integer, keys bigint, from_start boolean, to_end boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF to_end THEN
-        UPDATE tally.merge_state m SET swept = NULL, to_sweep = NULL WHERE m.view_id = record_step.view_id AND m.swept IS NOT NULL;
+        UPDATE tally.merge_state m SET swept = NULL, to_sweep = NULL WHERE m.view_id = record_sweep.view_id AND m.swept IS NOT NULL;
     ELSE
         UPDATE tally.merge_state m SET swept = CASE WHEN from_start THEN 0 ELSE coalesce(m.swept, 0) END + keys,
             to_sweep = CASE WHEN from_start THEN tally.estimate_keys(tally.view_by_id(m.view_id)) ELSE m.to_sweep END
-        WHERE m.view_id = record_step.view_id;
+        WHERE m.view_id = record_sweep.view_id;
     END IF;
 END
 $$;

@@ -1,0 +1,66 @@
+-- The engine, alone: psql -d DATABASE -f sql/tally/install.sql (and upgrade.sql, later)
+-- The order in which a row meets it: names, declaring, logging, merging, reading, looking after.
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+BEGIN;
+\if :{?upgrade}
+\else
+\ir ../../../liquibase/migrations/010-tally.sql
+\endif
+\ir ../catalog/errors.sql
+\ir ../catalog/names.sql
+\ir ../catalog/lookup.sql
+\ir ../generate/render.sql
+\ir ../generate/seal.sql
+\ir ../catalog/reads.sql
+\ir ../api/create_projection.sql
+\ir ../generate/generate_expand.sql
+\ir ../api/watch.sql
+\ir ../generate/sql_matching.sql
+\ir ../generate/sql_find.sql
+\ir ../generate/measures.sql
+\ir ../api/create_rollup.sql
+\ir ../catalog/make_rollup.sql
+\ir ../generate/generate_log.sql
+\ir ../catalog/install_triggers.sql
+\ir ../catalog/scan_from.sql
+\ir ../generate/generate_backlog.sql
+\ir ../generate/generate_live.sql
+\ir ../generate/generate_apply.sql
+\ir ../generate/generate_sweep_range.sql
+\ir ../generate/generate_evaluate.sql
+\ir ../generate/generate_wide.sql
+\ir ../generate/generate_sweep_next.sql
+\ir ../generate/generate_consume.sql
+\ir ../catalog/quarantine.sql
+\ir ../generate/generate_rollup_apply.sql
+\ir ../generate/generate_rollup_live.sql
+\ir ../api/create_snapshot.sql
+\ir ../catalog/activate_snapshot.sql
+\ir ../api/activate.sql
+\ir ../api/regenerate.sql
+\ir ../catalog/refresh_snapshot.sql
+\ir ../api/merge.sql
+\ir ../api/refresh.sql
+\ir ../api/token.sql
+\ir ../api/wait_for.sql
+\ir ../api/status.sql
+\ir ../api/views.sql
+\ir ../api/due.sql
+\ir ../api/health.sql
+\ir ../api/verify.sql
+\ir ../api/repair.sql
+\ir ../api/rebuild.sql
+\ir ../api/heal.sql
+\ir ../api/schedule.sql
+\ir ../api/pause.sql
+\ir ../api/resume.sql
+\ir ../api/drop.sql
+\ir ../catalog/copy_sources.sql
+\ir ../api/redefine.sql
+\ir ../catalog/swap.sql
+\ir grants.sql
+\if :{?upgrade}
+SELECT tally.regenerate() AS "made anew";
+\endif
+COMMIT;

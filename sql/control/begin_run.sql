@@ -2,7 +2,6 @@
 --   Parameters run, instance: the scheduler's name for it
 --   Returns    action to do, and on which view or dead letter; no row if the run is finished already
 --   Writes     control.run. A run left 'running' by an instance that crashed is taken up again.
---   Called by  the scheduler's one-shot job
 CREATE OR REPLACE FUNCTION control.begin_run(run bigint, instance text)
 RETURNS TABLE (action text, view text, dead_letter bigint, sample float8) LANGUAGE sql AS $$
     UPDATE control.run r

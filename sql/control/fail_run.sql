@@ -1,7 +1,6 @@
 -- control.fail_run: a run could not do its work.
 --   Parameters run, code: the SQLSTATE, error, hint: or NULL for that of results.error_catalogue, if it has one
 --   Writes     control.run
---   Called by  the scheduler's one-shot job
 CREATE OR REPLACE FUNCTION control.fail_run(run bigint, code text, error text, hint text)
 RETURNS void LANGUAGE sql AS $$
     UPDATE control.run r

@@ -1,7 +1,6 @@
 -- control.finish_run: a run has done its work.
 --   Parameters run, result: what the action returned
 --   Writes     control.run
---   Called by  the scheduler's one-shot job
 CREATE OR REPLACE FUNCTION control.finish_run(run bigint, result jsonb)
 RETURNS void LANGUAGE sql AS $$
     UPDATE control.run r

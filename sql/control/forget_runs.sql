@@ -2,7 +2,6 @@
 --   Parameters older_than
 --   Returns    how many there were
 --   Writes     control.run
---   Called by  the scheduler, once a night
 CREATE OR REPLACE FUNCTION control.forget_runs(older_than interval)
 RETURNS bigint LANGUAGE sql AS $$
     WITH gone AS (

@@ -4,7 +4,6 @@
 --   Reads      results.dead_letter
 --   Writes     control.run
 --   Raises     RS030
---   Called by  POST /api/dead-letters/{id}/replay, which in the same transaction has the scheduler run it
 CREATE OR REPLACE FUNCTION control.request_replay(dead_letter bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -5,7 +5,6 @@
 --   Reads      tally.views
 --   Writes     control.run
 --   Raises     TL001 no such view, 22023 no such action, or a sample that makes no sense
---   Called by  POST /api/views/{name}/{action}, which in the same transaction has the scheduler run it
 CREATE OR REPLACE FUNCTION control.request_run(view text, action text, sample float8 DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -1,6 +1,5 @@
 -- control.run_of: one requested run.
 --   Returns    a row of control.run, or none
---   Called by  GET /api/runs/{id}
 CREATE OR REPLACE FUNCTION control.run_of(run bigint)
 RETURNS SETOF control.run LANGUAGE sql STABLE AS $$
     SELECT r.* FROM control.run r WHERE r.id = run_of.run

@@ -2,7 +2,6 @@
 --   Parameters after: the id with which the page before ended, NULL for the first page; "limit": rows of a page
 --   Returns    rows of control.run
 --   Reads      control.run by its primary key, never more rows than it returns
---   Called by  GET /api/runs
 CREATE OR REPLACE FUNCTION control.runs(after bigint, "limit" int)
 RETURNS SETOF control.run LANGUAGE sql STABLE AS $$
     SELECT r.* FROM control.run r

@@ -2,7 +2,6 @@
 --   Reads      results.detection, by (capture_id, bbox)
 --   Writes     pg_temp.batch_detection
 --   Locks      none
---   Called by  results.apply_batch, after write_detections has waited for that writer
 CREATE OR REPLACE FUNCTION results.adopt_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,6 @@
 -- results.analyze_stage: let the planner know the size of the stage, when it is another order of magnitude than last time.
 --   Returns    whether it is
 --   Locks      none that others meet
---   Called by  results.apply_batch
 --   Notes      Plans are kept for the session, and one made for a single message does badly with thousands. The
 --              session remembers the size in the setting countersink.stage_size.
 CREATE OR REPLACE FUNCTION results.analyze_stage()

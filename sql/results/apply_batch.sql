@@ -3,7 +3,6 @@
 --   Reads      pg_temp.stage_* as made by results.open_stage and filled by COPY in this transaction
 --   Writes     results.taxon, detection, occurrence, classification, job_capture
 --   Locks      rows of one table after the other, each in the order of its key, so that batches never deadlock
---   Called by  the ingestion, once per batch; the same messages any number of times, from any number of sessions
 --   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited.
 CREATE OR REPLACE FUNCTION results.apply_batch()
 RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql

@@ -5,7 +5,6 @@
 --              it was, and if the message is rejected again results.record_dead_letter says so
 --   Locks      the dead letter's row: one replay of it at a time
 --   Raises     RS030
---   Called by  the replay of a dead letter
 CREATE OR REPLACE FUNCTION results.begin_replay(id bigint)
 RETURNS TABLE (stream text, stream_seq bigint, subject text, headers jsonb, payload bytea) LANGUAGE plpgsql AS $$
 BEGIN

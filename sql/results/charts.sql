@@ -78,7 +78,6 @@ $declare$;
 -- results.drop_charts: remove the charts, so that what they read can be dropped or redefined.
 --   Writes    drops the four materialized views, their triggers and results.event_start
 --   Locks     ACCESS EXCLUSIVE on what they read, until the transaction ends
---   Called by the owner of the schema
 CREATE OR REPLACE FUNCTION results.drop_charts()
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

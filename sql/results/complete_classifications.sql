@@ -2,7 +2,6 @@
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
 --   Writes     results.classification.scores, logits: the first that the batch gives
 --   Locks      its rows; their detections are already serialized by results.complete_detections
---   Called by  results.apply_batch, if write_classifications met existing ones
 CREATE OR REPLACE FUNCTION results.complete_classifications()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -3,7 +3,6 @@
 --   Writes     results.detection, results.occurrence; pg_temp.batch_detection.occurrence_id
 --   Locks      all detections that the batch found again, in the order of their ids: two batches with the same ones
 --              classify and determine them one after the other
---   Called by  results.apply_batch
 CREATE OR REPLACE FUNCTION results.complete_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,7 +1,6 @@
 -- results.dead_letters: a page of dead letters, without their payloads.
 --   Parameters after: the last id of the page before, 0 for the first; "limit": rows at most
 --   Reads      results.dead_letter, by its primary key
---   Called by  the admin API
 CREATE OR REPLACE FUNCTION results.dead_letters(after bigint DEFAULT 0, "limit" int DEFAULT 100)
 RETURNS TABLE (id bigint, stream text, stream_seq bigint, subject text, headers jsonb, payload_bytes int, reason text,
                sqlstate text, first_failed_at timestamptz, last_failed_at timestamptz, attempts int, replayed_at timestamptz)
@@ -13,7 +12,6 @@ $$;
 COMMENT ON FUNCTION results.dead_letters(bigint, int) IS 'a page of dead letters, by id';
 
 -- results.dead_letter_count: how many dead letters have not been replayed since they last failed.
---   Called by  metrics, the demo
 CREATE OR REPLACE FUNCTION results.dead_letter_count()
 RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT count(*) FROM results.dead_letter WHERE replayed_at IS NULL

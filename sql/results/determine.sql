@@ -4,7 +4,6 @@
 --   Reads      results.identification, detection, classification
 --   Writes     results.occurrence.determination_id, determination_score, where they differ
 --   Locks      the occurrences, in the order of their ids; what is read is read after the lock is had
---   Called by  results.apply_batch, the triggers of results.identification
 --   Notes      The latest identification that is not withdrawn wins with score 1.0. Else, of the best-scoring
 --              classifications of each algorithm, the first by terminal, score, lowest id. Without either: NULL.
 CREATE OR REPLACE FUNCTION results.determine(occurrences bigint[])
@@ -41,7 +40,6 @@ $$;
 COMMENT ON FUNCTION results.determine(bigint[]) IS 'write the determination of occurrences: a person''s, else the best of the models''';
 
 -- results.identified: determine again in the transaction in which a person identifies, changes or withdraws.
---   Called by  the statement triggers of results.identification
 CREATE OR REPLACE FUNCTION results.identified()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

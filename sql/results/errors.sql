@@ -1,6 +1,5 @@
 -- results.error_catalogue: every SQLSTATE that this schema raises or gives to a dead letter, in one place.
 --   Returns   code, the condition's name, and the hint that goes with it
---   Called by results.fail; the reference page
 CREATE OR REPLACE FUNCTION results.error_catalogue()
 RETURNS TABLE (code text, condition text, hint text)
 LANGUAGE sql IMMUTABLE AS $$
@@ -20,7 +19,6 @@ COMMENT ON FUNCTION results.error_catalogue() IS 'every SQLSTATE of schema resul
 
 -- results.fail: raise an error of the catalogue.
 --   Parameters code (RSnnn), message: a full sentence with the value
---   Called by  everything in this schema
 CREATE OR REPLACE FUNCTION results.fail(code text, message text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,6 +1,5 @@
 -- results.fact_def: what counts are made of. One row per project, deployment, event, capture and occurrence, with what it
 -- contributes to the counts of its project, deployment and event: zero where it contributes nothing, never NULL.
---   Called by  the projection results.fact (sql/results/counts.sql)
 --   Notes      Each arm meets its key by an index of its base table, and is skipped for keys of another kind.
 --              Rows of kind project, deployment and event give each of them its row of zeros.
 --   Columns    taxon_id, score and last_detected_at only where the occurrence passes and has an event;

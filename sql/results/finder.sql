@@ -1,5 +1,4 @@
 -- results.finder: of each pipeline, how many of its algorithms find (detect, localize or segment), and which one.
---   Called by  results.judge_messages
 CREATE OR REPLACE VIEW results.finder AS
 SELECT p.id AS pipeline_id, p.slug, count(a.id) AS finders, min(a.id) AS algorithm_id
 FROM results.pipeline p

@@ -1,6 +1,5 @@
 -- results.job_fact_def: what the progress of jobs is made of. One row per job (capture_id 0) with its total, and one per
 -- capture that the job processed or failed on.
---   Called by  the projection results.job_fact (sql/results/counts.sql)
 --   Columns    detections: real ones of a processed capture; classifications: of a processed capture, by algorithms of
 --              the job's pipeline
 CREATE OR REPLACE VIEW results.job_fact_def AS

@@ -3,7 +3,6 @@
 --   Writes     pg_temp.batch_reject: one row per rejected message, the first thing wrong with it;
 --              pg_temp.batch_message: the other result messages
 --   Locks      none
---   Called by  results.apply_batch
 CREATE OR REPLACE FUNCTION results.judge_messages()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,7 +2,6 @@
 --   passes     its score reaches the project's threshold (inclusive; a NULL score fails); its determination or one of
 --              its ancestors is included, if the project includes any; none of them is excluded (exclusion beats
 --              inclusion; without a determination nothing can be excluded)
---   Called by  results.fact_def
 --   Notes      Look-ups by index only, so that it costs the same for one occurrence as for each of a million.
 CREATE OR REPLACE VIEW results.occurrence_pass AS
 SELECT o.id, o.project_id, o.deployment_id, o.event_id, o.determination_id, o.determination_score,

@@ -2,7 +2,6 @@
 --   Writes     pg_temp.stage_*: what COPY fills, in the column order given here;
 --              pg_temp.batch_*: what apply_batch resolves from it
 --   Locks      none that others meet
---   Called by  the ingestion, once per connection
 --   Notes      msg is the message's place in the batch; det and cls number detections and classifications within the
 --              batch. A detection without corners has no box.
 CREATE OR REPLACE FUNCTION results.open_stage()

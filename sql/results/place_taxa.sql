@@ -4,7 +4,6 @@
 --   Writes     results.taxon.ancestor_ids where it differs; results.taxon_tree
 --   Locks      the row of results.taxon_tree: one move at a time
 --   Raises     RS020
---   Called by  the triggers of results.taxon
 CREATE OR REPLACE FUNCTION results.place_taxa(moved bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -2,7 +2,6 @@
 --   Parameters stream, stream_seq, subject, headers, payload: the message; reason, sqlstate: what is wrong with it
 --   Returns    the dead letter's id
 --   Writes     results.dead_letter; the same message again counts an attempt
---   Called by  the ingestion, in the transaction of the batch
 CREATE OR REPLACE FUNCTION results.record_dead_letter(
     stream text, stream_seq bigint, subject text, headers jsonb, payload bytea, reason text, sqlstate text)
 RETURNS bigint LANGUAGE sql AS $$

@@ -2,7 +2,6 @@
 --   Reads      pg_temp.stage_detection, stage_image, batch_message; results.capture, detection, algorithm
 --   Writes     pg_temp.batch_detection
 --   Locks      none
---   Called by  results.apply_batch
 --   Notes      A box is one detection however often the batch gives it; a capture without any gets a null marker of the
 --              pipeline's finder. OFFSET 0 keeps look-ups by index, whatever the statistics of the moment say.
 CREATE OR REPLACE FUNCTION results.resolve_detections()

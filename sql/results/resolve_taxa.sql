@@ -2,7 +2,6 @@
 --   Reads      pg_temp.stage_classification, batch_detection; results.taxon
 --   Writes     pg_temp.batch_taxon; results.taxon (rank UNKNOWN, no parent)
 --   Locks      the names of new taxa, in their order: a second batch naming one waits for the first and takes its taxon
---   Called by  results.apply_batch
 --   Notes      By name, then by search name, active ones only. A name that only an inactive taxon has is that taxon,
 --              for names are unique.
 CREATE OR REPLACE FUNCTION results.resolve_taxa()

@@ -3,7 +3,6 @@
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
 --   Writes     results.classification
 --   Locks      new rows; those of detections found again are already serialized by results.complete_detections
---   Called by  results.apply_batch
 --   Notes      Within a detection ids follow the message's order: results.determine prefers the lowest. Stage tables
 --              are joined by hash, whatever is estimated.
 CREATE OR REPLACE FUNCTION results.write_classifications()

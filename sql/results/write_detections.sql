@@ -3,7 +3,6 @@
 --   Reads      pg_temp.batch_detection, batch_taxon, stage_classification
 --   Writes     results.detection, results.occurrence
 --   Locks      the new boxes, in the order (capture_id, bbox): a second batch waits for the first, then finds its rows
---   Called by  results.apply_batch
 --   Notes      One statement, so that a box which another writer has just made leaves no occurrence behind: foreign keys
 --              are checked at its end. It joins stage tables alone, by hash whatever is
 --              estimated. The order of best is that of results.determine.

@@ -2,7 +2,6 @@
 --   Reads      pg_temp.batch_message, batch_reject, stage_image, stage_detection, stage_error
 --   Writes     results.job_capture: failed becomes processed, never the other way; a first error stays
 --   Locks      its rows, in the order (job_id, capture_id)
---   Called by  results.apply_batch
 CREATE OR REPLACE FUNCTION results.write_job_captures()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -4,7 +4,7 @@
 --              ordinary merge, in bounded steps
 --   Locks      SHARE ROW EXCLUSIVE on the sources until the transaction ends: commit soon after
 --   Raises     TL007, TL008, TL015
---   Called by  the owner of the schema, once; again is harmless
+--   Used by    the owner of the schema, once; again is harmless
 CREATE OR REPLACE FUNCTION tally.activate(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -53,7 +53,6 @@ $$;
 
 -- tally.generate_anew: make everything that is generated for an active projection and the rollups above it again, under
 -- the names that they have now; the triggers stay as they are. No lock on any source.
---   Called by  tally.take_over, tally.regenerate
 CREATE OR REPLACE FUNCTION tally.generate_anew(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -5,7 +5,7 @@
 --              identity   the columns that make a row unique (with the key's, if they lack them)
 --   Writes     the table with a unique index on the identity, the delta table; tally.derived_view
 --   Raises     TL002, TL003, TL004, TL006
---   Called by  the owner of the schema, once; then tally.watch … and tally.activate
+--   Used by    the owner of the schema, once; then tally.watch … and tally.activate
 CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition regclass, key text[], identity text[] DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

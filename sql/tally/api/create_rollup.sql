@@ -5,7 +5,7 @@
 --              finer rollup for each count(distinct); tally.derived_view, tally.measure; fills it if the projection is active
 --   Locks      the projection's advisory lock, so no merge runs meanwhile
 --   Raises     TL002, TL003, TL004, TL006, TL009
---   Called by  the owner of the schema, once
+--   Used by    the owner of the schema, once
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -3,7 +3,7 @@
 --   Writes     <name>_delta, to which a writer appends one row a statement; tally.derived_view, tally.source (found from
 --              the catalog)
 --   Raises     TL002, TL004, TL014, TL016
---   Called by  the owner of the schema, once; then tally.activate
+--   Used by    the owner of the schema, once; then tally.activate
 CREATE OR REPLACE FUNCTION tally.create_snapshot(name regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -37,7 +37,6 @@ $$;
 COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
 
 -- tally.drop_made: drop the triggers, views, functions, tables and types made for a derived view and for what is above it.
---   Called by  tally.drop, tally.take_over
 CREATE OR REPLACE FUNCTION tally.drop_made(view_id integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

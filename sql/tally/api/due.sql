@@ -1,7 +1,7 @@
 -- tally.due: what a scheduler should call, and how often; rollups go with their projection.
 --   Returns   name, kind, action ('merge' or 'refresh'), interval in ms or cron (null: the scheduler's default),
 --             version (changes with the schedule), priority; the highest priority first
---   Called by the scheduler, every few seconds
+--   Used by    the scheduler, every few seconds
 CREATE OR REPLACE FUNCTION tally.due()
 RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text, version integer, priority smallint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

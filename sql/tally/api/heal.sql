@@ -1,7 +1,7 @@
 -- tally.heal: put back triggers that tally.health misses (a partition attached later, a dropped or disabled trigger), take them
 -- from a table that is no longer part of a source, and enqueue every key, since nobody knows what was written meanwhile.
 --   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
---   Called by the owner of the schema, when tally.health shows a problem
+--   Used by    the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- tally.health: what the engine needs from each table that it watches, and whether it is so.
 --   Returns   view, relation, trigger, ok, problem: a row per trigger; and with ok = false a row for each that a partition or a child
 --             table attached later lacks, for each that one keeps that was detached, and for a partition that was dropped
---   Called by operators, the API
+--   Used by    operators, the API
 CREATE OR REPLACE VIEW tally.health AS
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text AS relation,
        tally.trigger_name(v, s, e.event)::text AS trigger,

@@ -4,7 +4,7 @@
 --              'paused', 'waiting' (backing off), 'nothing' after one indexed look-up, 'failed' with the error noted
 --   Reads      the delta table, the sources; Writes the projection, the rollups, tally.merge_state, tally.quarantine
 --   Locks      the projection's advisory lock, never waited for; row locks on what only merges write
---   Called by  the scheduler, tally.refresh
+--   Used by    the scheduler, tally.refresh
 CREATE OR REPLACE FUNCTION tally.merge(name text, max_keys integer DEFAULT 50000)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,7 +42,6 @@ END
 $$;
 
 -- tally.merge_and_advance: a merge, and if the projection is being redefined, a step of that.
---   Called by  tally.merge, tally.refresh
 CREATE OR REPLACE FUNCTION tally.merge_and_advance(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE

@@ -7,7 +7,7 @@
 --   Locks      the advisory lock of the projection; as tally.activate; the swap (by tally.merge, later) ACCESS EXCLUSIVE on the sources and the derived tables for
 --              a moment, given up and tried again by the next merge when it is not had within half a second
 --   Raises     TL004, TL005, TL006, TL007, TL008, TL017
---   Called by  the owner of the schema; again is harmless, and swaps with the caller's rights once <name>_next is verified;
+--   Used by    the owner of the schema; again is harmless, and swaps with the caller's rights once <name>_next is verified;
 --              with another definition it begins anew. tally.drop('<name>_next') gives it up. tally.status shows its progress
 CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -3,7 +3,7 @@
 --              snapshot: refresh it if one of its sources has changed
 --   Returns    the sum of what the merges did
 --   Locks      waits for a merge at work; otherwise as tally.merge
---   Called by  operators, the API
+--   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.refresh(name text)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,7 @@
 -- older engine generated them. Stored rows, delta rows and triggers stay.
 --   Returns    the derived views that were made anew; those of other owners are left, with a warning, and named by tally.health
 --   Locks      each projection's advisory lock (waits for its merge); none on a source
---   Called by  the migration at start, sql/tally/upgrade.sql
+--   Used by    the migration at start, sql/tally/upgrade.sql
 CREATE OR REPLACE FUNCTION tally.regenerate()
 RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE

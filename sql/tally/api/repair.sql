@@ -25,7 +25,6 @@ COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would re
 
 -- tally.mend_rollups: compute again the rollups of a projection that do not add up what is stored below them.
 --   Writes    those rollups
---   Called by tally.repair, tally.rebuild, with the projection's advisory lock held
 CREATE OR REPLACE FUNCTION tally.mend_rollups(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

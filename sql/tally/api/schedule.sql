@@ -9,7 +9,7 @@
 --   Writes     tally.derived_view
 --   Locks      the view's row in it, until the transaction ends
 --   Raises     TL001, TL018, TL021
---   Called by  operators; PATCH /api/views/{name}/schedule
+--   Used by    operators; PATCH /api/views/{name}/schedule
 CREATE OR REPLACE FUNCTION tally.schedule(name text, changes jsonb, expected_version integer DEFAULT NULL)
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -38,7 +38,6 @@ COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
 -- tally.changed_schedule: a derived view's row with changes of its schedule, checked. Giving a cron ends an interval, and
 -- the other way round.
 --   Raises    TL018
---   Called by tally.schedule
 CREATE OR REPLACE FUNCTION tally.changed_schedule(v tally.derived_view, changes jsonb)
 RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -78,7 +77,6 @@ $$;
 
 -- tally.interval_in: the interval that changes of a schedule give; NULL if none.
 --   Raises    TL018
---   Called by tally.changed_schedule
 CREATE OR REPLACE FUNCTION tally.interval_in(changes jsonb)
 RETURNS interval LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -2,7 +2,7 @@
 --   pending   changed rows and keys not merged (of at most 1,000,000 delta rows); lag: age in seconds of the oldest of them
 --   progress  of a sweep (first fill, rebuild): share of the keys that it has been through; null: none is at work
 --   Reads     the catalog and each projection's delta table, from merged_through on
---   Called by operators, the API
+--   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

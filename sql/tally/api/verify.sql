@@ -5,7 +5,7 @@
 --              raise no false alarm); the rollups' sums and what readers see against the stored rows below
 --   Locks      ACCESS SHARE on the derived table first, so that no redefinition takes its place meanwhile
 --   Raises     TL001, TL005, TL018; serialization_failure when one did since the caller's fixed snapshot was taken
---   Called by  operators, the API, tally.repair
+--   Used by    operators, the API, tally.repair
 CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
 RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

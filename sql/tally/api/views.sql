@@ -1,6 +1,6 @@
 -- tally.views: the rows of tally.status, or the one of a name.
 --   Raises    TL001
---   Called by the API
+--   Used by    the API
 CREATE OR REPLACE FUNCTION tally.views(name text DEFAULT NULL)
 RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,7 @@
 --   Parameters name: any derived view; token: of tally.token(), from the writing transaction; timeout
 --   Raises     TL011 own transaction, TL012 timeout, TL013 under a fixed snapshot, TL018
 --   Reads      the delta table, by its index; Locks none
---   Called by  readers
+--   Used by    readers
 CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$

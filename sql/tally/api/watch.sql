@@ -5,7 +5,7 @@
 --   Raises     TL004, TL005, TL006, TL010, TL016, TL018
 --   Locks      when the projection is active already (its redefinition will read the source): SHARE ROW EXCLUSIVE on all of
 --              its sources until the transaction ends
---   Called by  the owner of the schema, before tally.activate, or before tally.redefine
+--   Used by    the owner of the schema, before tally.activate, or before tally.redefine
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[], expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,5 @@
 -- tally.activate_snapshot: put the triggers of a snapshot on the tables that it reads, and mark it changed.
 --   Locks     SHARE ROW EXCLUSIVE on those tables until the transaction ends
---   Called by tally.activate, tally.heal
 CREATE OR REPLACE FUNCTION tally.activate_snapshot(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

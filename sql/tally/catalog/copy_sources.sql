@@ -2,7 +2,6 @@
 --   Writes     tally.source, the delta table, the functions that expand. An expand that reads what the old projection or its
 --              rollups store reads the new ones' instead
 --   Raises     TL010
---   Called by  tally.redefine
 CREATE OR REPLACE FUNCTION tally.copy_sources(v tally.derived_view, next tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -48,7 +47,6 @@ $$;
 
 -- tally.follow_rollups: give a replacement the rollups that the projection has by now, and no others.
 --   Returns   whether it had not those already
---   Called by tally.redefine, tally.put_in_place: before the verification, for who reads with an older snapshot finds them empty
 CREATE OR REPLACE FUNCTION tally.follow_rollups(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

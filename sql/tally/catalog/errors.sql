@@ -1,6 +1,5 @@
 -- tally.error_catalogue: every SQLSTATE that the engine raises, in one place.
 --   Returns   code, the condition's name, and the hint that goes with it
---   Called by tally.fail; the reference page
 CREATE OR REPLACE FUNCTION tally.error_catalogue()
 RETURNS TABLE (code text, condition text, hint text)
 LANGUAGE sql IMMUTABLE AS $$
@@ -31,7 +30,6 @@ COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises
 
 -- tally.fail: raise an error of the catalogue.
 --   Parameters code (TLnnn), message: a full sentence with the value
---   Called by  everything in this schema
 CREATE OR REPLACE FUNCTION tally.fail(code text, message text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,7 +2,6 @@
 --   Locks     SHARE ROW EXCLUSIVE on each source, all in one order, until the transaction ends: it waits for the
 --             writers in flight, and every later writer finds the triggers
 --   Raises    TL015 when a lock is not had within lock_timeout (2 s unless set)
---   Called by tally.activate, tally.heal
 CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -24,7 +23,6 @@ $$;
 -- and take the triggers from those that are.
 --   Writes    tally.source
 --   Locks     ACCESS EXCLUSIVE on a table that is no longer part of a source, if triggers are left on it
---   Called by tally.install_triggers, tally.activate_snapshot
 CREATE OR REPLACE FUNCTION tally.remember_members(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,6 @@
 -- tally.lookup: the derived view of a name.
 --   Parameters name: schema.name, or a bare name that is unambiguous
 --   Returns    its row; Raises TL001
---   Called by  every function that takes a name
 CREATE OR REPLACE FUNCTION tally.lookup(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -47,7 +46,6 @@ $$;
 -- tally.lock_root: the projection under a rollup, or the view itself, with its advisory lock held until the transaction
 -- ends. While that was waited for, a redefinition may have taken its place.
 --   Locks      the advisory lock of the view
---   Called by  every function that must meet no merge
 CREATE OR REPLACE FUNCTION tally.lock_root(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
 DECLARE

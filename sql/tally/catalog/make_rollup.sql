@@ -1,5 +1,4 @@
 -- tally.make_rollup: make what a declared rollup needs, and fill it if its projection is active.
---   Called by tally.create_rollup, tally.create_finer
 CREATE OR REPLACE FUNCTION tally.make_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -97,7 +96,6 @@ END
 $$;
 
 -- tally.fill_rollup: compute a rollup from what its source stores, in place of what it holds.
---   Called by tally.make_rollup, tally.repair
 CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,6 +1,5 @@
 -- tally.is_fault_of_key: whether an error is about the data of a key, rather than about the server, a lock, a
 -- cancelled statement or the definition as a whole; only the former is worth halving the keys for.
---   Called by the generated _evaluate functions
 CREATE OR REPLACE FUNCTION tally.is_fault_of_key(state text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000', 'TL019')
@@ -10,7 +9,6 @@ $$;
 --   Parameters hint: of the error; INSERT … ON CONFLICT has one when two rows of one identity come at once, and is
 --              told in the words of tally.refuse_twice
 --   Writes    tally.quarantine
---   Called by the generated _evaluate functions
 CREATE OR REPLACE FUNCTION tally.put_in_quarantine(view_id integer, key jsonb, state text, message text, hint text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -24,7 +22,6 @@ END
 $$;
 
 -- tally.refuse_twice: raise TL019: a definition returns several rows where the identity allows one.
---   Called by the generated _apply and _sweep_range functions
 CREATE OR REPLACE FUNCTION tally.refuse_twice(view_id integer)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,7 +35,6 @@ $$;
 
 -- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.
 --   Writes    tally.merge_state, tally.derived_view (the first fill is over)
---   Called by the generated _consume functions
 CREATE OR REPLACE FUNCTION tally.record_merge(view_id integer, result tally.merge_result, through xid8)
 RETURNS void LANGUAGE sql AS $$
     UPDATE tally.merge_state m
@@ -55,7 +51,6 @@ $$;
 
 -- tally.record_sweep: note in the catalog how far a sweep has come.
 --   Writes    tally.merge_state
---   Called by the generated _sweep_next functions
 CREATE OR REPLACE FUNCTION tally.record_sweep(view_id integer, keys bigint, from_start boolean, to_end boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -70,7 +70,6 @@ $$;
 -- tally.refuse_unsafe: raise unless every table that a projection reads is watched or vouched for, and nothing that
 -- it calls may change by itself. Silence never means stale.
 --   Raises    TL007, TL008
---   Called by tally.activate
 CREATE OR REPLACE FUNCTION tally.refuse_unsafe(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE

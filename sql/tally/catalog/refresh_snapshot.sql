@@ -2,7 +2,6 @@
 --   Returns   outcome 'merged' or 'nothing'; consumed: statements that had changed something
 --   Locks     EXCLUSIVE on the materialized view (readers go on); the first time, or when it holds nothing yet, a plain
 --             refresh, which takes ACCESS EXCLUSIVE
---   Called by tally.refresh, tally.merge, with the view's advisory lock held
 CREATE OR REPLACE FUNCTION tally.refresh_snapshot(v tally.derived_view)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE

@@ -3,7 +3,6 @@
 --   Parameters v; next: its replacement; max_keys; result: what the merge of the projection itself did
 --   Returns    result, with the replacement's work added
 --   Locks      the replacement's advisory lock, never waited for; those of tally.swap, given up after half a second
---   Called by  tally.merge_and_advance
 CREATE OR REPLACE FUNCTION tally.advance(v tally.derived_view, next tally.derived_view, max_keys integer, result tally.merge_result)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,7 +27,6 @@ $$;
 -- tally.put_in_place: verify a replacement that has caught up, or swap it in if it is verified; what hinders that is noted.
 --   Returns    whether the next merge can go on with it
 --   Writes     what tally.swap writes; tally.derived_view, tally.merge_state
---   Called by  tally.advance
 CREATE OR REPLACE FUNCTION tally.put_in_place(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,7 +69,6 @@ $$;
 --              wrote last is merged; and nobody may have a snapshot that sees the new tables as they were before they were filled
 --   Writes     names: what was <name>_next becomes <name>; the old tables, functions and triggers go
 --   Locks      ACCESS EXCLUSIVE on the sources and on the derived tables of both, until the transaction ends
---   Called by  tally.advance, with both advisory locks held
 CREATE OR REPLACE FUNCTION tally.swap(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -112,7 +109,6 @@ RETURNS boolean LANGUAGE sql VOLATILE AS $$
 $$;
 
 -- tally.take_over: drop what was made for a projection, and give its names, schedule and grants to its replacement.
---   Called by  tally.swap, with everything locked
 CREATE OR REPLACE FUNCTION tally.take_over(v tally.derived_view, next tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

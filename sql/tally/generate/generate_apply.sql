@@ -2,7 +2,6 @@
 --   Makes     <projection>_apply(one array per key column) RETURNS bigint (rows inserted, updated or deleted): evaluate
 --             the definition for these keys, compare with what is stored, write the difference, hand the sums of what
 --             went and came to the rollups. Idempotent. Called with the projection's advisory lock held.
---   Called by tally.generate, tally.generate_above
 CREATE OR REPLACE FUNCTION tally.generate_apply(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,6 @@
 --   Makes     <projection>_first(n, kind): where the n oldest rows are, of what writers logged (kind 0), of sweeps (-1) or
 --             of wide changes (-2), and _backlog(): all rows; both by the index, from merged_through on, whatever the
 --             planner thinks of a table whose size changes every second
---   Called by tally.generate
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,6 @@
 -- tally.generate_consume: the function that takes delta rows and brings their keys up to date.
 --   Makes     <projection>_consume(max_keys) RETURNS tally.merge_result. What writers logged comes first, but leaves a quarter
 --             of max_keys to a wide change or a sweep that waits; and they get whatever writers leave
---   Called by tally.generate
 CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

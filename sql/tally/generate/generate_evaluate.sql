@@ -1,7 +1,6 @@
 -- tally.generate_evaluate: the function that brings keys up to date and finds the ones that cannot be evaluated.
 --   Makes     <projection>_evaluate(keys): _apply, halving the keys when one of them raises, until the culprit is alone and
 --             goes to tally.quarantine
---   Called by tally.generate_consume
 CREATE OR REPLACE FUNCTION tally.generate_evaluate(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,6 @@
 --   Makes     <projection>_expand_<n>(one array per watched column) RETURNS TABLE (key columns); its body is parsed
 --             here, once, with the caller's search_path, and inlined into what calls it
 --   Raises    TL010
---   Called by tally.watch
 CREATE OR REPLACE FUNCTION tally.generate_expand(v tally.derived_view, n integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,7 +41,6 @@ $$;
 -- tally.require_keys: raise unless expand, or without one the watched columns, give the key's columns: as many, of
 -- types that PostgreSQL takes for the key's. Else columns would be dropped in silence, or every write would fail.
 --   Raises    TL010
---   Called by tally.watch, tally.generate_expand
 CREATE OR REPLACE FUNCTION tally.require_keys(v tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

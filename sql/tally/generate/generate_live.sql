@@ -1,7 +1,6 @@
 -- tally.generate_live: the views that read a projection exactly at the reader's snapshot.
 --   Makes     <projection>_live: stored rows of the keys that are not pending, and the definition of those that are;
 --             <projection>_change: what the pending keys take away (tally_sign -1) and bring (+1): rollups' _live add it
---   Called by tally.activate
 CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,6 @@
 -- tally.generate_log: the trigger function that appends the changed IDs of one source.
 --   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE: SECURITY DEFINER, so that
 --             writers need no right on the delta table
---   Called by tally.install_triggers
 CREATE OR REPLACE FUNCTION tally.generate_log(v tally.derived_view, s tally.source, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -55,7 +54,6 @@ $$;
 --   Parameters relation: the table that was written; context: the call stack, as PG_CONTEXT tells it; columns: of
 --              tally.moving_columns, one of which the statement would have to SET
 --   Reads      the text of the statement, and of what called it: too much is suspected rather than too little
---   Called by  the generated _log functions of partitioned sources, on UPDATE
 CREATE OR REPLACE FUNCTION tally.may_merge_move(relation oid, context text, columns name[])
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation) AND EXISTS (

@@ -4,7 +4,6 @@
 --             rollup of a count(distinct) it returns what that means to the rollup it serves.
 --             Called with the projection's advisory lock held: it is the only writer of these tables, so it may
 --             address rows by where they are (ctid) from one statement to the next.
---   Called by tally.make_rollup, tally.generate_above
 CREATE OR REPLACE FUNCTION tally.generate_rollup_apply(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,6 @@
 -- tally.generate_rollup_live: the views that read a rollup exactly at the reader's snapshot.
 --   Makes     <rollup>_change: what the pending keys would take from (tally_sign -1) and bring to (+1) it, cell by cell;
 --             <rollup>_live: stored cells that are not touched, and the touched ones as they will be
---   Called by tally.make_rollup, tally.activate
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,6 @@
 --   Makes     <projection>_sweep_next(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
 --             next range of some n keys, and note how far one has come. Where no index holds the keys in order, all of
 --             them become a wide change instead. A range in which a key raises is evaluated key by key
---   Called by tally.generate_consume
 CREATE OR REPLACE FUNCTION tally.generate_sweep_next(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

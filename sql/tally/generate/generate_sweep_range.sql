@@ -3,7 +3,6 @@
 -- so a sweep goes on where it stood, whatever happened in between.
 --   Makes     <projection>_sweep_range(low …, high …, from_start, to_end): as _apply, for the keys after low and up to high
 --             <projection>_range_end(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left
---   Called by tally.generate, tally.generate_above
 CREATE OR REPLACE FUNCTION tally.generate_sweep_range(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -2,7 +2,6 @@
 -- of thousands of keys each (tally_source -2), and no row per key.
 --   Makes     <projection>_put_wide(n, span, keys …): put away the keys after the first n
 --             <projection>_take_wide(n, span, keys …): take some n of them back, beside the keys given
---   Called by tally.generate_consume
 CREATE OR REPLACE FUNCTION tally.generate_wide(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

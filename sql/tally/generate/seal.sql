@@ -1,6 +1,5 @@
 -- tally.seal: take a generated function from PUBLIC and say in a comment what it serves.
 --   Parameters signature: name with argument types
---   Called by  every generate_ function
 CREATE OR REPLACE FUNCTION tally.seal(signature text, serves text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -5,7 +5,6 @@
 --              an index only when told where they are. From the fourth column on, they are compared without the index.
 --   Notes      A unique index is walked through every version of a row that some snapshot may still see, live or not.
 --              "ORDER BY … LIMIT 1" on an index that ends in a growing number meets the newest first.
---   Called by  tally.generate_rollup_apply, tally.generate_rollup_live
 CREATE OR REPLACE FUNCTION tally.sql_find(relation text, columns name[], chosen text, newest name DEFAULT NULL)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('(SELECT %s FROM %s s WHERE %s ORDER BY %s LIMIT 1)', chosen, relation, a.condition,

@@ -3,7 +3,6 @@
 --   Notes      The planner does not push a join on the keys into a view that groups, so keys go in as an array: for
 --              one column "= ANY (array)"; for several, one fenced LATERAL per distinct prefix with an array of the
 --              last column. A NULL in a key is met by an arm of its own, which costs nothing when there is none.
---   Called by  tally.generate_apply, tally.generate_live
 CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE

@@ -5,20 +5,37 @@ CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
-    pending text := format('WITH pending AS MATERIALIZED (SELECT * FROM %s())', tally.part(v, '_pending'));
     chain   text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
                      JOIN tally.derived_view d ON to_regclass(tally.part(d)) = s.relation WHERE s.projection_id = v.id);
 BEGIN
-    EXECUTE format('CREATE OR REPLACE VIEW %s AS %s SELECT %s FROM %s d WHERE %s UNION ALL %s',
-        tally.part(v, '_live'), pending, columns, tally.part(v), tally.sql_not_in(v.key, 'pending', 'd'),
-        tally.sql_matching(v.key, v.definition::text, columns));
+    EXECUTE tally.render($template$
+CREATE OR REPLACE VIEW {live} AS
+WITH pending AS MATERIALIZED (
+    SELECT * FROM {pending}())
+SELECT {columns} FROM {stored} d WHERE {not_pending}
+UNION ALL
+{fresh}$template$, jsonb_build_object(
+        'live',        tally.part(v, '_live'),
+        'stored',      tally.part(v),
+        'pending',     tally.part(v, '_pending'),
+        'columns',     columns,
+        'not_pending', tally.sql_not_in(v.key, 'pending', 'd'),
+        'fresh',       tally.sql_matching(v.key, v.definition::text, columns)));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_live'),
         format('%s, exact at the reader''s snapshot: stored rows, and the definition for keys not merged yet', tally.part(v))
         || coalesce(format('; but only up to the last merge of %s, from which it is derived', chain), ''));
-    EXECUTE format('CREATE OR REPLACE VIEW %s AS %s %s UNION ALL %s',
-        tally.part(v, '_change'), pending,
-        tally.sql_matching(v.key, tally.part(v), '-1 AS tally_sign, ' || columns),
-        tally.sql_matching(v.key, v.definition::text, '1 AS tally_sign, ' || columns));
+
+    EXECUTE tally.render($template$
+CREATE OR REPLACE VIEW {change} AS
+WITH pending AS MATERIALIZED (
+    SELECT * FROM {pending}())
+{gone}
+UNION ALL
+{fresh}$template$, jsonb_build_object(
+        'change',  tally.part(v, '_change'),
+        'pending', tally.part(v, '_pending'),
+        'gone',    tally.sql_matching(v.key, tally.part(v), '-1 AS tally_sign, ' || columns),
+        'fresh',   tally.sql_matching(v.key, v.definition::text, '1 AS tally_sign, ' || columns)));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_change'),
         format('what the next merge would take from (-1) and add to (+1) %s', tally.part(v)));
 END

@@ -4,43 +4,65 @@
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    base   tally.derived_view := tally.view_by_id(r.source_id);
-    groups text := tally.column_list(r.group_by, 'd.');
-    names  text := concat_ws(', ', tally.column_list(r.group_by), (SELECT string_agg(quote_ident(m.name), ', ') FROM tally.measures_of(r) m));
+    base tally.derived_view := tally.view_by_id(r.source_id);
 BEGIN
-    EXECUTE format($make$CREATE OR REPLACE VIEW %1$s AS
+    EXECUTE tally.render($template$
+CREATE OR REPLACE VIEW {change} AS
 WITH cell AS MATERIALIZED (
-    SELECT %2$s, %3$s FROM (%4$s%5$s) d GROUP BY %2$s),
+    SELECT {d_groups}, {summed} FROM ({cells}) d GROUP BY {d_groups}),
 touched AS MATERIALIZED (
-    SELECT %6$s, coalesce(s.cell_rows, 0) AS was_rows%7$s, %8$s
-    FROM cell c LEFT JOIN LATERAL (%9$s) s ON true)
-SELECT -1 AS tally_sign, %10$s FROM touched t WHERE t.was_rows > 0
-UNION ALL SELECT 1, %11$s FROM touched t WHERE t.cell_rows > 0$make$,
-        tally.part(r, '_change'), groups,
-        (SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'
-                                  ELSE 'max(d.%1$I) AS %1$I' END, s.col, s.type), ', ')
-         FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
-        tally.sql_cells(r, tally.part(base, '_change'), false),
-        coalesce((SELECT string_agg(' UNION ALL ' || tally.sql_distinct_cells(r, f, tally.part(f, '_change'), false), '') FROM tally.derived_view f WHERE f.serves_id = r.id), ''),
-        tally.column_list(r.group_by, 'c.'),
-        coalesce((SELECT string_agg(format(', %s AS %I', tally.sql_final(m, 's'), 'old_' || m.name), '') FROM tally.measures_of(r) m), ''),
-        (SELECT string_agg(CASE s.adding WHEN 'add' THEN format('coalesce(s.%1$I, ''0'') + c.%1$I AS %1$I', s.col) WHEN 'left' THEN format('c.%I', s.col)
-            ELSE format('CASE WHEN s.cell_rows > 0 AND %s THEN %s ELSE %s(s.%4$I, c.%4$I) END AS %4$I', tally.sql_doubtful(m, 's', 'c'),
-                        tally.sql_rescan(r, m, tally.part(base, '_live'), 'c'), s.adding, s.col) END, ', ')
-         FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
-        tally.sql_find(tally.part(r, '_state'), r.group_by, 's.*', 'tally_epoch'),
-        concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(format('t.%I AS %I', 'old_' || m.name, m.name), ', ') FROM tally.measures_of(r) m)),
-        concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(tally.sql_final(m, 't'), ', ') FROM tally.measures_of(r) m)));
+    SELECT {c_groups}, coalesce(s.cell_rows, 0) AS was_rows, {old_measures}{added}
+    FROM cell c LEFT JOIN LATERAL ({state}) s ON true)
+SELECT -1 AS tally_sign, {old_row} FROM touched t WHERE t.was_rows > 0
+UNION ALL
+SELECT 1, {new_row} FROM touched t WHERE t.cell_rows > 0$template$, jsonb_build_object(
+        'change',       tally.part(r, '_change'),
+        'd_groups',     tally.column_list(r.group_by, 'd.'),
+        'c_groups',     tally.column_list(r.group_by, 'c.'),
+        'cells',        concat_ws(E'\nUNION ALL ', tally.sql_cells(r, tally.part(base, '_change'), false),
+                            (SELECT string_agg(tally.sql_distinct_cells(r, f, tally.part(f, '_change'), false), E'\nUNION ALL ')
+                             FROM tally.derived_view f WHERE f.serves_id = r.id)),
+        'summed',       tally.sql_summed(r),
+        'state',        tally.sql_find(tally.part(r, '_state'), r.group_by, 's.*', 'tally_epoch'),
+        'old_measures', coalesce((SELECT string_agg(format('%s AS %I, ', tally.sql_final(m, 's'), 'old_' || m.name), '') FROM tally.measures_of(r) m), ''),
+        'added',        tally.sql_added_live(r, base),
+        'old_row',      concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(format('t.%I AS %I', 'old_' || m.name, m.name), ', ') FROM tally.measures_of(r) m)),
+        'new_row',      concat_ws(', ', tally.column_list(r.group_by, 't.'), (SELECT string_agg(tally.sql_final(m, 't'), ', ') FROM tally.measures_of(r) m))));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_change'), format('what the next merge would take from (-1) and add to (+1) %s', tally.part(r)));
     IF r.serves_id IS NOT NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE OR REPLACE VIEW %s AS WITH change AS MATERIALIZED (SELECT * FROM %s) '
-                || 'SELECT %s FROM %s d WHERE %s UNION ALL SELECT %s FROM change d WHERE d.tally_sign > 0',
-        tally.part(r, '_live'), tally.part(r, '_change'),
-        tally.column_list(tally.columns_of(tally.part(r)::regclass), 'd.'), tally.part(r),
-        tally.sql_not_in(r.group_by, 'change', 'd'), tally.column_list(tally.columns_of(tally.part(r)::regclass), 'd.'));
+    EXECUTE tally.render($template$
+CREATE OR REPLACE VIEW {live} AS
+WITH change AS MATERIALIZED (
+    SELECT * FROM {change})
+SELECT {d_columns} FROM {stored} d WHERE {not_touched}
+UNION ALL
+SELECT {d_columns} FROM change d WHERE d.tally_sign > 0$template$, jsonb_build_object(
+        'live',        tally.part(r, '_live'),
+        'change',      tally.part(r, '_change'),
+        'stored',      tally.part(r),
+        'd_columns',   tally.column_list(tally.columns_of(tally.part(r)::regclass), 'd.'),
+        'not_touched', tally.sql_not_in(r.group_by, 'change', 'd')));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_live'),
         format('%s, exact at the reader''s snapshot: stored cells, and those that keys not merged yet would change', tally.part(r)));
 END
+$$;
+
+-- tally.sql_summed: the sums of a rollup's cells (alias d) that have the same group.
+CREATE OR REPLACE FUNCTION tally.sql_summed(r tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'
+                             ELSE 'max(d.%1$I) AS %1$I' END, s.col, s.type), ', ')
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+$$;
+
+-- tally.sql_added_live: the sums of a cell after the difference (alias c) is added to what is kept (alias s). An extremum whose
+-- holder left is looked up in the base's _live.
+CREATE OR REPLACE FUNCTION tally.sql_added_live(r tally.derived_view, base tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(CASE s.adding WHEN 'add' THEN format('coalesce(s.%1$I, ''0'') + c.%1$I AS %1$I', s.col) WHEN 'left' THEN format('c.%I', s.col)
+        ELSE format('CASE WHEN s.cell_rows > 0 AND %s THEN %s ELSE %s(s.%4$I, c.%4$I) END AS %4$I', tally.sql_doubtful(m, 's', 'c'),
+                    tally.sql_rescan(r, m, tally.part(base, '_live'), 'c'), s.adding, s.col) END, ', ')
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $$;

@@ -1,7 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ResultsReads;
-import dev.countersink.refresh.Runs;
+import dev.countersink.jobs.RunService;
 import java.net.URI;
 import java.util.Map;
 import org.springframework.http.ResponseEntity;
@@ -15,10 +15,10 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 class DeadLettersController {
     private final ResultsReads results;
-    private final Runs runs;
+    private final RunService runs;
     private final JsonRows rows;
 
-    DeadLettersController(ResultsReads results, Runs runs, JsonRows rows) {
+    DeadLettersController(ResultsReads results, RunService runs, JsonRows rows) {
         this.results = results;
         this.runs = runs;
         this.rows = rows;

@@ -2,8 +2,8 @@ package dev.countersink.admin;
 
 import dev.countersink.config.Cron;
 import dev.countersink.db.TallyDb;
-import dev.countersink.refresh.Runs;
-import dev.countersink.refresh.Schedules;
+import dev.countersink.jobs.RunService;
+import dev.countersink.jobs.ScheduleService;
 import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
 import java.util.Map;
@@ -29,11 +29,11 @@ class ViewsController {
     private static final Pattern VERSION_TAG = Pattern.compile("\\*|\"(\\d{1,9})\"");
 
     private final TallyDb tally;
-    private final Runs runs;
-    private final Schedules schedules;
+    private final RunService runs;
+    private final ScheduleService schedules;
     private final JsonRows rows;
 
-    ViewsController(TallyDb tally, Runs runs, Schedules schedules, JsonRows rows) {
+    ViewsController(TallyDb tally, RunService runs, ScheduleService schedules, JsonRows rows) {
         this.tally = tally;
         this.runs = runs;
         this.schedules = schedules;

@@ -5,7 +5,7 @@ import dev.countersink.config.StartupException;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.ingest.IngestSnapshot;
-import dev.countersink.ingest.NatsLink;
+import dev.countersink.ingest.nats.NatsLink;
 import io.nats.client.Connection;
 import java.io.IOException;
 import java.net.ServerSocket;

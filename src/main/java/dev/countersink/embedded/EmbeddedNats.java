@@ -48,7 +48,7 @@ public final class EmbeddedNats implements AutoCloseable {
         Path log = dir.resolve("nats.log");
         try {
             Files.createDirectories(dir);
-            Leftover.stop(dir.resolve("nats.pid"), "nats-server");
+            StaleProcess.stop(dir.resolve("nats.pid"), "nats-server");
             String token = token(dir);
             Path config = writeConfig(dir, port, token);
             List<String> command = new ArrayList<>();

@@ -69,7 +69,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
         try {
             Files.createDirectories(dir);
             Path data = dir.resolve("data");
-            Leftover.stop(data.resolve(PID_FILE), PROGRAM);
+            StaleProcess.stop(data.resolve(PID_FILE), PROGRAM);
             var builder = io.zonky.test.db.postgres.embedded.EmbeddedPostgres.builder()
                     .setDataDirectory(data)
                     .setCleanDataDirectory(false)
@@ -104,11 +104,11 @@ public final class EmbeddedPostgres implements AutoCloseable {
     @Override
     public void close() {
         try {
-            Optional<ProcessHandle> process = Leftover.running(data.resolve(PID_FILE), PROGRAM);
+            Optional<ProcessHandle> process = StaleProcess.running(data.resolve(PID_FILE), PROGRAM);
             server.close(); // which waits for a few seconds only
             if (process.isPresent() && process.get().isAlive()) {
                 LOG.info("The embedded PostgreSQL writes its last checkpoint …");
-                Leftover.awaitEnd(process.get(), STOP_S);
+                StaleProcess.awaitEnd(process.get(), STOP_S);
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);

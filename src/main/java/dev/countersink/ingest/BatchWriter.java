@@ -1,5 +1,8 @@
 package dev.countersink.ingest;
 
+import dev.countersink.ingest.db.ResultsDb;
+import dev.countersink.ingest.db.SqlErrorClassifier;
+import dev.countersink.ingest.message.DecodedMessage;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -36,8 +39,8 @@ public final class BatchWriter {
      *
      * @throws InterruptedException if it was given up while the database was failing; parts of it may be committed
      */
-    public void write(List<Incoming> batch) throws InterruptedException {
-        SQLException failure = patiently(batch.size(), () -> metrics.dead(db.apply(batch)));
+    public void write(List<DecodedMessage> batch) throws InterruptedException {
+        SQLException failure = retryTransient(batch.size(), () -> metrics.dead(db.apply(batch)));
         if (failure == null) {
             return;
         }
@@ -47,26 +50,27 @@ public final class BatchWriter {
             write(batch.subList(0, half));
             write(batch.subList(half, batch.size()));
         } else {
-            alone(batch);
+            writeSingle(batch);
         }
     }
 
     /** A lone message is tried once more: another writer may have been in its way. */
-    private void alone(List<Incoming> one) throws InterruptedException {
-        SQLException failure = patiently(1, () -> metrics.dead(db.apply(one)));
+    private void writeSingle(List<DecodedMessage> one) throws InterruptedException {
+        SQLException failure = retryTransient(1, () -> metrics.dead(db.apply(one)));
         if (failure == null) {
             return;
         }
-        Incoming culprit = one.get(0);
+        DecodedMessage culprit = one.get(0);
         LOG.info(
                 "Message {} of {} is a dead letter ({}): {}",
                 culprit.origin().sequence(),
                 culprit.origin().subject(),
                 failure.getSQLState(),
                 failure.getMessage());
-        SQLException unburied = patiently(1, () -> db.bury(culprit, failure.getSQLState(), failure.getMessage()));
-        if (unburied != null) {
-            throw new IllegalStateException("A dead letter could not be recorded.", unburied);
+        SQLException unrecorded =
+                retryTransient(1, () -> db.recordDeadLetter(culprit, failure.getSQLState(), failure.getMessage()));
+        if (unrecorded != null) {
+            throw new IllegalStateException("A dead letter could not be recorded.", unrecorded);
         }
         metrics.dead(1);
     }
@@ -76,7 +80,7 @@ public final class BatchWriter {
     }
 
     /** Tries until it succeeds (null) or fails by a message's fault (which it returns). */
-    private SQLException patiently(int messages, Attempt attempt) throws InterruptedException {
+    private SQLException retryTransient(int messages, Attempt attempt) throws InterruptedException {
         long pause = FIRST_PAUSE_MILLIS;
         while (true) {
             try {
@@ -84,7 +88,7 @@ public final class BatchWriter {
                 metrics.unblocked();
                 return null;
             } catch (SQLException e) {
-                if (Faults.isOfMessage(e)) {
+                if (SqlErrorClassifier.isOfMessage(e)) {
                     return e;
                 }
                 waitOut(e, messages, pause);

@@ -1,5 +1,6 @@
 package dev.countersink.ingest;
 
+import dev.countersink.ingest.nats.Delivery;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 

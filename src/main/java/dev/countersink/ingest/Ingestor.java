@@ -2,6 +2,15 @@ package dev.countersink.ingest;
 
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
+import dev.countersink.ingest.db.ResultsDb;
+import dev.countersink.ingest.message.DecodedMessage;
+import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.Subjects;
+import dev.countersink.ingest.nats.Delivery;
+import dev.countersink.ingest.nats.Intake;
+import dev.countersink.ingest.nats.PullLink;
+import dev.countersink.ingest.nats.ResultsStream;
+import dev.countersink.ingest.nats.Rotation;
 import io.nats.client.Connection;
 import io.nats.client.ConnectionListener;
 import io.nats.client.JetStreamApiException;
@@ -62,7 +71,11 @@ public final class Ingestor implements AutoCloseable {
         this.stream = new ResultsStream(connection);
         this.link = new PullLink(connection, new MessageDecoder(MessageDecoder.MAX_INFLATED_BYTES));
         this.intake = new Intake(
-                settings.batchMessages(), settings.batchBytes().toBytes(), settings.linger(), link::request, metrics);
+                settings.batchMessages(),
+                settings.batchBytes().toBytes(),
+                settings.linger(),
+                link::request,
+                metrics::holding);
         this.listener = (c, event) -> {
             if (event == ConnectionListener.Events.RESUBSCRIBED) {
                 intake.abandonPulls();
@@ -83,7 +96,8 @@ public final class Ingestor implements AutoCloseable {
         writers.add(writer);
         writer.start();
         keeper.execute(this::look);
-        keeper.scheduleWithFixedDelay(guarded(() -> intake.tend(KEEP_ALIVE_AFTER)), 250, 250, TimeUnit.MILLISECONDS);
+        keeper.scheduleWithFixedDelay(
+                guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)), 250, 250, TimeUnit.MILLISECONDS);
         LOG.info("Ingesting from {}", ResultsStream.NAME);
     }
 
@@ -166,7 +180,7 @@ public final class Ingestor implements AutoCloseable {
     }
 
     private void write(BatchWriter writer, List<Delivery> batch) throws InterruptedException {
-        List<Incoming> messages = new ArrayList<>(batch.size());
+        List<DecodedMessage> messages = new ArrayList<>(batch.size());
         batch.forEach(delivery -> messages.add(delivery.incoming()));
         try {
             writer.write(messages);

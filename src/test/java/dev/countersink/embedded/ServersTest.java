@@ -78,7 +78,7 @@ class ServersTest {
     void closingAwaitsAServerThatTakesLongToStop() throws Exception {
         Path dir = TestFolder.create("slow");
         EmbeddedPostgres server = EmbeddedPostgres.start(dir);
-        ProcessHandle postmaster = Leftover.running(dir.resolve("data").resolve("postmaster.pid"), "postgres")
+        ProcessHandle postmaster = StaleProcess.running(dir.resolve("data").resolve("postmaster.pid"), "postgres")
                 .orElseThrow();
         String checkpointer;
         try (Sql sql = new Sql(server.settings())) {

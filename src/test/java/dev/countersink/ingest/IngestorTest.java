@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.db.Database;
+import dev.countersink.ingest.nats.ResultsStream;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestPostgres;
 import io.airlift.compress.zstd.ZstdOutputStream;

@@ -3,6 +3,8 @@ package dev.countersink.ingest;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.db.Database;
+import dev.countersink.ingest.nats.NatsLink;
+import dev.countersink.ingest.nats.ResultsStream;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;

@@ -1,0 +1,93 @@
+package dev.countersink.ingest.nats;
+
+import dev.countersink.config.NatsSettings;
+import dev.countersink.config.StartupException;
+import io.nats.client.AuthenticationException;
+import io.nats.client.Connection;
+import io.nats.client.Consumer;
+import io.nats.client.ErrorListener;
+import io.nats.client.Nats;
+import io.nats.client.Options;
+import java.io.IOException;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Connects to NATS; once connected, the connection comes back by itself however long the server is away. */
+public final class NatsLink {
+    private static final Logger LOG = LoggerFactory.getLogger(NatsLink.class);
+
+    private NatsLink() {}
+
+    public static Connection connect(NatsSettings settings) {
+        try {
+            return Nats.connect(options(settings));
+        } catch (AuthenticationException e) {
+            throw new StartupException(
+                    "NATS at %s refuses the login: %s.".formatted(settings.url(), sentence(e)),
+                    "Check COUNTERSINK_NATS_USER and COUNTERSINK_NATS_PASSWORD, COUNTERSINK_NATS_TOKEN"
+                            + " or COUNTERSINK_NATS_CREDENTIALS.",
+                    e);
+        } catch (IOException | NoSuchAlgorithmException | IllegalArgumentException e) {
+            throw new StartupException(
+                    "NATS at %s cannot be reached: %s.".formatted(settings.url(), sentence(e)),
+                    "Start it, or correct COUNTERSINK_NATS_URL.",
+                    e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new StartupException("The start was interrupted.", "Start it again.", e);
+        }
+    }
+
+    private static Options options(NatsSettings settings) throws NoSuchAlgorithmException {
+        Options.Builder builder = Options.builder()
+                .servers(settings.url().split("\\s*,\\s*"))
+                .connectionName("countersink")
+                .connectionTimeout(Duration.ofSeconds(5))
+                .maxReconnects(-1)
+                .reconnectWait(Duration.ofMillis(250))
+                .pingInterval(Duration.ofSeconds(10))
+                .connectionListener((connection, event) -> LOG.info("NATS: {}", event))
+                .errorListener(new Complaints());
+        if (settings.credentials() != null) {
+            builder.authHandler(Nats.credentials(settings.credentials()));
+        } else if (settings.user() != null) {
+            builder.userInfo(settings.user().toCharArray(), chars(settings.password()));
+        } else if (settings.token() != null) {
+            builder.token(settings.token().toCharArray());
+        }
+        if (settings.tls()) {
+            builder.secure();
+        }
+        return builder.build();
+    }
+
+    private static char[] chars(String text) {
+        return text == null ? new char[0] : text.toCharArray();
+    }
+
+    private static String sentence(Exception e) {
+        String text = e.getMessage() == null ? e.toString() : e.getMessage();
+        return text.strip().replaceFirst("\\.$", "");
+    }
+
+    private static final class Complaints implements ErrorListener {
+        @Override
+        public void errorOccurred(Connection connection, String error) {
+            LOG.warn("NATS: {}", error);
+        }
+
+        @Override
+        public void exceptionOccurred(Connection connection, Exception e) {
+            LOG.debug("NATS: {}", e.toString());
+        }
+
+        @Override
+        public void slowConsumerDetected(Connection connection, Consumer consumer) {
+            LOG.warn(
+                    "NATS: {} messages came faster than they are decoded; the server sends them again",
+                    consumer.getDroppedCount());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+package dev.countersink.ingest.nats;
+
+import dev.countersink.ingest.message.MessageDecoder;
+import io.nats.client.Connection;
+import io.nats.client.Dispatcher;
+import io.nats.client.Message;
+import io.nats.client.support.Status;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.concurrent.ExecutionException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Speaks JetStream's pull protocol for all consumers at once, over one inbox: a pull's number is the last token of its
+ * reply subject, so a status says which pull it ends. Messages are decoded here, on the dispatcher's thread.
+ */
+public final class PullLink implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(PullLink.class);
+    private static final int TIMEOUT = 408;
+    private static final int NOT_FOUND = 404;
+    private static final int CONFLICT = 409;
+    private static final int NO_RESPONDERS = 503;
+    private static final int HEARTBEAT = 100;
+    private static final Duration DRAIN_PATIENCE = Duration.ofSeconds(2);
+    private static final long OVERHEAD_BYTES = 64 * 1024;
+
+    private final Connection connection;
+    private final MessageDecoder decoder;
+    private final String inbox;
+    private final Dispatcher dispatcher;
+    private volatile Intake intake;
+
+    public PullLink(Connection connection, MessageDecoder decoder) {
+        this.connection = connection;
+        this.decoder = decoder;
+        this.inbox = connection.createInbox() + ".";
+        this.dispatcher = connection.createDispatcher(this::handle);
+    }
+
+    /** @param maxBytes beyond it the client drops messages, and the server sends them again */
+    public void start(Intake target, long maxBytes) {
+        intake = target;
+        dispatcher.setPendingLimits(-1, maxBytes);
+        dispatcher.subscribe(inbox + "*");
+    }
+
+    public void request(String consumer, long pullId, int messages, long maxBytes) {
+        // The largest message must fit, or the server would refuse to send it for ever.
+        long bytes = Math.max(maxBytes, connection.getMaxPayload() + OVERHEAD_BYTES);
+        String body = "{\"batch\":" + messages + ",\"expires\":" + Intake.PULL_EXPIRES.toNanos() + ",\"max_bytes\":"
+                + bytes + "}";
+        try {
+            connection.publish(
+                    "$JS.API.CONSUMER.MSG.NEXT." + ResultsStream.NAME + "." + consumer,
+                    inbox + pullId,
+                    body.getBytes(StandardCharsets.UTF_8));
+        } catch (IllegalStateException e) {
+            // Not connected; when the connection is back, every pull is asked for anew.
+            LOG.debug("Could not pull from {}: {}", consumer, e.getMessage());
+        }
+    }
+
+    private void handle(Message message) {
+        try {
+            if (message.isStatusMessage()) {
+                status(message);
+            } else if (message.isJetStream()) {
+                intake.delivered(
+                        new Delivery(message, decoder), message.metaData().pendingCount());
+            }
+        } catch (RuntimeException e) {
+            LOG.error("A message could not be taken in; the server sends it again", e);
+        }
+    }
+
+    private void status(Message message) {
+        Status status = message.getStatus();
+        String subject = message.getSubject();
+        long pullId = Long.parseLong(subject.substring(subject.lastIndexOf('.') + 1));
+        String text = String.valueOf(status.getMessage());
+        boolean gone = status.getCode() == NO_RESPONDERS
+                || (status.getCode() == CONFLICT && text.startsWith("Consumer Deleted"));
+        if (status.getCode() == HEARTBEAT) {
+            return;
+        }
+        if (status.getCode() == TIMEOUT || status.getCode() == NOT_FOUND) {
+            intake.pullExpired(pullId);
+        } else if (gone) {
+            intake.consumerLost(pullId);
+        } else {
+            LOG.debug("Pull {} ended: {} {}", pullId, status.getCode(), text);
+            intake.pullRefused(pullId);
+        }
+    }
+
+    /** Ceases to receive, and takes in what has been received. */
+    @Override
+    public void close() {
+        try {
+            dispatcher.drain(DRAIN_PATIENCE).get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | IllegalStateException e) {
+            LOG.debug("The inbox could not be drained: {}", e.toString());
+        }
+    }
+}

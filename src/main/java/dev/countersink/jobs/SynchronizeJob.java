@@ -1,0 +1,20 @@
+package dev.countersink.jobs;
+
+import org.quartz.DisallowConcurrentExecution;
+import org.quartz.Job;
+import org.quartz.JobExecutionContext;
+
+/** Looks from time to time, on one instance of the cluster, whether the jobs are those that the catalog asks for. */
+@DisallowConcurrentExecution
+class SynchronizeJob implements Job {
+    private final JobSynchronizer synchronizer;
+
+    SynchronizeJob(JobSynchronizer synchronizer) {
+        this.synchronizer = synchronizer;
+    }
+
+    @Override
+    public void execute(JobExecutionContext context) {
+        synchronizer.synchronize();
+    }
+}

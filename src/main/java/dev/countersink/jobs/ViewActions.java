@@ -1,0 +1,77 @@
+package dev.countersink.jobs;
+
+import dev.countersink.db.ControlDb;
+import dev.countersink.db.TallyDb;
+import dev.countersink.ingest.db.Replays;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.json.JsonMapper;
+
+/** What can be asked of a derived view or a dead letter, and what it answers as JSON. */
+@Component
+class ViewActions {
+    /** Of the rows that differ so many are kept with the run; all of them are counted. */
+    private static final int SHOWN = 100;
+
+    private static final Logger LOG = LoggerFactory.getLogger(ViewActions.class);
+
+    private final TallyDb tally;
+    private final Replays replays;
+    private final JsonMapper json;
+
+    ViewActions(TallyDb tally, Replays replays, JsonMapper json) {
+        this.tally = tally;
+        this.replays = replays;
+        this.json = json;
+    }
+
+    String perform(ControlDb.Task task) {
+        String view = task.view();
+        return switch (task.action()) {
+            case "refresh" -> json.writeValueAsString(tally.refresh(view));
+            case "verify" -> verify(view, task.sample() == null ? 1 : task.sample());
+            case "repair" -> done(() -> tally.repair(view));
+            case "rebuild" -> done(() -> tally.rebuild(view));
+            case "pause" -> done(() -> tally.pause(view));
+            case "resume" -> done(() -> tally.resume(view));
+            case "replay" -> replay(task.deadLetter());
+            default -> throw new IllegalArgumentException("There is no action " + task.action() + ".");
+        };
+    }
+
+    private String verify(String view, double sample) {
+        List<String> different = tally.verify(view, sample);
+        if (!different.isEmpty()) {
+            LOG.warn("{} differs from its oracle: {} rows, the first {}", view, different.size(), different.get(0));
+        }
+        return json.writeValueAsString(Map.of(
+                "agrees",
+                different.isEmpty(),
+                "differences",
+                different.size(),
+                "rows",
+                different.stream().limit(SHOWN).map(json::readTree).toList()));
+    }
+
+    /** What is rejected again fails the run, with the reason that the dead letter has now. */
+    private String replay(long deadLetter) {
+        try {
+            Replays.Rejection rejection = replays.replay(deadLetter).orElse(null);
+            if (rejection != null) {
+                throw new SQLException(rejection.reason(), rejection.sqlState());
+            }
+            return "{}";
+        } catch (SQLException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String done(Runnable action) {
+        action.run();
+        return "{}";
+    }
+}

@@ -1,0 +1,136 @@
+package dev.countersink.jobs;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.OtherInstance;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestInstance;
+import dev.countersink.testing.TestNats;
+import dev.countersink.testing.TestPostgres;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class ScheduleTest {
+    private static final String STORED = "SELECT count(*) FROM app.item_fact";
+    private static final String JOBS = "SELECT count(*) FROM quartz.qrtz_triggers WHERE trigger_group = 'views'"
+            + " AND trigger_name = 'app.item_fact'";
+
+    private static final String REFRESHED = "SELECT last_merge_at::text FROM tally.status WHERE name = 'app.chart'";
+    private static final String FIRED =
+            "SELECT prev_fire_time FROM quartz.qrtz_triggers WHERE trigger_name = 'app.chart'";
+    private static final String INSTANCES = "SELECT count(*) FROM quartz.qrtz_scheduler_state";
+
+    @Test
+    void whatAnApplicationWritesIsMergedByTheSchedule() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                TestInstance instance = TestInstance.start(db, nats)) {
+            ItemView.create(sql);
+            sql.run("INSERT INTO app.item SELECT i, 10 FROM generate_series(1, 1000) i");
+            Eventually.await("all rows stored", () -> sql.number(STORED), n -> n == 1000);
+            sql.run("DELETE FROM app.item WHERE id > 10");
+            Eventually.await("the deleted gone", () -> sql.number(STORED), n -> n == 10);
+            assertThat(instance.get("/actuator/prometheus").response().body())
+                    .contains("countersink_merge_changed_total{view=\"app.item_fact\"}");
+        }
+    }
+
+    @Test
+    void twoInstancesShareOneJobForEachViewAndOneGoesOnAlone() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                TestInstance one = TestInstance.start(db, nats);
+                OtherInstance two = OtherInstance.start(db, nats)) {
+            ItemView.create(sql);
+            Eventually.await("both in the cluster", () -> sql.number(INSTANCES), n -> n == 2);
+            Eventually.await("one job", () -> sql.number(JOBS), n -> n == 1);
+            one.stop();
+            sql.run("INSERT INTO app.item VALUES (1, 1)");
+            Eventually.await("the other instance merges", () -> sql.number(STORED), n -> n == 1);
+            assertThat(sql.number(JOBS)).isOne();
+            assertThat(two).isNotNull();
+        }
+    }
+
+    @Test
+    void aSnapshotIsRefreshedByItsCronOnlyWhenASourceHasChanged() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                TestInstance instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"))) {
+            ItemView.create(sql);
+            sql.run("""
+                    CREATE MATERIALIZED VIEW app.chart AS SELECT n, count(*) AS items FROM app.item GROUP BY n;
+                    CREATE UNIQUE INDEX ON app.chart (n);
+                    SELECT tally.create_snapshot('app.chart');
+                    SELECT tally.schedule('app.chart', '{"cron":"* * * * * ?"}');
+                    SELECT tally.activate('app.chart');
+                    INSERT INTO app.item VALUES (1, 7), (2, 7);
+                    """);
+            Eventually.await(
+                    "the chart shows both",
+                    () -> sql.number("SELECT coalesce(sum(items), 0) FROM app.chart"),
+                    n -> n == 2);
+            String refreshed = sql.text(REFRESHED);
+            long fired = sql.number(FIRED);
+            Eventually.await("two more firings", () -> sql.number(FIRED), at -> at >= fired + 2000);
+            assertThat(sql.text(REFRESHED)).isEqualTo(refreshed);
+            assertThat(sql.text("SELECT time_zone_id FROM quartz.qrtz_cron_triggers WHERE trigger_name = 'app.chart'"))
+                    .isEqualTo("UTC");
+            assertThat(instance.get("/api/views/app.chart").json().path("cron").asString())
+                    .isEqualTo("* * * * * ?");
+        }
+    }
+
+    @Test
+    void aChangedScheduleIsFollowedAtOnce() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                TestInstance instance = TestInstance.start(
+                        db, nats, Map.of("countersink.refresh.interval", "1h", "countersink.refresh.follow", "1h"))) {
+            ItemView.create(sql);
+            Eventually.await("looked once", () -> sql.number("SELECT count(*) FROM quartz.qrtz_triggers"), n -> n > 0);
+            sql.run("INSERT INTO app.item VALUES (1, 1)");
+            String path = "/api/views/" + ItemView.NAME;
+            assertThat(instance.patch(path + "/schedule", "*", "{\"interval\":\"100ms\",\"priority\":3}")
+                            .status())
+                    .isEqualTo(200);
+            // The next look is an hour away.
+            Eventually.await("merged", () -> sql.number(STORED), n -> n == 1);
+            assertThat(sql.number("SELECT priority FROM quartz.qrtz_triggers WHERE trigger_name = 'app.item_fact'"))
+                    .isEqualTo(5 + 3);
+        }
+    }
+
+    @Test
+    void aCronThatCannotBeReadHoldsUpNoOtherView() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                TestInstance instance = TestInstance.start(db, nats)) {
+            sql.run("""
+                    CREATE SCHEMA a;
+                    CREATE TABLE a.item (n int PRIMARY KEY);
+                    CREATE MATERIALIZED VIEW a.chart AS SELECT n FROM a.item;
+                    CREATE UNIQUE INDEX ON a.chart (n);
+                    SELECT tally.create_snapshot('a.chart');
+                    SELECT tally.schedule('a.chart', '{"cron":"60 60 24 * * *","priority":100}');
+                    SELECT tally.activate('a.chart');
+                    """);
+            ItemView.create(sql);
+            sql.run("INSERT INTO app.item VALUES (1, 1)");
+            Eventually.await("merged", () -> sql.number(STORED), n -> n == 1);
+            assertThat(sql.number("SELECT count(*) FROM quartz.qrtz_triggers WHERE trigger_name = 'a.chart'"))
+                    .isZero();
+            sql.run("SELECT tally.schedule('a.chart', '{\"cron\":\"* * * * * ?\"}'); INSERT INTO a.item VALUES (1)");
+            Eventually.await("refreshed", () -> sql.number("SELECT count(*) FROM a.chart"), n -> n == 1);
+            assertThat(instance).isNotNull();
+        }
+    }
+}

@@ -1,81 +1,107 @@
--- tally.generate_sweep_range: the functions that go through every key of a projection in order, a bounded range at a time: the
--- first fill, a rebuild and a TRUNCATE are sweeps. A row of the delta table (tally_source -1) holds how far one has come,
--- so a sweep goes on where it stood, whatever happened in between.
+-- tally.generate_sweep_range: the function that brings a range of keys up to date. A sweep visits every key in ranges (first
+-- fill, rebuild, TRUNCATE). Its position is stored as a delta row, so it survives restarts.
 --   Makes     <projection>_sweep_range(low …, high …, from_start, to_end): as _apply, for the keys after low and up to high
---             <projection>_range_end(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left
 CREATE OR REPLACE FUNCTION tally.generate_sweep_range(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
-    columns text := tally.column_list(tally.columns_of(v.definition));
-    low     name[] := tally.numbered(v.key, 'tally_low_');
-    high    name[] := tally.numbered(v.key, 'tally_high_');
-    range   text := tally.sql_range(v.key);
+    columns  text   := tally.column_list(tally.columns_of(v.definition));
+    low      name[] := tally.numbered(v.key, 'tally_low_');
+    high     name[] := tally.numbered(v.key, 'tally_high_');
+    in_range text   := tally.sql_range(v.key);
 BEGIN
-    EXECUTE format($make$
-CREATE OR REPLACE FUNCTION %1$s(%2$s, %3$s, tally_from_start boolean, tally_to_end boolean, OUT keys bigint, OUT changed bigint) LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {sweep_range}({low_parameters}, {high_parameters}, tally_from_start boolean, tally_to_end boolean, OUT keys bigint, OUT changed bigint) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_keys bigint; tally_changed bigint; tally_unique boolean;%5$s
+    tally_keys bigint;
+    tally_changed bigint;
+    tally_unique boolean;
+    {cell_variables}
 BEGIN
-    IF EXISTS (SELECT FROM %6$s d WHERE %7$s) THEN
-        WITH %8$s
-        SELECT (SELECT count(*) FROM (SELECT DISTINCT %9$s FROM signed) k), %17$s%10$s INTO tally_keys, tally_changed, tally_unique%11$s;
+    IF EXISTS (SELECT FROM {table} d WHERE {in_range}) THEN
+        WITH {difference}
+        SELECT (SELECT count(*) FROM (SELECT DISTINCT {key} FROM signed) k), {counted}{signed_cells}
+        INTO tally_keys, tally_changed, tally_unique{cell_targets};
         IF NOT tally_unique THEN
-            PERFORM tally.refuse_twice(%18$s);
+            PERFORM tally.refuse_twice({view_id});
         END IF;
     ELSE  -- nothing to compare with
-        WITH written AS (INSERT INTO %6$s (%12$s) SELECT %12$s FROM %13$s d WHERE %7$s RETURNING %12$s)
-        SELECT (SELECT count(%14$s) FROM written), (SELECT count(*) FROM written)%15$s INTO tally_keys, tally_changed%11$s;
+        WITH written AS (INSERT INTO {table} ({columns}) SELECT {columns} FROM {definition} d WHERE {in_range} RETURNING {columns})
+        SELECT (SELECT count({each_key}) FROM written), (SELECT count(*) FROM written){written_cells}
+        INTO tally_keys, tally_changed{cell_targets};
     END IF;
-%16$s    keys := tally_keys;
+    {hand_up}
+    keys := tally_keys;
     changed := tally_changed;
 END
-$body$ $make$,
-        tally.part(v, '_sweep_range'), tally.typed_list(v.definition, v.key, '', low), tally.typed_list(v.definition, v.key, '', high),
-        tally.fixed_path(v.definition), tally.sql_cell_variables(v.id), tally.part(v), range,
-        tally.sql_difference(v, format('SELECT true AS tally_here, %s FROM %s d WHERE %s', columns, v.definition, range),
-                                format('SELECT d.ctid AS tally_tid, %s FROM %s d WHERE %s', columns, tally.part(v), range)),
-        tally.column_list(v.key), tally.sql_collect_cells(v.id, 'signed'), tally.sql_cell_targets(v.id), columns, v.definition,
-        CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
-        tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'), tally.sql_hand_up(v.id), tally.sql_counted(), v.id);
+$body$ $template$, jsonb_build_object(
+        'sweep_range',     tally.part(v, '_sweep_range'),
+        'table',           tally.part(v),
+        'definition',      v.definition,
+        'view_id',         v.id,
+        'search_path',     tally.fixed_path(v.definition),
+        'key',             tally.column_list(v.key),
+        'each_key',        CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
+        'columns',         columns,
+        'low_parameters',  tally.typed_list(v.definition, v.key, '', low),
+        'high_parameters', tally.typed_list(v.definition, v.key, '', high),
+        'in_range',        in_range,
+        'difference',      tally.sql_difference(v,
+                               fresh  => format('SELECT true AS tally_here, %s FROM %s d WHERE %s', columns, v.definition, in_range),
+                               stored => format('SELECT d.ctid AS tally_tid, %s FROM %s d WHERE %s', columns, tally.part(v), in_range)),
+        'counted',         tally.sql_counted(),
+        'cell_variables',  tally.sql_cell_variables(v.id),
+        'signed_cells',    tally.sql_collect_cells(v.id, 'signed'),
+        'written_cells',   tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'),
+        'cell_targets',    tally.sql_cell_targets(v.id),
+        'hand_up',         tally.sql_hand_up(v.id)));
     PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep_range'), tally.type_list(v.definition, v.key), tally.type_list(v.definition, v.key)),
         format('brings a range of keys of %s and the rollups above it up to date', tally.part(v)));
 END
-$$;
+$generator$;
 
--- tally.generate_range_end: make <projection>_range_end. Where the definition's keys lie is asked of tables whose indexes have them in
--- order (tally.guides), and of the stored rows; these are only hints: ranges cover every key, whoever has it.
+-- tally.generate_range_end: the function that says where a range of a sweep ends.
+--   Makes     <projection>_range_end(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left. It is
+--             estimated from the stored rows and from source indexes that have the keys in order (tally.guides). A poor
+--             estimate only makes a range too large or too small; no key is missed.
 CREATE OR REPLACE FUNCTION tally.generate_range_end(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
     low    name[] := tally.numbered(v.key, 'tally_low_');
     high   name[] := tally.numbered(v.key, 'tally_high_');
     guides text := (SELECT string_agg(tally.sql_range_end(g.relation::text, g.columns, low), ' UNION ALL ') FROM tally.guides(v) g);
 BEGIN
-    EXECUTE format($make$
-CREATE OR REPLACE FUNCTION %1$s(tally_n integer, %2$s, tally_from_start boolean, %3$s) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = %4$s SET plan_cache_mode = force_custom_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $body$
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {range_end}(tally_n integer, {low_parameters}, tally_from_start boolean, {high_parameters}) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $body$
 #variable_conflict use_column
 BEGIN
-    SELECT %5$s INTO %6$s FROM (%7$s%8$s) d (%5$s) ORDER BY %5$s LIMIT 1;
+    SELECT {key} INTO {high} FROM ({ends}) d ({key}) ORDER BY {key} LIMIT 1;
 END
-$body$ $make$,
-        tally.part(v, '_range_end'), tally.typed_list(v.definition, v.key, '', low),
-        tally.typed_list(v.definition, v.key, '', high, 'OUT '),
-        tally.fixed_path(v.definition), tally.column_list(v.key), tally.column_list(high),
-        coalesce(guides || ' UNION ALL ', ''), tally.sql_range_end(tally.part(v), v.key, low));
+$body$ $template$, jsonb_build_object(
+        'range_end',       tally.part(v, '_range_end'),
+        'search_path',     tally.fixed_path(v.definition),
+        'key',             tally.column_list(v.key),
+        'high',            tally.column_list(high),
+        'low_parameters',  tally.typed_list(v.definition, v.key, '', low),
+        'high_parameters', tally.typed_list(v.definition, v.key, '', high, 'OUT '),
+        'ends',            concat_ws(' UNION ALL ', guides, tally.sql_range_end(tally.part(v), v.key, low))));
     PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_range_end'), tally.type_list(v.definition, v.key)),
         format('where a bounded range of keys of %s ends', tally.part(v)));
 END
-$$;
+$generator$;
 
 -- tally.sql_range_end: SELECT of the key that is n keys on in a relation, after tally_low_…
 CREATE OR REPLACE FUNCTION tally.sql_range_end(relation text, columns name[], low name[])
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT format('(SELECT %1$s FROM %2$s d WHERE (tally_from_start OR %3$s > %4$s) AND %5$s ORDER BY %1$s OFFSET tally_n - 1 LIMIT 1)',
-        tally.column_list(columns, 'd.'), relation, tally.sql_row(columns, 'd.'), tally.sql_row(low), tally.sql_no_null(columns, 'd.'))
-$$;
+RETURNS text LANGUAGE sql IMMUTABLE AS $generator$
+    SELECT tally.render('(SELECT {columns} FROM {relation} d WHERE (tally_from_start OR {row} > {low}) AND {no_null} ORDER BY {columns} OFFSET tally_n - 1 LIMIT 1)', jsonb_build_object(
+        'relation', relation,
+        'columns',  tally.column_list(columns, 'd.'),
+        'row',      tally.sql_row(columns, 'd.'),
+        'low',      tally.sql_row(low),
+        'no_null',  tally.sql_no_null(columns, 'd.')))
+$generator$;
 
 -- tally.guides: the sources of a projection whose index holds its keys in order; those in which a key is unique, if any.
 CREATE OR REPLACE FUNCTION tally.guides(v tally.derived_view)

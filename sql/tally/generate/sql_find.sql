@@ -6,13 +6,16 @@
 --   Notes      A unique index is walked through every version of a row that some snapshot may still see, live or not.
 --              "ORDER BY … LIMIT 1" on an index that ends in a growing number meets the newest first.
 CREATE OR REPLACE FUNCTION tally.sql_find(relation text, columns name[], chosen text, newest name DEFAULT NULL)
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT string_agg(format('(SELECT %s FROM %s s WHERE %s ORDER BY %s LIMIT 1)', chosen, relation, a.condition,
-                             concat_ws(', ', tally.column_list(columns, 's.'), 's.' || quote_ident(newest) || ' DESC')), ' UNION ALL ' ORDER BY mask)
+RETURNS text LANGUAGE sql IMMUTABLE AS $generator$
+    SELECT string_agg(tally.render('(SELECT {chosen} FROM {relation} s WHERE {condition} ORDER BY {order} LIMIT 1)', jsonb_build_object(
+                          'chosen',    chosen,
+                          'relation',  relation,
+                          'condition', a.condition,
+                          'order',     concat_ws(', ', tally.column_list(columns, 's.'), 's.' || quote_ident(newest) || ' DESC'))), ' UNION ALL ' ORDER BY mask)
     FROM generate_series(0, (1 << least(cardinality(columns), 3)) - 1) mask
     CROSS JOIN LATERAL (
         SELECT string_agg(format(CASE WHEN i > 3 THEN 's.%1$I IS NOT DISTINCT FROM c.%1$I'
                                       WHEN mask & (1 << (i::integer - 1)) > 0 THEN 's.%1$I IS NULL AND c.%1$I IS NULL'
                                       ELSE 's.%1$I = c.%1$I' END, u.col), ' AND ' ORDER BY i) AS condition
         FROM unnest(columns) WITH ORDINALITY u(col, i)) a
-$$;
+$generator$;

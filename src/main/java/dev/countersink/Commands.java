@@ -4,6 +4,7 @@ import dev.countersink.bench.Bench;
 import dev.countersink.demo.Demo;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -27,7 +28,10 @@ final class Commands {
         Command command = BY_NAME.get(name);
         if (command == null) {
             System.err.printf(
-                    "There is no command '%s'.%nUse one of: %s.%n", name, String.join(", ", BY_NAME.keySet()));
+                    Locale.ROOT,
+                    "There is no command '%s'.%nUse one of: %s.%n",
+                    name,
+                    String.join(", ", BY_NAME.keySet()));
             return USAGE;
         }
         try {
@@ -40,6 +44,7 @@ final class Commands {
     private static int run(List<String> arguments) {
         if (!arguments.isEmpty()) {
             System.err.printf(
+                    Locale.ROOT,
                     "'run' takes no arguments, but was given '%s'.%nSettings come from the environment: COUNTERSINK_….%n",
                     String.join(" ", arguments));
             return USAGE;

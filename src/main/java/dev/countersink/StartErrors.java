@@ -2,6 +2,7 @@ package dev.countersink;
 
 import dev.countersink.config.StartupException;
 import java.io.PrintStream;
+import java.util.Locale;
 import java.util.Optional;
 import org.springframework.boot.context.properties.bind.BindException;
 import org.springframework.boot.web.server.PortInUseException;
@@ -27,11 +28,12 @@ final class StartErrors {
 
     private static StartupException unreadable(BindException e) {
         return new StartupException(
-                "%s is '%s', which cannot be read as %s."
-                        .formatted(
-                                e.getName(),
-                                value(e),
-                                kind(e.getTarget().getType().resolve(Object.class))),
+                String.format(
+                        Locale.ROOT,
+                        "%s is '%s', which cannot be read as %s.",
+                        e.getName(),
+                        value(e),
+                        kind(e.getTarget().getType().resolve(Object.class))),
                 "Change it, or leave it out for its default.",
                 e);
     }
@@ -52,7 +54,7 @@ final class StartErrors {
 
     private static StartupException portInUse(PortInUseException e) {
         return new StartupException(
-                "Port %d is in use by another program.".formatted(e.getPort()),
+                String.format(Locale.ROOT, "Port %d is in use by another program.", e.getPort()),
                 "Choose another with COUNTERSINK_HTTP_PORT; 0 takes a free one.",
                 e);
     }

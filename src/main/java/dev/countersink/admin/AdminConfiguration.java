@@ -5,6 +5,7 @@ import dev.countersink.config.HttpSettings;
 import dev.countersink.config.StartupException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.web.server.ConfigurableWebServerFactory;
@@ -101,14 +102,19 @@ class AdminConfiguration {
             InetAddress address = InetAddress.getByName(configured);
             if (!token && !address.isLoopbackAddress()) {
                 throw new StartupException(
-                        "countersink.http.address is %s, but without a token of its own the API listens on loopback only."
-                                .formatted(configured),
+                        String.format(
+                                Locale.ROOT,
+                                "countersink.http.address is %s, but without a token of its own the API listens on loopback only.",
+                                configured),
                         "Set COUNTERSINK_API_TOKEN, or leave the address out: the default is then 127.0.0.1.");
             }
             return address;
         } catch (UnknownHostException e) {
             throw new StartupException(
-                    "countersink.http.address is %s, which is no address of this machine.".formatted(configured),
+                    String.format(
+                            Locale.ROOT,
+                            "countersink.http.address is %s, which is no address of this machine.",
+                            configured),
                     "Give an IP address, or leave it out.",
                     e);
         }

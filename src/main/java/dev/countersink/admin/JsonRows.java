@@ -2,6 +2,7 @@ package dev.countersink.admin;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -51,7 +52,8 @@ class JsonRows {
         String next = null;
         if (rows.size() == limit) {
             String last = object(rows.get(limit - 1)).path(key).asString();
-            next = "%s?after=%s&limit=%d".formatted(path, last, limit) + (fields == null ? "" : "&fields=" + fields);
+            next = String.format(Locale.ROOT, "%s?after=%s&limit=%d", path, last, limit)
+                    + (fields == null ? "" : "&fields=" + fields);
         }
         return new Page(objects(rows, fields), next);
     }
@@ -59,8 +61,8 @@ class JsonRows {
     private static void requireField(ObjectNode row, String field) {
         if (!row.has(field)) {
             throw new BadRequestException(
-                    "There is no field '%s'.".formatted(field),
-                    "Fields are %s.".formatted(String.join(", ", row.propertyNames())));
+                    String.format(Locale.ROOT, "There is no field '%s'.", field),
+                    String.format(Locale.ROOT, "Fields are %s.", String.join(", ", row.propertyNames())));
         }
     }
 }

@@ -1,5 +1,7 @@
 package dev.countersink.admin;
 
+import java.util.Locale;
+
 /** Rows of a page. */
 final class Limit {
     static final String DEFAULT = "50";
@@ -10,8 +12,9 @@ final class Limit {
     static int check(int limit) {
         if (limit < 1 || limit > CEILING) {
             throw new BadRequestException(
-                    "limit is %d, but it must be at least 1 and at most %d.".formatted(limit, CEILING),
-                    "Leave it out for %s.".formatted(DEFAULT));
+                    String.format(
+                            Locale.ROOT, "limit is %d, but it must be at least 1 and at most %d.", limit, CEILING),
+                    String.format(Locale.ROOT, "Leave it out for %s.", DEFAULT));
         }
         return limit;
     }

@@ -1,5 +1,7 @@
 package dev.countersink.admin;
 
+import java.util.Locale;
+
 /** What a request names is not there. */
 final class NotFoundException extends RuntimeException {
     private static final long serialVersionUID = 1L;
@@ -15,12 +17,14 @@ final class NotFoundException extends RuntimeException {
 
     static NotFoundException view(String name) {
         return new NotFoundException(
-                "TL001", "There is no derived view %s.".formatted(name), "GET /api/views lists those there are.");
+                "TL001",
+                String.format(Locale.ROOT, "There is no derived view %s.", name),
+                "GET /api/views lists those there are.");
     }
 
     static NotFoundException run(long id) {
         return new NotFoundException(
-                "02000", "There is no run %d.".formatted(id), "GET /api/runs lists those there are.");
+                "02000", String.format(Locale.ROOT, "There is no run %d.", id), "GET /api/runs lists those there are.");
     }
 
     String code() {

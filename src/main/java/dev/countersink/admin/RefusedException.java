@@ -1,5 +1,6 @@
 package dev.countersink.admin;
 
+import java.util.Locale;
 import org.springframework.http.HttpStatus;
 
 /** A request is understood, but not carried out. */
@@ -31,7 +32,7 @@ final class RefusedException extends RuntimeException {
         return new RefusedException(
                 HttpStatus.PRECONDITION_FAILED,
                 SCHEDULE_CHANGED,
-                "If-Match is %s, which is no version of a schedule.".formatted(ifMatch),
+                String.format(Locale.ROOT, "If-Match is %s, which is no version of a schedule.", ifMatch),
                 "Send the ETag of GET /api/views/{name} as it was given, quotes included.");
     }
 

@@ -6,6 +6,7 @@ import dev.countersink.jobs.RunService;
 import dev.countersink.jobs.ScheduleService;
 import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
+import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -87,7 +88,8 @@ class ViewsController {
     }
 
     private static String etag(ObjectNode view) {
-        return "\"%d\"".formatted(view.path("schedule_version").asInt());
+        return String.format(
+                Locale.ROOT, "\"%d\"", view.path("schedule_version").asInt());
     }
 
     @PostMapping("/{name}/{action:refresh|verify|repair|rebuild|pause|resume}")

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.List;
+import java.util.Locale;
 
 /** {@code bench NAME}: measurements on embedded servers of their own, each a ratio of two things done in one run. */
 public final class Bench {
@@ -27,7 +28,7 @@ public final class Bench {
         String name = arguments.isEmpty() ? "" : arguments.get(0);
         if (arguments.size() > 1 && !name.equals(ENGINE)
                 || !List.of(NAMES.split(", ")).contains(name)) {
-            System.err.printf("'bench' measures one of: %s.%n", NAMES);
+            System.err.printf(Locale.ROOT, "'bench' measures one of: %s.%n", NAMES);
             return USAGE;
         }
         try {
@@ -45,7 +46,8 @@ public final class Bench {
             Thread.currentThread().interrupt();
             return 1;
         } catch (Exception e) {
-            throw new IllegalStateException("The bench '%s' failed: %s".formatted(name, e.getMessage()), e);
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "The bench '%s' failed: %s", name, e.getMessage()), e);
         }
     }
 

@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
@@ -57,7 +58,10 @@ final class IngestBench {
                 double ingest = drain(ingestor, publisher, kept, metrics);
                 double copy = copy(kept, plain);
                 System.out.printf(
-                        "COPY of the same rows: %.2f s; ratio COPY / (ingest and merge): %.2f%n", copy, copy / ingest);
+                        Locale.ROOT,
+                        "COPY of the same rows: %.2f s; ratio COPY / (ingest and merge): %.2f%n",
+                        copy,
+                        copy / ingest);
                 steady(publisher, workload, kept, metrics);
             }
         } finally {
@@ -89,11 +93,16 @@ final class IngestBench {
             double merged = (System.nanoTime() - start) / 1e9;
             long processed = BenchDatabase.call(connection, "bench.processed()");
             if (processed != BACKLOG) {
-                throw new IllegalStateException("%d captures are processed, not %d".formatted(processed, BACKLOG));
+                throw new IllegalStateException(
+                        String.format(Locale.ROOT, "%d captures are processed, not %d", processed, BACKLOG));
             }
             System.out.printf(
+                    Locale.ROOT,
                     "%,d messages: last commit after %.2f s (%,.0f messages/s), all merged after %.2f s%n",
-                    BACKLOG, committed, BACKLOG / committed, merged);
+                    BACKLOG,
+                    committed,
+                    BACKLOG / committed,
+                    merged);
             return merged;
         }
     }
@@ -106,7 +115,7 @@ final class IngestBench {
             long start = System.nanoTime();
             long rows = to.copyIn(table, file);
             double took = (System.nanoTime() - start) / 1e9;
-            System.out.printf("  COPY %s: %,d rows in %.2f s%n", table, rows, took);
+            System.out.printf(Locale.ROOT, "  COPY %s: %,d rows in %.2f s%n", table, rows, took);
             seconds += took;
             Files.delete(file);
         }
@@ -149,6 +158,7 @@ final class IngestBench {
         }
         Arrays.sort(countMillis);
         System.out.printf(
+                Locale.ROOT,
                 "%d messages/s for %d s: publish to commit p50 %.0f ms, p99 %.0f ms; publish to stored count p50 %.0f ms, p99 %.0f ms%n",
                 RATE,
                 SECONDS,

@@ -4,6 +4,7 @@ import dev.countersink.embedded.Servers;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * The same writes of base tables with and without triggers, in turn: batches of 1,000 detections (each with an occurrence
@@ -53,14 +54,19 @@ final class WriteOverheadBench {
         Arrays.sort(ratios);
         Arrays.sort(triggered);
         System.out.printf(
+                Locale.ROOT,
                 "%s: speed with triggers / without, pair by pair: median %.3f (min %.3f, max %.3f); with: %,.0f detections/s%n",
-                what, ratios[ROUNDS / 2], ratios[0], ratios[ROUNDS - 1], triggered[ROUNDS / 2]);
+                what,
+                ratios[ROUNDS / 2],
+                ratios[0],
+                ratios[ROUNDS - 1],
+                triggered[ROUNDS / 2]);
     }
 
     private static double seconds(Connection connection, int calls, int detections, int salt) throws SQLException {
         long start = System.nanoTime();
         for (int i = 0; i < calls; i++) {
-            BenchDatabase.call(connection, "bench.write(%d, %d)".formatted(detections, salt + i));
+            BenchDatabase.call(connection, String.format(Locale.ROOT, "bench.write(%d, %d)", detections, salt + i));
         }
         return (System.nanoTime() - start) / 1e9;
     }

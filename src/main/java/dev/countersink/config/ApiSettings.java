@@ -1,5 +1,6 @@
 package dev.countersink.config;
 
+import java.util.Locale;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
 /**
@@ -15,14 +16,17 @@ public record ApiSettings(String token) {
         token = Check.orNull(token);
         if (token != null && token.length() < FLOOR) {
             throw new StartupException(
-                    "countersink.api.token has %d characters, but it must have at least %d."
-                            .formatted(token.length(), FLOOR),
+                    String.format(
+                            Locale.ROOT,
+                            "countersink.api.token has %d characters, but it must have at least %d.",
+                            token.length(),
+                            FLOOR),
                     "Make one with 'openssl rand -hex 32', or leave it out: then a random one is printed at start.");
         }
     }
 
     @Override
     public String toString() {
-        return "ApiSettings[token=%s]".formatted(token == null ? "none" : "…");
+        return String.format(Locale.ROOT, "ApiSettings[token=%s]", token == null ? "none" : "…");
     }
 }

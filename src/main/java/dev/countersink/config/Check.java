@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.time.Duration;
+import java.util.Locale;
 import org.springframework.util.unit.DataSize;
 
 /** Checks of settings; each message names the key, the value, the bounds and the default. */
@@ -12,7 +13,7 @@ final class Check {
             throw refused(
                     key,
                     value,
-                    "it must be at least %d and at most %d".formatted(floor, ceiling),
+                    String.format(Locale.ROOT, "it must be at least %d and at most %d", floor, ceiling),
                     String.valueOf(standard));
         }
         return value;
@@ -23,7 +24,7 @@ final class Check {
             throw refused(
                     key,
                     value,
-                    "it must be at least %s and at most %s".formatted(floor, ceiling),
+                    String.format(Locale.ROOT, "it must be at least %s and at most %s", floor, ceiling),
                     String.valueOf(standard));
         }
         return value;
@@ -32,8 +33,8 @@ final class Check {
     static String cron(String key, String value, String standard) {
         Cron.problem(value).ifPresent(problem -> {
             throw new StartupException(
-                    "%s: %s".formatted(key, problem),
-                    "Change it, or leave it out: the default is \"%s\", in UTC.".formatted(standard));
+                    String.format(Locale.ROOT, "%s: %s", key, problem),
+                    String.format(Locale.ROOT, "Change it, or leave it out: the default is \"%s\", in UTC.", standard));
         });
         return value;
     }
@@ -43,7 +44,7 @@ final class Check {
             throw refused(
                     key,
                     text(value),
-                    "it must be at least %s and at most %s".formatted(text(floor), text(ceiling)),
+                    String.format(Locale.ROOT, "it must be at least %s and at most %s", text(floor), text(ceiling)),
                     text(standard));
         }
         return value;
@@ -54,7 +55,7 @@ final class Check {
             throw refused(
                     key,
                     text(value),
-                    "it must be at least %s and at most %s".formatted(text(floor), text(ceiling)),
+                    String.format(Locale.ROOT, "it must be at least %s and at most %s", text(floor), text(ceiling)),
                     text(standard));
         }
         return value;
@@ -67,8 +68,8 @@ final class Check {
 
     static StartupException refused(String key, Object value, String why, String standard) {
         return new StartupException(
-                "%s is %s, but %s.".formatted(key, value, why),
-                "Change it, or leave it out: the default is %s.".formatted(standard));
+                String.format(Locale.ROOT, "%s is %s, but %s.", key, value, why),
+                String.format(Locale.ROOT, "Change it, or leave it out: the default is %s.", standard));
     }
 
     private static String text(Duration value) {

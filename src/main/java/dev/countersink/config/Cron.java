@@ -3,6 +3,7 @@ package dev.countersink.config;
 import java.text.ParseException;
 import java.time.ZoneOffset;
 import java.util.Date;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.TimeZone;
 import org.quartz.CronExpression;
@@ -19,10 +20,11 @@ public final class Cron {
             CronExpression expression = new CronExpression(cron);
             expression.setTimeZone(ZONE);
             return expression.getNextValidTimeAfter(new Date()) == null
-                    ? Optional.of("cron is \"%s\", which never comes again.".formatted(cron))
+                    ? Optional.of(String.format(Locale.ROOT, "cron is \"%s\", which never comes again.", cron))
                     : Optional.empty();
         } catch (ParseException | RuntimeException e) {
-            return Optional.of("cron is \"%s\", which cannot be read: %s".formatted(cron, e.getMessage()));
+            return Optional.of(
+                    String.format(Locale.ROOT, "cron is \"%s\", which cannot be read: %s", cron, e.getMessage()));
         }
     }
 }

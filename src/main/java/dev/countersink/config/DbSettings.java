@@ -1,5 +1,6 @@
 package dev.countersink.config;
 
+import java.util.Locale;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
@@ -36,6 +37,6 @@ public record DbSettings(
 
     @Override
     public String toString() {
-        return "DbSettings[url=%s, user=%s, poolSize=%d]".formatted(url, user, poolSize);
+        return String.format(Locale.ROOT, "DbSettings[url=%s, user=%s, poolSize=%d]", url, user, poolSize);
     }
 }

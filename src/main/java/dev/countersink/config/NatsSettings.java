@@ -1,5 +1,6 @@
 package dev.countersink.config;
 
+import java.util.Locale;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
 /**
@@ -33,6 +34,7 @@ public record NatsSettings(String url, String user, String password, String toke
 
     @Override
     public String toString() {
-        return "NatsSettings[url=%s, user=%s, credentials=%s, tls=%s]".formatted(url, user, credentials, tls);
+        return String.format(
+                Locale.ROOT, "NatsSettings[url=%s, user=%s, credentials=%s, tls=%s]", url, user, credentials, tls);
     }
 }

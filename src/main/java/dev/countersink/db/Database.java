@@ -7,6 +7,7 @@ import dev.countersink.config.StartupException;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.util.Locale;
 import java.util.Properties;
 
 /** Opens PostgreSQL: checks that it will do, brings the schema up to date, and makes the pool of connections. */
@@ -71,8 +72,11 @@ public final class Database {
     static void checkVersion(int version) {
         if (version < OLDEST) {
             throw new StartupException(
-                    "The server is PostgreSQL %d, but Countersink needs PostgreSQL %d or newer."
-                            .formatted(version, OLDEST),
+                    String.format(
+                            Locale.ROOT,
+                            "The server is PostgreSQL %d, but Countersink needs PostgreSQL %d or newer.",
+                            version,
+                            OLDEST),
                     "Upgrade it, or point COUNTERSINK_DB_URL at a newer one.");
         }
     }
@@ -82,24 +86,25 @@ public final class Database {
         String url = JdbcUrl.of(settings).url().replaceFirst("\\?.*", "");
         if (state.startsWith("28")) {
             return new StartupException(
-                    "PostgreSQL at %s refuses the login: %s.".formatted(url, sentence(e)),
+                    String.format(Locale.ROOT, "PostgreSQL at %s refuses the login: %s.", url, sentence(e)),
                     "Check COUNTERSINK_DB_USER and COUNTERSINK_DB_PASSWORD.",
                     e);
         }
         if (state.startsWith("3D")) {
             return new StartupException(
-                    "PostgreSQL at %s has no such database: %s.".formatted(url, sentence(e)),
+                    String.format(Locale.ROOT, "PostgreSQL at %s has no such database: %s.", url, sentence(e)),
                     "Create it, or correct COUNTERSINK_DB_URL.",
                     e);
         }
         if (state.startsWith("08") || state.startsWith("57P03")) {
             return new StartupException(
-                    "PostgreSQL at %s cannot be reached: %s.".formatted(url, sentence(e)),
+                    String.format(Locale.ROOT, "PostgreSQL at %s cannot be reached: %s.", url, sentence(e)),
                     "Start it, or correct COUNTERSINK_DB_URL.",
                     e);
         }
         return new StartupException(
-                "PostgreSQL at %s cannot be used: %s (SQLSTATE %s).".formatted(url, sentence(e), state),
+                String.format(
+                        Locale.ROOT, "PostgreSQL at %s cannot be used: %s (SQLSTATE %s).", url, sentence(e), state),
                 "See the server's log.",
                 e);
     }

@@ -6,6 +6,7 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.logging.Level;
 import java.util.regex.Matcher;
@@ -60,7 +61,7 @@ final class Migration {
             throw e;
         } catch (Exception e) {
             throw new StartupException(
-                    "The schema cannot be brought up to date: %s.".formatted(reason(e)),
+                    String.format(Locale.ROOT, "The schema cannot be brought up to date: %s.", reason(e)),
                     "Nothing of the failing file is kept; correct the cause and start again.",
                     e);
         } finally {
@@ -99,8 +100,10 @@ final class Migration {
         for (RanChangeSet known : liquibase.listUnexpectedChangeSets(new Contexts(), new LabelExpression())) {
             if (!known.getId().startsWith(ON_CHANGE)) {
                 throw new StartupException(
-                        "The database's schema is newer than this program: it has '%s', which this program lacks."
-                                .formatted(known.getId()),
+                        String.format(
+                                Locale.ROOT,
+                                "The database's schema is newer than this program: it has '%s', which this program lacks.",
+                                known.getId()),
                         "Start a program at least as new as the newest that has used this database.");
             }
         }

@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -66,12 +67,12 @@ public final class Demo {
             if (options.exit() || status != 0) {
                 instance.close();
             } else {
-                System.out.printf("Serving on http://127.0.0.1:%d until Ctrl-C.%n", port);
+                System.out.printf(Locale.ROOT, "Serving on http://127.0.0.1:%d until Ctrl-C.%n", port);
             }
             return status;
         } catch (IOException e) {
             throw new StartupException(
-                    "The demo has no folder or port of its own: %s.".formatted(e.getMessage()),
+                    String.format(Locale.ROOT, "The demo has no folder or port of its own: %s.", e.getMessage()),
                     "See that the folder for temporary files can be written to.",
                     e);
         }
@@ -130,6 +131,7 @@ public final class Demo {
                 .singleRow();
         long different = ((Number) result.get("different")).longValue();
         System.out.printf(
+                Locale.ROOT,
                 different == 0
                         ? "Stored, live and oracle agree: %,d rows compared.%n"
                         : "Stored, live and oracle DISAGREE: %,d rows compared, %,d differ.%n",

@@ -2,6 +2,7 @@ package dev.countersink.demo;
 
 import io.nats.client.Connection;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Random;
 
 /** Publishes one message a capture, a few of them errors, and some broken ones in between. */
@@ -31,7 +32,8 @@ final class DemoMessages implements Runnable {
             publish(
                     subject,
                     random.nextDouble() < FAILING
-                            ? "{\"error\":\"image cannot be read\",\"image_id\":\"%d\"}".formatted(capture)
+                            ? String.format(
+                                    Locale.ROOT, "{\"error\":\"image cannot be read\",\"image_id\":\"%d\"}", capture)
                             : workload.message(capture));
         }
         all = true;

@@ -1,6 +1,7 @@
 package dev.countersink.demo;
 
 import java.util.List;
+import java.util.Locale;
 
 /**
  * What the demo is asked for.
@@ -23,8 +24,10 @@ record DemoOptions(int captures, int jobs, boolean exit) {
                 case "--jobs" -> jobs = number(arguments, ++i, 1000);
                 case "--exit" -> exit = true;
                 default ->
-                    throw new IllegalArgumentException(
-                            "'demo' takes --captures N, --jobs J and --exit, not '%s'.".formatted(arguments.get(i)));
+                    throw new IllegalArgumentException(String.format(
+                            Locale.ROOT,
+                            "'demo' takes --captures N, --jobs J and --exit, not '%s'.",
+                            arguments.get(i)));
             }
         }
         return new DemoOptions(Math.max(captures, jobs), jobs, exit);
@@ -41,6 +44,7 @@ record DemoOptions(int captures, int jobs, boolean exit) {
         } catch (NumberFormatException e) {
             // said below
         }
-        throw new IllegalArgumentException("%s takes a number from 1 to %,d, not '%s'.".formatted(option, most, text));
+        throw new IllegalArgumentException(
+                String.format(Locale.ROOT, "%s takes a number from 1 to %,d, not '%s'.", option, most, text));
     }
 }

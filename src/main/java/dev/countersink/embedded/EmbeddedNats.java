@@ -14,6 +14,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
@@ -69,7 +70,7 @@ public final class EmbeddedNats implements AutoCloseable {
     }
 
     public NatsSettings settings() {
-        return NatsSettings.of("nats://%s:%d".formatted(LOOPBACK, port), token);
+        return NatsSettings.of(String.format(Locale.ROOT, "nats://%s:%d", LOOPBACK, port), token);
     }
 
     public int port() {
@@ -106,13 +107,14 @@ public final class EmbeddedNats implements AutoCloseable {
 
     private static StartupException failed(Path log, String why, Throwable cause) {
         return new StartupException(
-                "The embedded NATS server did not start: %s.".formatted(why),
-                "Read %s, or use a server of your own: set COUNTERSINK_NATS_URL.".formatted(log),
+                String.format(Locale.ROOT, "The embedded NATS server did not start: %s.", why),
+                String.format(Locale.ROOT, "Read %s, or use a server of your own: set COUNTERSINK_NATS_URL.", log),
                 cause);
     }
 
     private static Path writeConfig(Path dir, int port, String token) throws IOException {
-        String text = """
+        String text = String.format(
+                Locale.ROOT, """
                 host: "%s"
                 port: %d
                 pid_file: "%s"
@@ -121,7 +123,7 @@ public final class EmbeddedNats implements AutoCloseable {
                 max_pending: 256MB
                 authorization { token: "%s" }
                 jetstream { store_dir: "%s" }
-                """.formatted(LOOPBACK, port, dir.resolve("nats.pid"), token, dir.resolve("jetstream"));
+                """, LOOPBACK, port, dir.resolve("nats.pid"), token, dir.resolve("jetstream"));
         return writePrivately(dir.resolve("nats.conf"), text);
     }
 
@@ -147,7 +149,8 @@ public final class EmbeddedNats implements AutoCloseable {
         try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(LOOPBACK))) {
             return socket.getLocalPort();
         } catch (IOException e) {
-            throw new StartupException("There is no free port on %s.".formatted(LOOPBACK), "Close some program.", e);
+            throw new StartupException(
+                    String.format(Locale.ROOT, "There is no free port on %s.", LOOPBACK), "Close some program.", e);
         }
     }
 

@@ -11,6 +11,7 @@ import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -85,9 +86,11 @@ public final class EmbeddedPostgres implements AutoCloseable {
             return new EmbeddedPostgres(builder.start(), data);
         } catch (IOException | RuntimeException | ExceptionInInitializerError e) {
             throw new StartupException(
-                    "The embedded PostgreSQL did not start in %s: %s.".formatted(dir, e.getMessage()),
-                    "Read %s, or use a server of your own: set COUNTERSINK_DB_URL."
-                            .formatted(dir.resolve("postgres.log")),
+                    String.format(Locale.ROOT, "The embedded PostgreSQL did not start in %s: %s.", dir, e.getMessage()),
+                    String.format(
+                            Locale.ROOT,
+                            "Read %s, or use a server of your own: set COUNTERSINK_DB_URL.",
+                            dir.resolve("postgres.log")),
                     e);
         }
     }
@@ -97,7 +100,10 @@ public final class EmbeddedPostgres implements AutoCloseable {
     }
 
     public DbSettings settings(String database) {
-        return DbSettings.of("jdbc:postgresql://127.0.0.1:%d/%s".formatted(server.getPort(), database), USER, "unused");
+        return DbSettings.of(
+                String.format(Locale.ROOT, "jdbc:postgresql://127.0.0.1:%d/%s", server.getPort(), database),
+                USER,
+                "unused");
     }
 
     /** Returns once the server has ended. */
@@ -128,7 +134,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
         String name = PostgresBinaries.name(system, machine);
         InputStream found = EmbeddedPostgres.class.getResourceAsStream("/" + name);
         if (found == null) {
-            throw new IOException("there is no PostgreSQL for %s on %s in this jar".formatted(system, machine));
+            throw new IOException(
+                    String.format(Locale.ROOT, "there is no PostgreSQL for %s on %s in this jar", system, machine));
         }
         return found;
     }

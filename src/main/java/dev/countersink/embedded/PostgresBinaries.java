@@ -9,6 +9,6 @@ public final class PostgresBinaries {
     /** The archive for an operating system and a machine as the JVM names them. */
     public static String name(String system, String machine) {
         String arch = "aarch64".equals(machine) ? "arm_64" : machine;
-        return "postgres-%s-%s.txz".formatted(system.toLowerCase(Locale.ROOT), arch);
+        return String.format(Locale.ROOT, "postgres-%s-%s.txz", system.toLowerCase(Locale.ROOT), arch);
     }
 }

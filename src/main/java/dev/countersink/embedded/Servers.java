@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -83,13 +84,15 @@ public final class Servers implements AutoCloseable {
             if (lock == null) {
                 channel.close();
                 throw new StartupException(
-                        "The embedded servers' folder %s is in use by another instance.".formatted(dir),
+                        String.format(
+                                Locale.ROOT, "The embedded servers' folder %s is in use by another instance.", dir),
                         "Stop that one, or give this one a folder of its own: set COUNTERSINK_EMBEDDED_DIR.");
             }
             return channel;
         } catch (IOException e) {
             throw new StartupException(
-                    "The embedded servers' folder %s cannot be used: %s.".formatted(dir, e.getMessage()),
+                    String.format(
+                            Locale.ROOT, "The embedded servers' folder %s cannot be used: %s.", dir, e.getMessage()),
                     "Choose another: set COUNTERSINK_EMBEDDED_DIR.",
                     e);
         }

@@ -3,6 +3,7 @@ package dev.countersink.embedded;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -44,7 +45,8 @@ final class StaleProcess {
             Thread.currentThread().interrupt();
             throw new IOException("interrupted while ending process " + process.pid(), e);
         } catch (ExecutionException | TimeoutException e) {
-            throw new IOException("process %d was told to end, but does not".formatted(process.pid()), e);
+            throw new IOException(
+                    String.format(Locale.ROOT, "process %d was told to end, but does not", process.pid()), e);
         }
     }
 }

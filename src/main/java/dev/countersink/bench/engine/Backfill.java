@@ -1,6 +1,7 @@
 package dev.countersink.bench.engine;
 
 import java.util.List;
+import java.util.Locale;
 
 /** The first fill of a projection, in bounded merges, against one CREATE TABLE AS. */
 final class Backfill implements Scenario {
@@ -29,9 +30,10 @@ final class Backfill implements Scenario {
         double copy;
         try (Session session = lab.session()) {
             lab.say("CREATE TABLE AS …");
-            copy = session.seconds("CREATE TABLE %1$s.copy AS SELECT * FROM %1$s.sale_fact_def".formatted(shop.name()))
-                    + session.seconds("CREATE UNIQUE INDEX ON %s.copy (id)".formatted(shop.name()));
-            session.run("DROP TABLE %s.copy".formatted(shop.name()));
+            copy = session.seconds(String.format(
+                            Locale.ROOT, "CREATE TABLE %1$s.copy AS SELECT * FROM %1$s.sale_fact_def", shop.name()))
+                    + session.seconds(String.format(Locale.ROOT, "CREATE UNIQUE INDEX ON %s.copy (id)", shop.name()));
+            session.run(String.format(Locale.ROOT, "DROP TABLE %s.copy", shop.name()));
             session.run("CHECKPOINT");
         }
         double fill = shop.fill();
@@ -41,14 +43,16 @@ final class Backfill implements Scenario {
         return new Outcome(
                 List.of(
                         new Figure(
-                                "CREATE TABLE AS and index / backfill, %,d rows".formatted(shop.sales()),
-                                "%.1f / %.1f s".formatted(copy, fill),
+                                String.format(
+                                        Locale.ROOT, "CREATE TABLE AS and index / backfill, %,d rows", shop.sales()),
+                                String.format(Locale.ROOT, "%.1f / %.1f s", copy, fill),
                                 copy / fill,
                                 Aim.atLeast(0.3)),
-                        Figure.only("a rollup added above, filled at once", "%.1f s".formatted(rollUp))),
+                        Figure.only(
+                                "a rollup added above, filled at once", String.format(Locale.ROOT, "%.1f s", rollUp))),
                 List.of(Plot.bars(
                         name(),
-                        "Filling %,d rows".formatted(shop.sales()),
+                        String.format(Locale.ROOT, "Filling %,d rows", shop.sales()),
                         "s",
                         List.of("CREATE TABLE AS, unique index", "backfill in bounded merges"),
                         Plot.Series.bars("", copy, fill))));

@@ -79,13 +79,14 @@ public final class EngineBench {
         Report report = new Report(options, conditions(lab, load));
         out.println(report.conditions());
         out.printf(
+                Locale.ROOT,
                 "%d scenarios, some %d minutes at full scale%s.%n",
                 wanted.size(),
                 wanted.stream().mapToInt(Scenario::minutes).sum(),
                 options.scale() == 1 ? "" : "; this is --scale " + options.scale() + ", whose figures say little");
         Map<String, Outcome> outcomes = new LinkedHashMap<>();
         for (Scenario scenario : wanted) {
-            out.printf("%n%s: %s%n", scenario.name(), scenario.does());
+            out.printf(Locale.ROOT, "%n%s: %s%n", scenario.name(), scenario.does());
             long start = System.nanoTime();
             Outcome outcome = scenario.run(lab);
             outcomes.put(scenario.name(), outcome);
@@ -95,7 +96,7 @@ public final class EngineBench {
                 report.write(README, scenario, outcome);
             }
         }
-        out.printf("%n%s%n", report.table(wanted, outcomes));
+        out.printf(Locale.ROOT, "%n%s%n", report.table(wanted, outcomes));
         return outcomes;
     }
 

@@ -19,13 +19,14 @@ record Figure(String what, String value, double ratio, Aim aim) {
     }
 
     String row() {
-        return "| %s | %s | %s | %s | %s |%n"
-                .formatted(
-                        what,
-                        value,
-                        Double.isNaN(ratio) ? "" : number(ratio),
-                        aim == null ? "" : aim,
-                        aim == null ? "" : aim.met(ratio) ? "met" : "**not met**");
+        return String.format(
+                Locale.ROOT,
+                "| %s | %s | %s | %s | %s |%n",
+                what,
+                value,
+                Double.isNaN(ratio) ? "" : number(ratio),
+                aim == null ? "" : aim,
+                aim == null ? "" : aim.met(ratio) ? "met" : "**not met**");
     }
 
     /** Three digits that matter. */

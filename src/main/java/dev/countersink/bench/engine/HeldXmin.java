@@ -2,6 +2,7 @@ package dev.countersink.bench.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 
@@ -72,8 +73,12 @@ final class HeldXmin implements Scenario {
                                 first.buffers),
                         Figure.only(
                                 "without the reader, third minute",
-                                "%.1f ms, %,.0f entries, %,.0f buffers"
-                                        .formatted(without.millis, without.entries, without.buffers))),
+                                String.format(
+                                        Locale.ROOT,
+                                        "%.1f ms, %,.0f entries, %,.0f buffers",
+                                        without.millis,
+                                        without.entries,
+                                        without.buffers))),
                 List.of(
                         Plot.lines(
                                 name() + "-time",
@@ -93,7 +98,7 @@ final class HeldXmin implements Scenario {
     }
 
     private static Figure growth(String what, String format, double last, double first) {
-        return new Figure(what, format.formatted(last, first), last / first, Aim.atMost(1.2));
+        return new Figure(what, String.format(Locale.ROOT, format, last, first), last / first, Aim.atMost(1.2));
     }
 
     private static Plot.Series series(String name, List<Window> windows, boolean entries) {
@@ -180,10 +185,11 @@ final class HeldXmin implements Scenario {
 
     /** Index entries and buffers of the delta table that were read until now, as the server counts them. */
     private static long[] reads(Session statistics, String projection) throws Exception {
-        String[] numbers = statistics.text("""
+        String[] numbers =
+                statistics.text(String.format(Locale.ROOT, """
                         SELECT concat_ws(' ', (SELECT sum(i.idx_tup_read) FROM pg_stat_all_indexes i WHERE i.relid = t.relid),
                             t.heap_blks_read + t.heap_blks_hit + t.idx_blks_read + t.idx_blks_hit)
-                        FROM pg_statio_all_tables t WHERE t.relid = '%s_delta'::regclass""".formatted(projection)).split(" ");
+                        FROM pg_statio_all_tables t WHERE t.relid = '%s_delta'::regclass""", projection)).split(" ");
         return new long[] {Long.parseLong(numbers[0]), Long.parseLong(numbers[1])};
     }
 }

@@ -2,6 +2,7 @@ package dev.countersink.bench.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.function.ToDoubleFunction;
 
@@ -91,7 +92,7 @@ final class MergeCost implements Scenario {
     private static Figure compared(String what, String format, Costs costs, ToDoubleFunction<Cost> of, Aim aim) {
         return new Figure(
                 what,
-                format.formatted(of.applyAsDouble(costs.large), of.applyAsDouble(costs.small)),
+                String.format(Locale.ROOT, format, of.applyAsDouble(costs.large), of.applyAsDouble(costs.small)),
                 of.applyAsDouble(costs.ratio),
                 aim);
     }
@@ -100,8 +101,9 @@ final class MergeCost implements Scenario {
     private static void writeEveryPage(Lab lab, Shop shop) throws Exception {
         lab.say("%s: writing every page …", shop.name());
         try (Session session = lab.session()) {
-            session.run("UPDATE %s.sale SET amount = amount + 1 WHERE id %% 20 = 0".formatted(shop.name()));
-            session.run("SELECT tally.refresh('%s')".formatted(shop.fact()));
+            session.run(String.format(
+                    Locale.ROOT, "UPDATE %s.sale SET amount = amount + 1 WHERE id %% 20 = 0", shop.name()));
+            session.run(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", shop.fact()));
         }
     }
 
@@ -139,8 +141,9 @@ final class MergeCost implements Scenario {
         int keys = Math.min(lab.scaled(KEYS, 200), among / 2);
         double update = session.seconds(shop.update(random, keys, among));
         String before = session.text("SELECT pg_current_wal_insert_lsn()");
-        double merge = session.seconds("SELECT tally.merge('%s')".formatted(shop.fact()));
-        long wal = session.number("SELECT (pg_current_wal_insert_lsn() - '%s')::bigint".formatted(before));
+        double merge = session.seconds(String.format(Locale.ROOT, "SELECT tally.merge('%s')", shop.fact()));
+        long wal = session.number(
+                String.format(Locale.ROOT, "SELECT (pg_current_wal_insert_lsn() - '%s')::bigint", before));
         return new Cost(update * 1e6 / keys, merge * 1e6 / keys, (double) wal / keys);
     }
 }

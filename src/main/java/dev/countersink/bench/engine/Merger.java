@@ -3,6 +3,7 @@ package dev.countersink.bench.engine;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 
 /** Merges a projection at a fixed interval, again at once while there is more, as a scheduler does. */
@@ -50,13 +51,14 @@ final class Merger implements AutoCloseable {
 
     private boolean merge() throws SQLException {
         long start = System.nanoTime();
-        String[] result = session.text(
-                        "SELECT concat_ws(' ', outcome, keys, more) FROM tally.merge('%s')".formatted(projection))
+        String[] result = session.text(String.format(
+                        Locale.ROOT, "SELECT concat_ws(' ', outcome, keys, more) FROM tally.merge('%s')", projection))
                 .split(" ");
         double millis = (System.nanoTime() - start) / 1e6;
         session.run("SELECT pg_stat_force_next_flush()"); // else the counters of reads lag behind
         if (result[0].equals("failed")) {
-            throw new IllegalStateException("A merge of %s failed; tally.status says why.".formatted(projection));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "A merge of %s failed; tally.status says why.", projection));
         }
         if (result[0].equals("merged")) {
             synchronized (merges) {

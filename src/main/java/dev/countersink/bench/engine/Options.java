@@ -29,9 +29,11 @@ record Options(Set<String> names, double scale, boolean write, String server) {
                 case "--server" -> server = left.isEmpty() ? "" : left.remove(0);
                 default -> {
                     if (!scenarios.contains(word)) {
-                        throw new IllegalArgumentException(
-                                "'bench engine' takes --scale F, --write, --server URL and names of scenarios (%s), not '%s'."
-                                        .formatted(String.join(", ", scenarios), word));
+                        throw new IllegalArgumentException(String.format(
+                                Locale.ROOT,
+                                "'bench engine' takes --scale F, --write, --server URL and names of scenarios (%s), not '%s'.",
+                                String.join(", ", scenarios),
+                                word));
                     }
                     names.add(word);
                 }
@@ -63,6 +65,7 @@ record Options(Set<String> names, double scale, boolean write, String server) {
         } catch (NumberFormatException e) {
             // said below
         }
-        throw new IllegalArgumentException("--scale takes a share from 0 to 1, not '%s'.".formatted(text));
+        throw new IllegalArgumentException(
+                String.format(Locale.ROOT, "--scale takes a share from 0 to 1, not '%s'.", text));
     }
 }

@@ -1,6 +1,7 @@
 package dev.countersink.bench.engine;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 
 /** Single-row writes under pg_ivm, which keeps its views inside the writer's transaction, where that extension is installed. */
@@ -41,7 +42,8 @@ final class PgIvm implements Scenario {
                     double[] now = {
                         write(lab, session, plain, round),
                         write(lab, session, derived, round)
-                                + session.seconds("SELECT tally.refresh('%s')".formatted(derived.fact())),
+                                + session.seconds(
+                                        String.format(Locale.ROOT, "SELECT tally.refresh('%s')", derived.fact())),
                         write(lab, session, immediate, round)
                     };
                     for (int i = 0; i < now.length && round >= 0; i++) {
@@ -58,13 +60,15 @@ final class PgIvm implements Scenario {
     private static void incremental(Session session, Shop shop) throws Exception {
         String schema = session.text(
                 "SELECT n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = 'create_immv' LIMIT 1");
-        session.run("SET search_path = %s, %s, public".formatted(shop.name(), schema));
-        session.run(
-                "SELECT %s.create_immv('fact', 'SELECT s.id, s.buyer_id, b.region, s.state, s.amount, s.created_at, b.id AS b_id FROM sale s JOIN buyer b ON b.id = s.buyer_id')"
-                        .formatted(schema));
-        session.run(
-                "SELECT %s.create_immv('totals', 'SELECT s.buyer_id, count(*) AS sales, sum(s.amount) AS amount FROM sale s JOIN buyer b ON b.id = s.buyer_id GROUP BY s.buyer_id')"
-                        .formatted(schema));
+        session.run(String.format(Locale.ROOT, "SET search_path = %s, %s, public", shop.name(), schema));
+        session.run(String.format(
+                Locale.ROOT,
+                "SELECT %s.create_immv('fact', 'SELECT s.id, s.buyer_id, b.region, s.state, s.amount, s.created_at, b.id AS b_id FROM sale s JOIN buyer b ON b.id = s.buyer_id')",
+                schema));
+        session.run(String.format(
+                Locale.ROOT,
+                "SELECT %s.create_immv('totals', 'SELECT s.buyer_id, count(*) AS sales, sum(s.amount) AS amount FROM sale s JOIN buyer b ON b.id = s.buyer_id GROUP BY s.buyer_id')",
+                schema));
         session.run("ANALYZE");
     }
 
@@ -84,10 +88,11 @@ final class PgIvm implements Scenario {
                 List.of(
                         new Figure(
                                 "writes and the merge / with pg_ivm",
-                                "%,.0f / %,.0f writes/s".formatted(writes / derived, writes / immediate),
+                                String.format(
+                                        Locale.ROOT, "%,.0f / %,.0f writes/s", writes / derived, writes / immediate),
                                 immediate / derived,
                                 null),
-                        Figure.only("without views", "%,.0f writes/s".formatted(writes / plain))),
+                        Figure.only("without views", String.format(Locale.ROOT, "%,.0f writes/s", writes / plain))),
                 List.of(Plot.bars(
                         "pg-ivm",
                         "Single-row writes by one session, views brought up to date",

@@ -42,8 +42,14 @@ record Plot(String file, String svg) {
                     continue;
                 }
                 double x = middle + bar * (s - series.length / 2.0);
-                body.append("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>%n"
-                        .formatted(x + 2, y(value, top), bar - 4, y(0, top) - y(value, top), COLOURS[s]));
+                body.append(String.format(
+                        Locale.ROOT,
+                        "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>%n",
+                        x + 2,
+                        y(value, top),
+                        bar - 4,
+                        y(0, top) - y(value, top),
+                        COLOURS[s]));
                 text(body, x + bar / 2, y(value, top) - 5, "middle", "", Figure.number(value));
             }
         }
@@ -67,50 +73,72 @@ record Plot(String file, String svg) {
         for (int s = 0; s < series.length; s++) {
             List<String> points = new ArrayList<>();
             for (int i = 0; i < series[s].x.length; i++) {
-                String point = "%.1f,%.1f".formatted(x(series[s].x[i], right), y(series[s].y[i], top));
+                String point =
+                        String.format(Locale.ROOT, "%.1f,%.1f", x(series[s].x[i], right), y(series[s].y[i], top));
                 points.add(point);
-                body.append("<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"/>%n"
-                        .formatted(point.split(",")[0], point.split(",")[1], COLOURS[s]));
+                body.append(String.format(
+                        Locale.ROOT,
+                        "<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"/>%n",
+                        point.split(",")[0],
+                        point.split(",")[1],
+                        COLOURS[s]));
             }
-            body.append("<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>%n"
-                    .formatted(String.join(" ", points), COLOURS[s]));
+            body.append(String.format(
+                    Locale.ROOT,
+                    "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>%n",
+                    String.join(" ", points),
+                    COLOURS[s]));
         }
         return new Plot(name + ".svg", frame(title, unit, xUnit, top, body, series));
     }
 
     private static String frame(
             String title, String unit, String xUnit, double top, StringBuilder body, Series... series) {
-        StringBuilder svg = new StringBuilder("""
+        StringBuilder svg = new StringBuilder(String.format(Locale.ROOT, """
                 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" font-family="sans-serif" font-size="13">
                 <title>%s</title>
                 <style>
                 text { fill: #24292f } .axis { stroke: #6e7781 } .grid { stroke: #6e7781; stroke-opacity: .25 }
                 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .axis { stroke: #9198a1 } .grid { stroke: #9198a1 } }
                 </style>
-                """.formatted(WIDTH, HEIGHT, escaped(title)));
+                """, WIDTH, HEIGHT, escaped(title)));
         text(svg, LEFT, 24, "start", " font-size=\"16\" font-weight=\"bold\"", title);
         text(svg, LEFT, 62, "start", "", unit);
         text(svg, WIDTH - RIGHT, HEIGHT - 14, "end", "", xUnit);
         for (int i = 0; i <= TICKS; i++) {
             double value = top * i / TICKS;
-            svg.append("<line class=\"%s\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%3$.1f\"/>%n"
-                    .formatted(i == 0 ? "axis" : "grid", LEFT, y(value, top), WIDTH - RIGHT));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<line class=\"%s\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%3$.1f\"/>%n",
+                    i == 0 ? "axis" : "grid",
+                    LEFT,
+                    y(value, top),
+                    WIDTH - RIGHT));
             text(svg, LEFT - 8, y(value, top) + 4, "end", "", tick(value));
         }
         double right = WIDTH - RIGHT;
         for (int s = series.length - 1; s >= 0 && series.length > 1; s--) {
             right -= 8 + 7.2 * series[s].name.length();
             text(svg, right, 44, "start", "", series[s].name);
-            svg.append("<rect x=\"%.1f\" y=\"34\" width=\"11\" height=\"11\" fill=\"%s\"/>%n"
-                    .formatted(right - 16, COLOURS[s]));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<rect x=\"%.1f\" y=\"34\" width=\"11\" height=\"11\" fill=\"%s\"/>%n",
+                    right - 16,
+                    COLOURS[s]));
             right -= 26;
         }
         return svg.append(body).append("</svg>\n").toString();
     }
 
     private static void text(StringBuilder to, double x, double y, String anchor, String style, String text) {
-        to.append("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>%s</text>%n"
-                .formatted(x, y, anchor, style, escaped(text)));
+        to.append(String.format(
+                Locale.ROOT,
+                "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>%s</text>%n",
+                x,
+                y,
+                anchor,
+                style,
+                escaped(text)));
     }
 
     private static double x(double value, double right) {

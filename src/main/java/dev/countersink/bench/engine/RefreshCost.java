@@ -2,6 +2,7 @@ package dev.countersink.bench.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 
 /** A merge against REFRESH MATERIALIZED VIEW CONCURRENTLY of the same content after the same changes. */
@@ -35,38 +36,47 @@ final class RefreshCost implements Scenario {
         List<String> categories = new ArrayList<>();
         try (Shop shop = lab.shop("refreshed", SALES).derive();
                 Session session = lab.session()) {
-            session.run(
-                    "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def".formatted(shop.name()));
-            session.run("CREATE UNIQUE INDEX ON %s.fact (id)".formatted(shop.name()));
-            session.run("CREATE MATERIALIZED VIEW %1$s.totals AS SELECT * FROM %1$s.buyer_sales_def"
-                    .formatted(shop.name()));
-            session.run("CREATE UNIQUE INDEX ON %s.totals (buyer_id)".formatted(shop.name()));
+            session.run(String.format(
+                    Locale.ROOT,
+                    "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def",
+                    shop.name()));
+            session.run(String.format(Locale.ROOT, "CREATE UNIQUE INDEX ON %s.fact (id)", shop.name()));
+            session.run(String.format(
+                    Locale.ROOT,
+                    "CREATE MATERIALIZED VIEW %1$s.totals AS SELECT * FROM %1$s.buyer_sales_def",
+                    shop.name()));
+            session.run(String.format(Locale.ROOT, "CREATE UNIQUE INDEX ON %s.totals (buyer_id)", shop.name()));
             session.run("ANALYZE");
             Random random = new Random(2);
             for (int i = 0; i < CHANGED.length; i++) {
                 int changed = lab.scaled(CHANGED[i], 20);
                 measure(lab, shop, session, random, changed, i, merges, refreshes);
-                categories.add("%,d changed rows".formatted(changed));
+                categories.add(String.format(Locale.ROOT, "%,d changed rows", changed));
                 figures.add(new Figure(
-                        "REFRESH CONCURRENTLY / merge, %,d of %,d rows changed".formatted(changed, shop.sales()),
-                        "%s / %s ms".formatted(Figure.number(refreshes[i]), Figure.number(merges[i])),
+                        String.format(
+                                Locale.ROOT,
+                                "REFRESH CONCURRENTLY / merge, %,d of %,d rows changed",
+                                changed,
+                                shop.sales()),
+                        String.format(Locale.ROOT, "%s / %s ms", Figure.number(refreshes[i]), Figure.number(merges[i])),
                         refreshes[i] / merges[i],
                         null));
             }
-            if (session.number(
-                            "SELECT count(*) FROM ((TABLE %1$s.fact EXCEPT ALL TABLE %1$s.sale_fact) UNION ALL (TABLE %1$s.sale_fact EXCEPT ALL TABLE %1$s.fact)) d"
-                                    .formatted(shop.name()))
+            if (session.number(String.format(
+                            Locale.ROOT,
+                            "SELECT count(*) FROM ((TABLE %1$s.fact EXCEPT ALL TABLE %1$s.sale_fact) UNION ALL (TABLE %1$s.sale_fact EXCEPT ALL TABLE %1$s.fact)) d",
+                            shop.name()))
                     != 0) {
                 throw new IllegalStateException("The materialized view and the projection differ.");
             }
-            session.run("DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals".formatted(shop.name()));
+            session.run(String.format(Locale.ROOT, "DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals", shop.name()));
             shop.requireExact();
         }
         return new Outcome(
                 figures,
                 List.of(Plot.bars(
                         name(),
-                        "Bringing %,d rows up to date".formatted(lab.scaled(SALES, 2000)),
+                        String.format(Locale.ROOT, "Bringing %,d rows up to date", lab.scaled(SALES, 2000)),
                         "ms",
                         categories,
                         Plot.Series.bars("merge", merges),
@@ -80,9 +90,11 @@ final class RefreshCost implements Scenario {
         double[] refresh = new double[ROUNDS];
         for (int round = -1; round < ROUNDS; round++) {
             session.run(shop.update(random, changed, shop.sales()));
-            double merged = session.seconds("SELECT tally.refresh('%s')".formatted(shop.fact()));
-            double refreshed = session.seconds("REFRESH MATERIALIZED VIEW CONCURRENTLY %s.fact".formatted(shop.name()))
-                    + session.seconds("REFRESH MATERIALIZED VIEW CONCURRENTLY %s.totals".formatted(shop.name()));
+            double merged = session.seconds(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", shop.fact()));
+            double refreshed = session.seconds(
+                            String.format(Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.fact", shop.name()))
+                    + session.seconds(String.format(
+                            Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.totals", shop.name()));
             if (round >= 0) {
                 merge[round] = merged * 1e3;
                 refresh[round] = refreshed * 1e3;

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Figures as Markdown, and where they are kept: between markers of a file, a part for each scenario, plots beside it. */
@@ -27,7 +28,7 @@ final class Report {
     String table(List<Scenario> scenarios, Map<String, Outcome> outcomes) {
         StringBuilder table = new StringBuilder("`" + options.command() + "`: " + conditions + "\n\n");
         if (options.scale() != 1) {
-            table.append("**Scaled to %s: not official.**%n%n".formatted(options.scale()));
+            table.append(String.format(Locale.ROOT, "**Scaled to %s: not official.**%n%n", options.scale()));
         }
         table.append(Figure.HEAD.replace("| what", "| scenario | what").replaceFirst("\\|---", "|---|---"));
         for (Scenario scenario : scenarios) {
@@ -41,13 +42,14 @@ final class Report {
     /** Puts a scenario's part into the file, in place of its former one, and its plots into the folder beside it. */
     void write(Path file, Scenario scenario, Outcome outcome) throws IOException {
         Path plots = Files.createDirectories(file.resolveSibling("plots"));
-        StringBuilder part = new StringBuilder("### %s%n%n%s%n%n".formatted(scenario.name(), scenario.does()));
+        StringBuilder part =
+                new StringBuilder(String.format(Locale.ROOT, "### %s%n%n%s%n%n", scenario.name(), scenario.does()));
         part.append(Figure.HEAD);
         outcome.figures().forEach(figure -> part.append(figure.row()));
-        part.append("%n`%s`: %s.%n".formatted(options.command(), conditions));
+        part.append(String.format(Locale.ROOT, "%n`%s`: %s.%n", options.command(), conditions));
         for (Plot plot : outcome.plots()) {
             Files.writeString(plots.resolve(plot.file()), plot.svg());
-            part.append("%n![%s](plots/%s)%n".formatted(scenario.name(), plot.file()));
+            part.append(String.format(Locale.ROOT, "%n![%s](plots/%s)%n", scenario.name(), plot.file()));
         }
         Files.writeString(file, replaced(Files.readString(file), scenario.name(), part.toString()));
     }
@@ -57,24 +59,28 @@ final class Report {
         int begin = text.indexOf(BEGIN);
         int end = text.indexOf(END, begin);
         if (begin < 0 || end < 0) {
-            throw new IllegalStateException("The file has no place for figures: the markers %s and %s are missing."
-                    .formatted(BEGIN.strip(), END.strip()));
+            throw new IllegalStateException(String.format(
+                    Locale.ROOT,
+                    "The file has no place for figures: the markers %s and %s are missing.",
+                    BEGIN.strip(),
+                    END.strip()));
         }
         String old = text.substring(begin + BEGIN.length(), end);
         StringBuilder parts = new StringBuilder();
         for (Scenario scenario : EngineBench.SCENARIOS) {
             String found = scenario.name().equals(name) ? part : part(old, scenario.name());
             if (found != null) {
-                parts.append("%n<!-- engine %s -->%n%s<!-- /engine %1$s -->%n".formatted(scenario.name(), found));
+                parts.append(String.format(
+                        Locale.ROOT, "%n<!-- engine %s -->%n%s<!-- /engine %1$s -->%n", scenario.name(), found));
             }
         }
         return text.substring(0, begin + BEGIN.length()) + parts + "\n" + text.substring(end);
     }
 
     private static String part(String text, String name) {
-        String first = "<!-- engine %s -->%n".formatted(name);
+        String first = String.format(Locale.ROOT, "<!-- engine %s -->%n", name);
         int begin = text.indexOf(first);
-        int end = text.indexOf("<!-- /engine %s -->".formatted(name), begin);
+        int end = text.indexOf(String.format(Locale.ROOT, "<!-- /engine %s -->", name), begin);
         return begin < 0 || end < 0 ? null : text.substring(begin + first.length(), end);
     }
 }

@@ -1,6 +1,7 @@
 package dev.countersink.bench.engine;
 
 import java.sql.SQLException;
+import java.util.Locale;
 import java.util.Random;
 import java.util.stream.Collectors;
 
@@ -25,7 +26,7 @@ final class Shop implements AutoCloseable {
         Shop shop = new Shop(lab, name, sales, Math.min(lab.scaled(BUYERS, 200), sales / 10));
         lab.say("making %s: %,d sales by %,d buyers …", name, sales, shop.buyers);
         try (Session session = lab.session()) {
-            session.run("CALL bench.make_shop('%s', %d, %d)".formatted(name, sales, shop.buyers));
+            session.run(String.format(Locale.ROOT, "CALL bench.make_shop('%s', %d, %d)", name, sales, shop.buyers));
         }
         shop.settle();
         return shop;
@@ -56,7 +57,7 @@ final class Shop implements AutoCloseable {
     /** Makes and fills {@link #label}; returns this. */
     Shop deriveLabel() throws SQLException {
         try (Session session = lab.session()) {
-            session.run("CALL bench.derive_label('%s')".formatted(name));
+            session.run(String.format(Locale.ROOT, "CALL bench.derive_label('%s')", name));
             session.run("VACUUM (ANALYZE) " + label());
         }
         settle();
@@ -82,11 +83,11 @@ final class Shop implements AutoCloseable {
         try (Session session = lab.session()) {
             long start = System.nanoTime();
             long told = start;
-            session.run("CALL bench.derive_fact('%s')".formatted(name));
+            session.run(String.format(Locale.ROOT, "CALL bench.derive_fact('%s')", name));
             long done = 0;
             while (true) {
-                String[] result = session.text(
-                                "SELECT concat_ws(' ', keys, more) FROM tally.merge('%s')".formatted(fact()))
+                String[] result = session.text(String.format(
+                                Locale.ROOT, "SELECT concat_ws(' ', keys, more) FROM tally.merge('%s')", fact()))
                         .split(" ");
                 done += Long.parseLong(result[0]);
                 if (result[1].equals("f")) {
@@ -105,15 +106,15 @@ final class Shop implements AutoCloseable {
     /** Makes the rollup, which is filled at once; how many seconds that took. */
     double rollUp() throws SQLException {
         try (Session session = lab.session()) {
-            return session.seconds("CALL bench.derive_rollup('%s')".formatted(name));
+            return session.seconds(String.format(Locale.ROOT, "CALL bench.derive_rollup('%s')", name));
         }
     }
 
     /** No vacuum, no statistics and no checkpoint are due in the middle of a measurement. */
     void settle() throws SQLException {
         try (Session session = lab.session()) {
-            session.run("VACUUM (ANALYZE) %s.sale".formatted(name));
-            session.run("VACUUM (ANALYZE) %s.buyer".formatted(name));
+            session.run(String.format(Locale.ROOT, "VACUUM (ANALYZE) %s.sale", name));
+            session.run(String.format(Locale.ROOT, "VACUUM (ANALYZE) %s.buyer", name));
             if (derived) {
                 session.run("VACUUM (ANALYZE) " + fact());
             }
@@ -128,16 +129,17 @@ final class Shop implements AutoCloseable {
                 .limit(rows)
                 .mapToObj(Integer::toString)
                 .collect(Collectors.joining(","));
-        return "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')".formatted(name, ids);
+        return String.format(Locale.ROOT, "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')", name, ids);
     }
 
     /** Fails unless projection and rollup are what their definitions say. */
     void requireExact() throws SQLException {
         try (Session session = lab.session()) {
-            session.run("SELECT tally.refresh('%s')".formatted(fact()));
-            if (!session.text("SELECT bench.same_sums('%s')".formatted(name)).equals("t")) {
-                throw new IllegalStateException(
-                        "%s or the rollup above it is not what its definition says.".formatted(fact()));
+            session.run(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", fact()));
+            if (!session.text(String.format(Locale.ROOT, "SELECT bench.same_sums('%s')", name))
+                    .equals("t")) {
+                throw new IllegalStateException(String.format(
+                        Locale.ROOT, "%s or the rollup above it is not what its definition says.", fact()));
             }
         }
         lab.say("%s: stored rows are what their definitions say", name);
@@ -145,18 +147,22 @@ final class Shop implements AutoCloseable {
 
     /** Brings the projections whose names are like this up to date. */
     static void refresh(Session session, String views) throws SQLException {
-        session.run("SELECT tally.refresh(name) FROM tally.status WHERE kind = 'projection' AND name LIKE '%s'"
-                .formatted(views));
+        session.run(String.format(
+                Locale.ROOT,
+                "SELECT tally.refresh(name) FROM tally.status WHERE kind = 'projection' AND name LIKE '%s'",
+                views));
     }
 
     /** Fails unless the projections whose names are like this are what their definitions say; for tables that are not too large. */
     static void requireVerified(Session session, String views) throws SQLException {
         refresh(session, views);
-        if (session.number(
-                        "SELECT count(*) FROM tally.status s CROSS JOIN LATERAL tally.verify(s.name) v WHERE s.kind = 'projection' AND s.name LIKE '%s'"
-                                .formatted(views))
+        if (session.number(String.format(
+                        Locale.ROOT,
+                        "SELECT count(*) FROM tally.status s CROSS JOIN LATERAL tally.verify(s.name) v WHERE s.kind = 'projection' AND s.name LIKE '%s'",
+                        views))
                 != 0) {
-            throw new IllegalStateException("What %s names is not what its definition says.".formatted(views));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "What %s names is not what its definition says.", views));
         }
     }
 
@@ -168,7 +174,7 @@ final class Shop implements AutoCloseable {
     @Override
     public void close() throws SQLException {
         try (Session session = lab.session()) {
-            session.run("CALL bench.drop_shop('%s')".formatted(name));
+            session.run(String.format(Locale.ROOT, "CALL bench.drop_shop('%s')", name));
         }
     }
 }

@@ -4,6 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -60,10 +61,10 @@ final class TriggerCost implements Scenario {
     private static Shop shop(Lab lab, int views) throws Exception {
         Shop shop = lab.shop("views" + views, SALES);
         try (Session session = lab.session()) {
-            session.run("CALL bench.add_tills('%s')".formatted(shop.name()));
+            session.run(String.format(Locale.ROOT, "CALL bench.add_tills('%s')", shop.name()));
             if (views > 0) {
-                session.run("CALL bench.derive_fact('%s')".formatted(shop.name()));
-                session.run("CALL bench.derive_more('%s', %d)".formatted(shop.name(), views - 1));
+                session.run(String.format(Locale.ROOT, "CALL bench.derive_fact('%s')", shop.name()));
+                session.run(String.format(Locale.ROOT, "CALL bench.derive_more('%s', %d)", shop.name(), views - 1));
                 Shop.refresh(session, shop.views());
             }
         }
@@ -116,18 +117,18 @@ final class TriggerCost implements Scenario {
     }
 
     private static String statements(Shop shop) {
-        return """
+        return String.format(Locale.ROOT, """
                 \\set buyer random(1, %d)
                 \\set id random(1, %d)
                 \\set amount random(1, 10000)
                 INSERT INTO %s.sale (buyer_id, state, amount, created_at) VALUES (:buyer, 'new', :amount, now()) RETURNING id AS new_id \\gset
                 UPDATE %3$s.sale SET state = 'paid', amount = :amount WHERE id = :id;
                 DELETE FROM %3$s.sale WHERE id = :new_id;
-                """.formatted(shop.buyers(), shop.sales(), shop.name());
+                """, shop.buyers(), shop.sales(), shop.name());
     }
 
     private static String transaction(Shop shop) {
-        return """
+        return String.format(Locale.ROOT, """
                 \\set id random(1, %d)
                 \\set till random(1, 100)
                 \\set clerk random(1, 1000)
@@ -139,7 +140,7 @@ final class TriggerCost implements Scenario {
                 UPDATE %2$s.till SET takings = takings + :amount WHERE id = :till;
                 INSERT INTO %2$s.booking (till_id, clerk_id, sale_id, amount, booked_at) VALUES (:till, :clerk, :id, :amount, now());
                 END;
-                """.formatted(shop.sales(), shop.name());
+                """, shop.sales(), shop.name());
     }
 
     private static Outcome outcome(double[][] statements, double[][] transactions) {
@@ -178,10 +179,17 @@ final class TriggerCost implements Scenario {
         List<Figure> figures = new ArrayList<>();
         for (int setting = 1; setting < speeds.length; setting++) {
             figures.add(new Figure(
-                    "%s, with %s%s / without views"
-                            .formatted(what, views(setting), setting == WITH_MERGES ? " and a merge every second" : ""),
-                    "%,.0f / %,.0f transactions/s"
-                            .formatted(perScript * Lab.median(speeds[setting]), perScript * Lab.median(speeds[0])),
+                    String.format(
+                            Locale.ROOT,
+                            "%s, with %s%s / without views",
+                            what,
+                            views(setting),
+                            setting == WITH_MERGES ? " and a merge every second" : ""),
+                    String.format(
+                            Locale.ROOT,
+                            "%,.0f / %,.0f transactions/s",
+                            perScript * Lab.median(speeds[setting]),
+                            perScript * Lab.median(speeds[0])),
                     ratios[setting],
                     setting == 1 ? Aim.atLeast(0.9) : null));
         }

@@ -2,6 +2,7 @@ package dev.countersink.bench.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
 
@@ -64,21 +65,29 @@ final class WideChange implements Scenario {
                 writers.writes();
             }
             requireNone(session, shop, "_live");
-            session.run("SELECT tally.refresh('%s')".formatted(shop.fact()));
+            session.run(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", shop.fact()));
             requireNone(session, shop, "");
             return new Outcome(
                     List.of(
                             new Figure(
                                     "writers during the change / undisturbed",
-                                    "%,.0f / %,.0f commits/s".formatted(Lab.median(wide), Lab.median(quiet)),
+                                    String.format(
+                                            Locale.ROOT,
+                                            "%,.0f / %,.0f commits/s",
+                                            Lab.median(wide),
+                                            Lab.median(quiet)),
                                     Lab.median(ratios),
                                     Aim.atLeast(0.8)),
                             Figure.only(
-                                    "a change of %,d keys is merged after".formatted(shop.sales() / 2),
-                                    "%.1f s".formatted(Lab.median(took))),
+                                    String.format(
+                                            Locale.ROOT, "a change of %,d keys is merged after", shop.sales() / 2),
+                                    String.format(Locale.ROOT, "%.1f s", Lab.median(took))),
                             Figure.only(
                                     "live views against their definitions, EXCEPT ALL",
-                                    "no difference in %d snapshots meanwhile and one at the end".formatted(checks))),
+                                    String.format(
+                                            Locale.ROOT,
+                                            "no difference in %d snapshots meanwhile and one at the end",
+                                            checks))),
                     List.of(Plot.lines(
                             name(),
                             "Single-row commits while a million keys change (from 0 until merged)",
@@ -94,13 +103,19 @@ final class WideChange implements Scenario {
     }
 
     private static void write(Session session, Shop shop) throws java.sql.SQLException {
-        session.run("UPDATE %s.sale SET amount = amount + 1 WHERE id = %d"
-                .formatted(shop.name(), ThreadLocalRandom.current().nextInt(1, shop.sales() + 1)));
+        session.run(String.format(
+                Locale.ROOT,
+                "UPDATE %s.sale SET amount = amount + 1 WHERE id = %d",
+                shop.name(),
+                ThreadLocalRandom.current().nextInt(1, shop.sales() + 1)));
     }
 
     private static void change(Session session, Shop shop) throws Exception {
-        session.run("UPDATE %s.buyer SET region = 'not ' || region WHERE id <= %d"
-                .formatted(shop.name(), shop.buyers() / 2));
+        session.run(String.format(
+                Locale.ROOT,
+                "UPDATE %s.buyer SET region = 'not ' || region WHERE id <= %d",
+                shop.name(),
+                shop.buyers() / 2));
     }
 
     /** Commits a second for so long, or until the merger has caught up; notes each second's. */
@@ -134,8 +149,10 @@ final class WideChange implements Scenario {
                 requireNone(session, shop, "_live");
                 checks++;
             }
-            session.run("SELECT tally.merge('%s', %d)".formatted(shop.fact(), Math.max(500, shop.sales() / 16)));
-            waiting = session.number("SELECT count(*) FROM %s_delta WHERE tally_source <> 0".formatted(shop.fact()));
+            session.run(String.format(
+                    Locale.ROOT, "SELECT tally.merge('%s', %d)", shop.fact(), Math.max(500, shop.sales() / 16)));
+            waiting = session.number(
+                    String.format(Locale.ROOT, "SELECT count(*) FROM %s_delta WHERE tally_source <> 0", shop.fact()));
         }
         lab.say(
                 "live views were exact in %d snapshots while the change was merged (%.1f s)",
@@ -145,11 +162,12 @@ final class WideChange implements Scenario {
 
     private static void requireNone(Session session, Shop shop, String suffix) throws Exception {
         session.run("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        long rows = session.number("SELECT bench.differences('%s', '%s')".formatted(shop.name(), suffix));
+        long rows =
+                session.number(String.format(Locale.ROOT, "SELECT bench.differences('%s', '%s')", shop.name(), suffix));
         session.run("COMMIT");
         if (rows != 0) {
-            throw new IllegalStateException(
-                    "%,d rows of %s%s differ from the definition.".formatted(rows, shop.fact(), suffix));
+            throw new IllegalStateException(String.format(
+                    Locale.ROOT, "%,d rows of %s%s differ from the definition.", rows, shop.fact(), suffix));
         }
     }
 }

@@ -13,6 +13,7 @@ import dev.countersink.testing.TestFolder;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 
 class ServersTest {
@@ -43,6 +44,22 @@ class ServersTest {
         try (Servers servers = new Servers(NO_DB, NO_NATS, dir);
                 Sql sql = new Sql(servers.db())) {
             assertThat(sql.number("SELECT n FROM kept")).isEqualTo(42);
+        }
+        TestFolder.delete(dir.dir());
+    }
+
+    @Test
+    void theyStartWhereDigitsAreArabic() throws Exception {
+        Locale before = Locale.getDefault();
+        EmbeddedSettings dir = new EmbeddedSettings(TestFolder.create("arabic"));
+        Locale.setDefault(Locale.forLanguageTag("ar-EG-u-nu-arab"));
+        try (Servers servers = new Servers(NO_DB, NO_NATS, dir);
+                Sql sql = new Sql(servers.db())) {
+            assertThat(String.format("%d", 7)).as("the digits of this locale").isEqualTo("\u0667");
+            assertThat(servers.nats().url()).matches("nats://127\\.0\\.0\\.1:[0-9]+");
+            assertThat(sql.number("SELECT 42")).isEqualTo(42);
+        } finally {
+            Locale.setDefault(before);
         }
         TestFolder.delete(dir.dir());
     }

@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.sql.SQLException;
 import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -111,7 +112,7 @@ public final class EngineBench {
             return String.format(
                     Locale.ROOT,
                     "%s; PostgreSQL %s; %d cores, %d GiB, %s %s, JDK %s; load average at start %.1f; %s",
-                    LocalDate.now(),
+                    LocalDate.now(ZoneOffset.UTC),
                     session.text("SHOW server_version"),
                     system().getAvailableProcessors(),
                     Math.round(system().getTotalMemorySize() / Math.pow(2, 30)),

@@ -11,6 +11,7 @@ import io.nats.client.Options;
 import java.io.IOException;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -25,13 +26,13 @@ public final class NatsLink {
             return Nats.connect(options(settings));
         } catch (AuthenticationException e) {
             throw new StartupException(
-                    "NATS at %s refuses the login: %s.".formatted(settings.url(), sentence(e)),
+                    String.format(Locale.ROOT, "NATS at %s refuses the login: %s.", settings.url(), sentence(e)),
                     "Check COUNTERSINK_NATS_USER and COUNTERSINK_NATS_PASSWORD, COUNTERSINK_NATS_TOKEN"
                             + " or COUNTERSINK_NATS_CREDENTIALS.",
                     e);
         } catch (IOException | NoSuchAlgorithmException | IllegalArgumentException e) {
             throw new StartupException(
-                    "NATS at %s cannot be reached: %s.".formatted(settings.url(), sentence(e)),
+                    String.format(Locale.ROOT, "NATS at %s cannot be reached: %s.", settings.url(), sentence(e)),
                     "Start it, or correct COUNTERSINK_NATS_URL.",
                     e);
         } catch (InterruptedException e) {

@@ -16,6 +16,7 @@ import io.nats.client.api.StreamInfoOptions;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** The stream and its consumers, as the server keeps them. */
@@ -50,7 +51,8 @@ public final class ResultsStream {
             management.getAccountStatistics();
         } catch (IOException | JetStreamApiException e) {
             throw new StartupException(
-                    "The NATS server has no JetStream for this account: %s.".formatted(e.getMessage()),
+                    String.format(
+                            Locale.ROOT, "The NATS server has no JetStream for this account: %s.", e.getMessage()),
                     "Start the server with JetStream ('nats-server -js', or a jetstream block in its configuration),"
                             + " and enable it for the account.",
                     e);
@@ -59,7 +61,7 @@ public final class ResultsStream {
             check(findOrMake().getConfiguration());
         } catch (IOException | JetStreamApiException e) {
             throw new StartupException(
-                    "The stream %s can neither be read nor made: %s.".formatted(NAME, e.getMessage()),
+                    String.format(Locale.ROOT, "The stream %s can neither be read nor made: %s.", NAME, e.getMessage()),
                     "Look for another stream with subjects under 'results.', and at the account's rights and limits.",
                     e);
         }
@@ -103,7 +105,7 @@ public final class ResultsStream {
 
     private static StartupException unsuitable(String has, String needed) {
         return new StartupException(
-                "The stream %s has %s, but Countersink needs %s.".formatted(NAME, has, needed),
+                String.format(Locale.ROOT, "The stream %s has %s, but Countersink needs %s.", NAME, has, needed),
                 "It belongs to something else: use another NATS account,"
                         + " or remove the stream and let Countersink make its own.");
     }

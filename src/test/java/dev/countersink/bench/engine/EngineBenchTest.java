@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
@@ -83,6 +84,21 @@ class EngineBenchTest {
                 .doesNotContain("first")
                 .containsSubsequence("### " + NAMES.get(0), "second", "### " + NAMES.get(3), "third");
         assertThat(dir.resolve("plots/third.svg")).content().contains("third");
+    }
+
+    @Test
+    void aPlotHasPointsWhereNumbersAreWrittenWithCommas() {
+        Plot expected = Plot.bars("p", "p", "s", List.of("a", "b"), Plot.Series.bars("", 1234.5, 0.25));
+        Locale before = Locale.getDefault();
+        Locale.setDefault(Locale.GERMANY);
+        try {
+            assertThat(String.format("%.1f", 1.5)).as("a number of this locale").isEqualTo("1,5");
+            assertThat(Plot.bars("p", "p", "s", List.of("a", "b"), Plot.Series.bars("", 1234.5, 0.25)))
+                    .isEqualTo(expected);
+            assertThat(expected.svg()).contains("1,235").doesNotContainPattern("=\"[0-9]+,[0-9]");
+        } finally {
+            Locale.setDefault(before);
+        }
     }
 
     private static void write(Report report, Path file, int scenario, String what) throws Exception {

@@ -9,13 +9,13 @@ DECLARE
     log   text := tally.part(v, '_log');
 BEGIN
     PERFORM tally.refuse_unsafe(v, v.definition);
-    EXECUTE format($make$
-CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-    INSERT INTO %2$s DEFAULT VALUES;
+    INSERT INTO {delta} DEFAULT VALUES;
     RETURN NULL;
 END
-$body$ $make$, log, tally.part(v, '_delta'));
+$body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta')));
     PERFORM tally.seal(log || '()', 'tells ' || tally.part(v) || ' that something it reads has changed');
     PERFORM tally.lock_sources(v);
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id ORDER BY ordinal LOOP

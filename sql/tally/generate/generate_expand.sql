@@ -5,21 +5,29 @@
 CREATE OR REPLACE FUNCTION tally.generate_expand(v tally.derived_view, n integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    s    tally.source;
-    name text := tally.part(v, '_expand_' || n);
+    s      tally.source;
+    name   text := tally.part(v, '_expand_' || n);
+    logged name[];  -- the function's parameters
 BEGIN
     SELECT * INTO s FROM tally.source WHERE projection_id = v.id AND ordinal = n;
+    logged := tally.numbered(s.columns, 'tally_changed_');
     PERFORM tally.require_keys(v, s);
     BEGIN
-        EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE BEGIN ATOMIC '
-                    || 'WITH changed AS (SELECT * FROM unnest(%s) AS c(%s)) SELECT %s FROM (%s) AS e(%s); END',
-            name,
-            tally.typed_list(s.relation, s.columns, '[]', tally.numbered(s.columns, 'tally_changed_')),  -- named, or pg_dump writes nonsense
-            tally.typed_list(v.definition, v.key), tally.column_list(tally.numbered(s.columns, 'tally_changed_')),
-            tally.column_list(s.columns),
-            (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
-             FROM unnest(v.key) WITH ORDINALITY u(c, i)),
-            rtrim(s.expand, E'; \n\t'), tally.column_list(v.key));
+        EXECUTE tally.render($template$
+CREATE FUNCTION {expand}({logged_parameters}) RETURNS TABLE ({key_columns}) LANGUAGE sql STABLE BEGIN ATOMIC
+    WITH changed AS (SELECT * FROM unnest({logged}) AS c({watched}))
+    SELECT {e_key_typed} FROM (
+        {query}) AS e({key});
+END$template$, jsonb_build_object(
+            'expand',            name,
+            'logged_parameters', tally.typed_list(s.relation, s.columns, '[]', logged),  -- named, or pg_dump writes nonsense
+            'key_columns',       tally.typed_list(v.definition, v.key),
+            'logged',            tally.column_list(logged),
+            'watched',           tally.column_list(s.columns),
+            'e_key_typed',       (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
+                                  FROM unnest(v.key) WITH ORDINALITY u(c, i)),
+            'query',             rtrim(s.expand, E'; \n\t'),
+            'key',               tally.column_list(v.key)));
     EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported OR cannot_coerce OR invalid_text_representation THEN
         PERFORM tally.fail('TL010', format('expand of %s for %s does not work: %s.', s.relation, tally.part(v), SQLERRM));
     END;

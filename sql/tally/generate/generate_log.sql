@@ -7,43 +7,49 @@ DECLARE
     name   text := tally.part(v, '_log_' || s.ordinal);
     target text := (SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
                     FROM generate_subscripts(s.columns, 1) i);
-    unique_rows text := CASE WHEN tally.is_unique(s.relation, s.columns) THEN '' ELSE 'DISTINCT ' END;
-    code   int := CASE WHEN s.expand IS NULL THEN 0 ELSE s.ordinal END;
+    code   int := CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END;
     parted boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = s.relation);
 BEGIN
-    EXECUTE format($make$
-CREATE OR REPLACE FUNCTION %1$s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = %2$s AS $body$
-%11$sBEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+{context_variable}
+BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO %3$s (tally_source, %4$s) SELECT %5$s%6$s, %7$s FROM new_rows r;
+        INSERT INTO {delta} (tally_source, {target}) SELECT {distinct}{code}, {watched_r} FROM new_rows r;
     ELSIF TG_OP = 'UPDATE' THEN
-%12$s        INSERT INTO %3$s (tally_source, %4$s) SELECT %6$s, %13$s %9$s;
+        {refuse_moving_merge}
+        INSERT INTO {delta} (tally_source, {target}) SELECT {code}, {watched_n} {one_row_changed};
         IF NOT FOUND THEN
-            IF (EXISTS (SELECT FROM new_rows) OR EXISTS (SELECT FROM old_rows)) AND NOT EXISTS (SELECT %14$s) THEN
-                INSERT INTO %3$s (tally_source, %4$s) SELECT %6$s, %7$s FROM (
-                    %8$s) r;
+            IF (EXISTS (SELECT FROM new_rows) OR EXISTS (SELECT FROM old_rows)) AND NOT EXISTS (SELECT {one_row_same}) THEN
+                INSERT INTO {delta} (tally_source, {target}) SELECT {code}, {watched_r} FROM (
+                    {updated}) r;
             END IF;
         END IF;
-%10$s    ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO %3$s (tally_source, %4$s) SELECT %5$s%6$s, %7$s FROM old_rows r;
+        {log_unseen}
+    ELSIF TG_OP = 'DELETE' THEN
+        INSERT INTO {delta} (tally_source, {target}) SELECT {distinct}{code}, {watched_r} FROM old_rows r;
     ELSE
-        INSERT INTO %3$s (tally_source) VALUES (-1);  -- TRUNCATE: every key
+        INSERT INTO {delta} (tally_source) VALUES ({sweep});  -- TRUNCATE: every key
     END IF;
     RETURN NULL;
 END
-$body$ $make$,
-        name, tally.fixed_path(s.relation), tally.part(v, '_delta'), target, unique_rows, code,
-        tally.column_list(s.columns, 'r.'), tally.sql_updated(s, definition), tally.sql_one_row(s, definition, true),
-        coalesce(format('        INSERT INTO %s (tally_source, %s) SELECT %s, %s FROM (', tally.part(v, '_delta'), target, code, tally.column_list(s.columns, 'r.'))
-            || tally.sql_updated_unseen(s) || E') r;\n', ''),
-        CASE WHEN parted THEN E'DECLARE\n    context text;\n' ELSE '' END,
-        CASE WHEN parted THEN format($merge$        GET DIAGNOSTICS context = PG_CONTEXT;
-        IF tally.may_merge_move(TG_RELID, context, %L) THEN
-            INSERT INTO %s (tally_source) VALUES (-1);
-            RETURN NULL;
-        END IF;
-$merge$, tally.moving_columns(s.relation), tally.part(v, '_delta')) ELSE '' END,
-        tally.column_list(s.columns, 'n.'), tally.sql_one_row(s, definition, false));
+$body$ $template$, jsonb_build_object(
+        'log',                 name,
+        'search_path',         tally.fixed_path(s.relation),
+        'delta',               tally.part(v, '_delta'),
+        'target',              target,
+        'code',                code,
+        'sweep',               tally.delta_code('sweep'),
+        'distinct',            CASE WHEN tally.is_unique(s.relation, s.columns) THEN '' ELSE 'DISTINCT ' END,
+        'watched_r',           tally.column_list(s.columns, 'r.'),
+        'watched_n',           tally.column_list(s.columns, 'n.'),
+        'one_row_changed',     tally.sql_one_row(s, definition, true),
+        'one_row_same',        tally.sql_one_row(s, definition, false),
+        'updated',             tally.sql_updated(s, definition),
+        'context_variable',    CASE WHEN parted THEN E'DECLARE\n    context text;' ELSE '' END,
+        'refuse_moving_merge', CASE WHEN parted THEN tally.sql_sweep_if_moved(v, s) ELSE '' END,
+        'log_unseen',          coalesce('INSERT INTO ' || tally.part(v, '_delta') || format(' (tally_source, %s) SELECT %s, %s FROM (', target, code,
+                                   tally.column_list(s.columns, 'r.')) || tally.sql_updated_unseen(s) || ') r;', '')));
     PERFORM tally.seal(name || '()', format('appends to %s what changed in %s', tally.part(v, '_delta'), s.relation));
 END
 $$;
@@ -145,4 +151,17 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE c.oid = s.relation AND c.relkind = 'p'
     HAVING count(*) > 0
+$$;
+
+-- tally.sql_sweep_if_moved: statements of the trigger function: after a MERGE that may have moved rows, every key.
+CREATE OR REPLACE FUNCTION tally.sql_sweep_if_moved(v tally.derived_view, s tally.source)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT tally.render($template$GET DIAGNOSTICS context = PG_CONTEXT;
+IF tally.may_merge_move(TG_RELID, context, {columns}) THEN
+    INSERT INTO {delta} (tally_source) VALUES ({sweep});
+    RETURN NULL;
+END IF;$template$, jsonb_build_object(
+        'columns', format('%L', tally.moving_columns(s.relation)),
+        'delta',   tally.part(v, '_delta'),
+        'sweep',   tally.delta_code('sweep')))
 $$;

@@ -50,11 +50,13 @@ $$;
 CREATE OR REPLACE FUNCTION tally.generate_oracle(r tally.derived_view, base tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT %s FROM %s d%s GROUP BY %s', tally.part(r, '_def'),
-        concat_ws(', ', tally.column_list(r.group_by, 'd.'),
-            (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
-        CASE base.kind WHEN 'projection' THEN base.definition::text ELSE tally.part(base, '_def') END,
-        coalesce(' WHERE ' || r.filter, ''), tally.column_list(r.group_by, 'd.'));
+    EXECUTE tally.render('CREATE OR REPLACE VIEW {oracle} AS SELECT {columns} FROM {source} d{filter} GROUP BY {groups}', jsonb_build_object(
+        'oracle',  tally.part(r, '_def'),
+        'columns', concat_ws(', ', tally.column_list(r.group_by, 'd.'),
+                       (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
+        'source',  CASE base.kind WHEN 'projection' THEN base.definition::text ELSE tally.part(base, '_def') END,
+        'filter',  coalesce(' WHERE ' || r.filter, ''),
+        'groups',  tally.column_list(r.group_by, 'd.')));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_def'), 'the oracle of ' || tally.part(r) || ': computes it from scratch');
 EXCEPTION WHEN undefined_function THEN
     PERFORM tally.fail('TL009', format('A measure of %s does not fit its column: %s.', tally.part(r), SQLERRM));
@@ -71,8 +73,16 @@ DECLARE
     olds   text := (SELECT string_agg(format(', %I %s', 'old_' || m.name, tally.type_of(def, m.name)), '') FROM tally.measures_of(r) m);
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
-    EXECUTE format('CREATE TABLE %s (%s, %s, was_rows bigint NOT NULL DEFAULT 0%s, tally_version bigint NOT NULL DEFAULT 0, tally_epoch bigint NOT NULL DEFAULT 0%s) WITH (fillfactor = 80)',
-        tally.part(r, '_state'), groups, sums, olds, CASE WHEN r.serves_id IS NULL THEN ', tally_row tid' END);
+    EXECUTE tally.render($template$
+CREATE TABLE {state} (
+    {groups}, {sums}, was_rows bigint NOT NULL DEFAULT 0{olds},
+    tally_version bigint NOT NULL DEFAULT 0, tally_epoch bigint NOT NULL DEFAULT 0{public_row}
+) WITH (fillfactor = 80)$template$, jsonb_build_object(
+        'state',      tally.part(r, '_state'),
+        'groups',     groups,
+        'sums',       sums,
+        'olds',       coalesce(olds, ''),
+        'public_row', CASE WHEN r.serves_id IS NULL THEN ', tally_row tid' ELSE '' END));
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%s, tally_epoch DESC) NULLS NOT DISTINCT', tally.part(r, '_state'), tally.column_list(r.group_by));
     IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
@@ -108,12 +118,13 @@ BEGIN
     EXECUTE format('INSERT INTO %s (%s, %s) %s', tally.part(r, '_state'), tally.column_list(r.group_by), cells,
         tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false));
     FOR f IN SELECT * FROM tally.derived_view d WHERE d.serves_id = r.id LOOP
-        EXECUTE format('UPDATE %1$s s SET %2$s FROM (SELECT %3$s, count(*) AS tally_n FROM %4$s GROUP BY %3$s) f WHERE %5$s',
-            tally.part(r, '_state'),
-            (SELECT string_agg(format('%I = f.tally_n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
-             WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
-            tally.column_list(r.group_by), tally.part(f, '_state'),
-            tally.sql_not_distinct(r.group_by, 's', 'f'));
+        EXECUTE tally.render('UPDATE {state} s SET {counts} FROM (SELECT {groups}, count(*) AS tally_n FROM {finer} GROUP BY {groups}) f WHERE {same_cell}', jsonb_build_object(
+            'state',     tally.part(r, '_state'),
+            'counts',    (SELECT string_agg(format('%I = f.tally_n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
+                          WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
+            'groups',    tally.column_list(r.group_by),
+            'finer',     tally.part(f, '_state'),
+            'same_cell', tally.sql_not_distinct(r.group_by, 's', 'f')));
     END LOOP;
     IF r.serves_id IS NULL THEN
         EXECUTE format('DELETE FROM %s', tally.part(r));

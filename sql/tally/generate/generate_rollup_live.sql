@@ -49,14 +49,6 @@ SELECT {d_columns} FROM change d WHERE d.tally_sign > 0$template$, jsonb_build_o
 END
 $$;
 
--- tally.sql_summed: the sums of a rollup's cells (alias d) that have the same group.
-CREATE OR REPLACE FUNCTION tally.sql_summed(r tally.derived_view)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'
-                             ELSE 'max(d.%1$I) AS %1$I' END, s.col, s.type), ', ')
-    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
-$$;
-
 -- tally.sql_added_live: the sums of a cell after the difference (alias c) is added to what is kept (alias s). An extremum whose
 -- holder left is looked up in the base's _live.
 CREATE OR REPLACE FUNCTION tally.sql_added_live(r tally.derived_view, base tally.derived_view)

@@ -84,39 +84,62 @@ $$;
 -- group must be scanned again.
 CREATE OR REPLACE FUNCTION tally.sql_doubtful(m tally.measure, s text, c text)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%1$s.%3$I IS NOT NULL AND coalesce(%1$s.%3$I %5$s %2$s.%4$I, true) AND coalesce(%1$s.%4$I %6$s %1$s.%3$I, true)',
-        c, s, 'left_' || m.name, 'val_' || m.name, CASE m.function WHEN 'min' THEN '<=' ELSE '>=' END, CASE m.function WHEN 'min' THEN '>' ELSE '<' END)
+    SELECT tally.render('{left} IS NOT NULL AND coalesce({left} {as_good} {kept}, true) AND coalesce({came} {worse} {left}, true)', jsonb_build_object(
+        'left',    format('%s.%I', c, 'left_' || m.name),
+        'came',    format('%s.%I', c, 'val_' || m.name),
+        'kept',    format('%s.%I', s, 'val_' || m.name),
+        'as_good', CASE m.function WHEN 'min' THEN '<=' ELSE '>=' END,
+        'worse',   CASE m.function WHEN 'min' THEN '>' ELSE '<' END))
+$$;
+
+-- tally.sql_summed: the sums of a rollup's cells (alias d) that have the same group.
+CREATE OR REPLACE FUNCTION tally.sql_summed(r tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format(CASE WHEN s.adding = 'add' THEN 'sum(d.%1$I)::%2$s AS %1$I' WHEN coalesce(m.function, '') = 'min' THEN 'min(d.%1$I) AS %1$I'
+                             ELSE 'max(d.%1$I) AS %1$I' END, s.col, s.type), ', ')
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $$;
 
 -- tally.sql_rescan: an extremum looked up again in a relation, for the group of alias g.
 CREATE OR REPLACE FUNCTION tally.sql_rescan(r tally.derived_view, m tally.measure, relation text, g text)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('CASE WHEN num_nulls(%1$s) = 0 THEN (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %5$s%7$s) ELSE (SELECT %2$s(d.%3$I) FROM %4$s d WHERE %6$s%7$s) END',
-        tally.column_list(r.group_by, g || '.'), m.function, m.argument, relation, tally.sql_same(r.group_by, 'd', g),
-        tally.sql_not_distinct(r.group_by, 'd', g), coalesce(' AND (' || r.filter || ')', ''))
-$$;
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render('CASE WHEN num_nulls({group}) = 0 THEN (SELECT {extremum} FROM {relation} d WHERE {same}{filter}) ELSE (SELECT {extremum} FROM {relation} d WHERE {not_distinct}{filter}) END', jsonb_build_object(
+        'group',        tally.column_list(r.group_by, g || '.'),
+        'extremum',     format('%s(d.%I)', m.function, m.argument),
+        'relation',     relation,
+        'same',         tally.sql_same(r.group_by, 'd', g),
+        'not_distinct', tally.sql_not_distinct(r.group_by, 'd', g),
+        'filter',       coalesce(' AND (' || r.filter || ')', '')))
+$generator$;
+
+-- tally.sql_cell: the groups of alias d and some sums, as a cell of the composite type or as plain columns.
+CREATE OR REPLACE FUNCTION tally.sql_cell(r tally.derived_view, sums text, as_type boolean)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT CASE WHEN as_type THEN format('ROW(%s)::%s', columns, tally.part(r, '_cell')) ELSE columns END
+    FROM concat_ws(', ', tally.column_list(r.group_by, 'd.'), sums) columns
+$generator$;
 
 -- tally.sql_cells: SELECT that adds up signed rows of a rollup's source into its cells.
 --   Parameters relation: has tally_sign and the source's columns; as_type: cells of the composite type, or plain columns
 CREATE OR REPLACE FUNCTION tally.sql_cells(r tally.derived_view, relation text, as_type boolean DEFAULT true)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format(CASE WHEN as_type THEN 'SELECT ROW(%1$s, %2$s)::%3$s FROM %4$s d%5$s GROUP BY %1$s'
-                       ELSE 'SELECT %1$s, %2$s FROM %4$s d%5$s GROUP BY %1$s' END,
-        tally.column_list(r.group_by, 'd.'),
-        (SELECT string_agg(CASE WHEN as_type THEN s.from_rows ELSE format('(%s)::%s AS %I', s.from_rows, s.type, s.col) END, ', ') FROM tally.sums_of(r) s),
-        tally.part(r, '_cell'), relation, coalesce(' WHERE ' || r.filter, ''))
-$$;
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render('SELECT {cell} FROM {relation} d{filter} GROUP BY {groups}', jsonb_build_object(
+        'cell',     tally.sql_cell(r, string_agg(CASE WHEN as_type THEN s.from_rows ELSE format('(%s)::%s AS %I', s.from_rows, s.type, s.col) END, ', '), as_type),
+        'relation', relation,
+        'filter',   coalesce(' WHERE ' || r.filter, ''),
+        'groups',   tally.column_list(r.group_by, 'd.')))
+    FROM tally.sums_of(r) s
+$generator$;
 
 -- tally.sql_distinct_cells: SELECT that turns signed cells of a finer rollup into what they mean to the rollup that it
 -- serves: one more, or one fewer, distinct value.
 CREATE OR REPLACE FUNCTION tally.sql_distinct_cells(r tally.derived_view, finer tally.derived_view, relation text, as_type boolean DEFAULT true)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format(CASE WHEN as_type THEN 'SELECT ROW(%1$s, %2$s)::%3$s FROM %4$s d GROUP BY %1$s'
-                       ELSE 'SELECT %1$s, %2$s FROM %4$s d GROUP BY %1$s' END,
-        tally.column_list(r.group_by, 'd.'),
-        (SELECT string_agg(format(CASE WHEN as_type THEN '%1$s' ELSE '(%1$s)::%2$s AS %3$I' END,
-                CASE WHEN s.col LIKE 'n\_%' AND m.function = 'count_distinct' AND m.argument = finer.group_by[cardinality(finer.group_by)] THEN 'sum(d.tally_sign)'
-                     WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', ')
-         FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
-        tally.part(r, '_cell'), relation)
-$$;
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render('SELECT {cell} FROM {relation} d GROUP BY {groups}', jsonb_build_object(
+        'cell',     tally.sql_cell(r, string_agg(format(CASE WHEN as_type THEN '%1$s' ELSE '(%1$s)::%2$s AS %3$I' END,
+                        CASE WHEN s.col LIKE 'n\_%' AND m.function = 'count_distinct' AND m.argument = finer.group_by[cardinality(finer.group_by)] THEN 'sum(d.tally_sign)'
+                             WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', '), as_type),
+        'relation', relation,
+        'groups',   tally.column_list(r.group_by, 'd.')))
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+$generator$;

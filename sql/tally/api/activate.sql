@@ -47,6 +47,8 @@ BEGIN
     FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
         PERFORM tally.generate_rollup_live(r);
     END LOOP;
+    PERFORM tally.identify_rows(tally.relation_of(d, s)) FROM tally.derived_view d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
+    WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL;
     UPDATE tally.derived_view d SET generated_by = tally.generator() WHERE d.id = v.id;
 END
 $$;

@@ -50,8 +50,10 @@ COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
 CREATE OR REPLACE FUNCTION tally.comment_projection(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
-        format('kept equal to %s, key by key (%s); exact now: %s', v.definition, tally.column_list(v.key), tally.part(v, '_live')));
+    IF tally.is_own_comment(obj_description(tally.relation_of(v), 'pg_class')) THEN
+        EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),
+            format('kept equal to %s, key by key (%s); exact now: %s', v.definition, tally.column_list(v.key), tally.part(v, '_live')));
+    END IF;
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'),
         format('changed keys of %s: appended by triggers, consumed by tally.merge', tally.part(v)));
     EXECUTE format('COMMENT ON COLUMN %s.tally_source IS %L', tally.part(v, '_delta'),

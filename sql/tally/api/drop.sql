@@ -21,7 +21,7 @@ BEGIN
     IF user_view IS NULL THEN
         SELECT format('%I.%I', x.schema_name, x.relation_name) INTO user_view
         FROM tally.source s JOIN tally.derived_view x ON x.id = s.projection_id
-        WHERE s.relation IN (SELECT to_regclass(tally.part(y)) FROM tally.derived_view y WHERE v.id IN (y.id, y.root_id)) LIMIT 1;
+        WHERE s.relation IN (SELECT tally.relation_of(y) FROM tally.derived_view y WHERE v.id IN (y.id, y.root_id)) LIMIT 1;
     END IF;
     IF user_view IS NOT NULL THEN
         PERFORM tally.fail('TL017', format('%s is built on %s.', user_view, tally.part(v)));
@@ -78,7 +78,8 @@ DECLARE
     s name;
 BEGIN
     FOREACH s IN ARRAY schemas LOOP
-        IF to_regrole('countersink_reader') IS NOT NULL AND NOT EXISTS (SELECT FROM tally.derived_view d WHERE d.schema_name = s) THEN
+        IF to_regrole('countersink_reader') IS NOT NULL AND to_regnamespace(quote_ident(s)) IS NOT NULL
+           AND NOT EXISTS (SELECT FROM tally.derived_view d WHERE d.schema_name = s) THEN
             EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM countersink_reader', s);
         END IF;
     END LOOP;

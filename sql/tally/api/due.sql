@@ -7,6 +7,8 @@ RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%I.%I', v.schema_name, v.relation_name), v.kind, CASE v.kind WHEN 'snapshot' THEN 'refresh' ELSE 'merge' END,
            v.interval_ms, v.cron, v.schedule_version, v.priority
-    FROM tally.derived_view v WHERE v.root_id IS NULL AND v.replaces_id IS NULL AND v.state IN ('filling', 'active') ORDER BY v.priority DESC, 1
+    FROM tally.derived_view v WHERE v.root_id IS NULL AND v.replaces_id IS NULL AND v.state IN ('filling', 'active')
+      AND tally.lost_under(v.id) IS NULL
+    ORDER BY v.priority DESC, 1
 $$;
 COMMENT ON FUNCTION tally.due() IS 'what a scheduler should call, and how often';

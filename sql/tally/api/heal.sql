@@ -8,6 +8,7 @@ DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
         RETURN;

@@ -15,7 +15,7 @@ JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
 CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
 CROSS JOIN (VALUES ('insert'), ('update'), ('delete'), ('truncate')) AS e(event)
 LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = tally.trigger_name(v, s, e.event)
-WHERE v.state <> 'defined'
+WHERE v.state <> 'defined' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), g.relation::text, g.trigger::text, false,
        format('the table is no longer part of %s: its rows left unseen', s.relation)
@@ -24,7 +24,7 @@ UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), c.oid::regclass::text, NULL, false,
        format(CASE WHEN c.oid IS NULL THEN 'a partition of %s was dropped: its rows left unseen' ELSE 'the table is no longer part of %s: its rows left unseen' END, s.relation)
 FROM tally.derived_view v
-JOIN tally.source s ON s.projection_id = v.id
+JOIN tally.source s ON s.projection_id = v.id AND EXISTS (SELECT FROM pg_class k WHERE k.oid = s.relation)
 CROSS JOIN LATERAL unnest(s.members) AS m(relation)
 LEFT JOIN pg_class c ON c.oid = m.relation
 WHERE m.relation NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
@@ -35,6 +35,8 @@ FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
 FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM tally.generator()
+UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
 UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';

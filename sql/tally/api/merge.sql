@@ -69,7 +69,9 @@ $$;
 CREATE OR REPLACE FUNCTION tally.run_merge(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
-    result tally.merge_result;
+    result  tally.merge_result;
+    state   text;
+    message text;
 BEGIN
     IF v.kind = 'snapshot' THEN
         RETURN tally.refresh_snapshot(v);
@@ -83,7 +85,13 @@ EXCEPTION
       OR system_error OR connection_exception OR internal_error OR program_limit_exceeded THEN
         RAISE;
     WHEN OTHERS THEN
-        PERFORM tally.record_failure(v.id, SQLSTATE, SQLERRM);
-        RETURN ROW('failed', 0, 0, 0, 0, false, SQLERRM)::tally.merge_result;
+        state := SQLSTATE;
+        message := SQLERRM;
+        IF tally.lost_under(v.id) IS NOT NULL THEN
+            state := 'TL022';
+            message := tally.lost_under(v.id);
+        END IF;
+        PERFORM tally.record_failure(v.id, state, message);
+        RETURN ROW('failed', 0, 0, 0, 0, false, message)::tally.merge_result;
 END
 $$;

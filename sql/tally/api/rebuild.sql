@@ -7,6 +7,7 @@ DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     PERFORM tally.mend_rollups(v);
     PERFORM tally.enqueue_sweep(v);
 END

@@ -21,6 +21,7 @@ BEGIN
         PERFORM tally.fail('TL004', format('%s is a %s; only a projection is redefined, and its rollups follow.', tally.part(v), v.kind));
     END IF;
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.replaces_id IS NOT NULL THEN
         PERFORM tally.fail('TL005', format('%s is itself about to take the place of another view.', tally.part(v)));
     END IF;
@@ -44,6 +45,8 @@ BEGIN
     UPDATE tally.derived_view d SET replaces_id = v.id, allowed = v.allowed WHERE d.id = next.id;
     PERFORM tally.copy_sources(v, next);
     PERFORM tally.follow_rollups(v, next);
+    PERFORM tally.require_carried(v, next);
+    PERFORM tally.copy_storage(v);
     PERFORM tally.copy_indexes(v, next);
     PERFORM tally.activate(tally.part(next));
 END
@@ -57,10 +60,10 @@ RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT d FROM tally.derived_view d WHERE d.replaces_id = view_id
 $$;
 
--- tally.next_name: the name under which a derived view's replacement is filled.
+-- tally.next_name: the name under which a derived view's replacement is filled: <name>_next, cut by tally.cut_name if too long.
 CREATE OR REPLACE FUNCTION tally.next_name(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%I.%I', v.schema_name, left(v.relation_name, 35) || '_next')
+    SELECT format('%I.%I', v.schema_name, tally.cut_name(v.relation_name, 35) || '_next')
 $$;
 
 -- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, of the same types.
@@ -92,8 +95,15 @@ BEGIN
     ), used AS (
         SELECT r.ev_class::regclass::text AS by FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_rewrite'::regclass
         JOIN pg_rewrite r ON r.oid = d.objid WHERE r.ev_class NOT IN (SELECT relation FROM made)
-        UNION SELECT c.conrelid::regclass::text FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
-        UNION SELECT format('trigger %I', t.tgname) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal
+        UNION SELECT format('a foreign key of %s', c.conrelid::regclass) FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
+        UNION SELECT format('constraint %I of %s', c.conname, m.relation) FROM made m JOIN pg_constraint c ON c.conrelid = m.relation AND c.contype <> 'n'
+        UNION SELECT format('trigger %I of %s', t.tgname, m.relation) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal
+        UNION SELECT format('rule %I of %s', r.rulename, m.relation) FROM made m JOIN pg_rewrite r ON r.ev_class = m.relation WHERE r.rulename <> '_RETURN'
+        UNION SELECT format('policy %I of %s', p.polname, p.polrelid::regclass) FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_policy'::regclass
+        JOIN pg_policy p ON p.oid = d.objid WHERE p.polrelid <> m.relation
+        UNION SELECT format('inheritance between %s and %s', i.inhrelid::regclass, i.inhparent::regclass) FROM made m JOIN pg_inherits i ON m.relation IN (i.inhrelid, i.inhparent)
+        UNION SELECT format('column %I of %s', c, m.relation) FROM made m JOIN tally.derived_view d ON m.relation = tally.relation_of(d)
+        CROSS JOIN LATERAL unnest(tally.columns_of(m.relation)) c WHERE c <> ALL (tally.columns_of(CASE d.kind WHEN 'projection' THEN d.definition ELSE tally.relation_of(d, '_def') END))
         UNION SELECT f.oid::regprocedure::text FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_proc'::regclass
         JOIN pg_proc f ON f.oid = d.objid WHERE f.proname !~ '_expand_\d+$'
     )

@@ -12,6 +12,7 @@ DECLARE
     total tally.merge_result := ROW('nothing', 0, 0, 0, 0, false, NULL);
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.state = 'paused' THEN
         PERFORM tally.fail('TL005', format('%s is paused.', tally.part(v)));
     END IF;

@@ -10,6 +10,7 @@ DECLARE
     enqueued bigint;
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.rebuild(name);
         RETURN 1;

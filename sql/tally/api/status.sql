@@ -8,7 +8,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     v tally.derived_view := tally.view_by_id(view_id);
 BEGIN
-    IF v.state = 'defined' OR v.kind = 'rollup' THEN
+    IF v.state = 'defined' OR v.kind = 'rollup' OR tally.relation_of(v, '_delta') IS NULL THEN
         pending := 0;
         RETURN;
     END IF;
@@ -21,11 +21,13 @@ $$;
 CREATE OR REPLACE VIEW tally.status AS
 WITH root AS MATERIALIZED (
     SELECT v.id, v.state, v.interval_ms, v.cron, v.schedule_version, v.priority, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
-           m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, m.error, m.error_sqlstate, m.failures, m.retry_at,
+           m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, coalesce(lost.sentence, m.error) AS error,
+           CASE WHEN lost.sentence IS NOT NULL THEN 'TL022' ELSE m.error_sqlstate END AS error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
            CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', first.key, first.error) END AS key_error, first.sqlstate AS key_sqlstate
     FROM tally.derived_view v
     LEFT JOIN tally.merge_state m ON m.view_id = v.id
+    CROSS JOIN LATERAL (SELECT tally.lost_under(v.id) AS sentence) lost
     LEFT JOIN LATERAL (SELECT q.key, q.error, q.sqlstate FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at, q.key LIMIT 1) first ON true
     CROSS JOIN LATERAL tally.backlog_of(v.id) b
     WHERE v.root_id IS NULL

@@ -12,6 +12,7 @@ DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.kind = 'projection' THEN
         EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', tally.part(v));
         v := tally.lookup_root(name);

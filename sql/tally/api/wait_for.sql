@@ -14,6 +14,7 @@ DECLARE
     lower_view text;
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_present(v);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.fail('TL004', format('%s is a snapshot, which is refreshed by its schedule; wait for a projection or a rollup.', tally.part(v)));
     END IF;
@@ -26,7 +27,7 @@ BEGIN
     IF token = pg_current_xact_id_if_assigned() THEN
         PERFORM tally.fail('TL011', format('Token %s is of this very transaction, which cannot be merged before it commits.', token));
     END IF;
-    FOR lower_view IN SELECT tally.part(d) FROM tally.source s JOIN tally.derived_view d ON to_regclass(tally.part(d)) = s.relation WHERE s.projection_id = v.id LOOP
+    FOR lower_view IN SELECT tally.part(d) FROM tally.source s JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id LOOP
         PERFORM tally.wait_for(lower_view, token, deadline - clock_timestamp());
         token := (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)::text::xid8;  -- whatever the lower merge wrote
     END LOOP;

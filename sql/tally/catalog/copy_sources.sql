@@ -71,6 +71,20 @@ BEGIN
 END
 $$;
 
+-- tally.index_body: an index's definition from USING on: all but its name and its table.
+CREATE OR REPLACE FUNCTION tally.index_body(index regclass)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT substr(d, strpos(d, ' USING ')) FROM pg_get_indexdef(index) d
+$$;
+
+-- tally.indexes_of: the indexes of a table, with their names and bodies; nth tells apart those of the same body.
+CREATE OR REPLACE FUNCTION tally.indexes_of(relation regclass)
+RETURNS TABLE (index regclass, name name, body text, nth bigint) LANGUAGE sql STABLE AS $$
+    SELECT x.indexrelid::regclass, c.relname, b.body, row_number() OVER (PARTITION BY b.body ORDER BY c.relname)
+    FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid CROSS JOIN LATERAL (SELECT x.indisunique || tally.index_body(x.indexrelid::regclass) AS body) b
+    WHERE x.indrelid = relation AND c.relname !~ '^tally_\d+_'
+$$;
+
 -- tally.copy_indexes: make the indexes that users put on a projection and its rollups on their replacements too; one on a
 -- column that is no longer there is left out, with a notice.
 CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view, next tally.derived_view)
@@ -78,23 +92,17 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     i record;
 BEGIN
-    FOR i IN SELECT c.relname, x.indisunique, tally.index_body(x.indexrelid) AS body, tally.part(tally.replacement_of(d.id)) AS target
+    FOR i IN SELECT c.relname, x.indisunique, tally.index_body(x.indexrelid::regclass) AS body, tally.part(tally.replacement_of(d.id)) AS target
              FROM tally.derived_view d JOIN pg_index x ON x.indrelid = to_regclass(tally.part(d)) JOIN pg_class c ON c.oid = x.indexrelid
-             WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL AND c.relname !~ '^tally_\d+_' AND NOT x.indnullsnotdistinct LOOP
+             WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL AND c.relname !~ '^tally_\d+_' LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_index x WHERE x.indrelid = i.target::regclass  -- the engine makes one on a rollup's groups
-                              AND tally.index_body(x.indexrelid) = i.body AND x.indisunique = i.indisunique);
+                              AND tally.index_body(x.indexrelid::regclass) = i.body AND x.indisunique = i.indisunique);
         BEGIN
-            EXECUTE format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, left(i.relname, 58) || '_next', i.target,
+            EXECUTE format('CREATE %sINDEX %I ON %s%s', CASE WHEN i.indisunique THEN 'UNIQUE ' END, tally.cut_name(i.relname, 58) || '_next', i.target,
                 i.body);
         EXCEPTION WHEN undefined_column THEN
             RAISE NOTICE 'Index % is left out: %.', i.relname, SQLERRM;
         END;
     END LOOP;
 END
-$$;
-
--- tally.index_body: an index's definition from USING on: all but its name and its table.
-CREATE OR REPLACE FUNCTION tally.index_body(index regclass)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT substr(d, strpos(d, ' USING ')) FROM pg_get_indexdef(index) d
 $$;

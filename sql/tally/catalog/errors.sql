@@ -24,7 +24,8 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL018', 'bad_argument',          'See the function''s comment: \df+ tally.*'),
     ('TL019', 'not_unique',            'Name every column that makes a row unique as identity of tally.create_projection, or let the definition return one row for each.'),
     ('TL020', 'replacement_differs',   'If this stays, an expand does not reach every key: correct it, or give the redefinition up by tally.drop of <name>_next.'),
-    ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.')
+    ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.'),
+    ('TL022', 'lost',                  'SELECT tally.drop(name) removes what is left; then declare it again.')
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';
 

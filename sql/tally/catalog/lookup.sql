@@ -102,3 +102,54 @@ RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
         SELECT r.id, a.depth + 1 FROM above a JOIN tally.derived_view r ON r.source_id = a.id)
     SELECT v FROM above a JOIN tally.derived_view v USING (id) ORDER BY a.depth, v.serves_id NULLS LAST, v.id
 $$;
+
+-- tally.relation_of: the relation that the engine made for a derived view; NULL if it is not there. Asks the catalog, for
+-- to_regclass fails in a schema that is closed to the caller.
+--   Parameters v, suffix: as of tally.part
+CREATE OR REPLACE FUNCTION tally.relation_of(v tally.derived_view, suffix text DEFAULT '')
+RETURNS regclass LANGUAGE sql STABLE AS $$
+    SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || suffix
+$$;
+
+-- tally.lost_parts: what a derived view needs and no longer has, since somebody dropped it (DROP SCHEMA … CASCADE, say).
+--   Returns   names as they were; no rows: all is there
+CREATE OR REPLACE FUNCTION tally.lost_parts(v tally.derived_view)
+RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT tally.part(v, p.suffix) FROM unnest(CASE v.kind
+            WHEN 'projection' THEN '{"",_delta,_live}' WHEN 'snapshot' THEN '{"",_delta}'
+            ELSE CASE WHEN v.serves_id IS NULL THEN '{"",_state,_def,_live}' ELSE '{_state,_def}' END END::text[]) AS p(suffix)
+    WHERE tally.relation_of(v, p.suffix) IS NULL AND NOT (p.suffix = '_live' AND (tally.view_by_id(coalesce(v.root_id, v.id))).state = 'defined')
+    UNION ALL
+    SELECT format('the definition of %s', tally.part(v))
+    WHERE v.definition IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition)
+    UNION ALL
+    SELECT format('a table that %s reads', tally.part(v))
+    FROM tally.source s WHERE s.projection_id = v.id AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+$$;
+
+-- tally.lost: one sentence about what a derived view has lost; NULL: nothing.
+CREATE OR REPLACE FUNCTION tally.lost(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('Dropped without tally.drop: %s. SELECT tally.drop(%L) removes the rest.',
+                  string_agg(p, ', '), tally.part(tally.view_by_id(coalesce(v.serves_id, v.id))))
+    FROM tally.lost_parts(v) p HAVING count(*) > 0
+$$;
+
+-- tally.lost_under: as tally.lost, of a projection or a rollup above it.
+CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT tally.lost(d) FROM tally.derived_view d WHERE lost_under.root_id IN (d.id, d.root_id) AND tally.lost(d) IS NOT NULL ORDER BY d.id LIMIT 1
+$$;
+
+-- tally.require_present: raise TL022 if a derived view has lost something that the engine made for it or that it reads.
+CREATE OR REPLACE FUNCTION tally.require_present(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    sentence text := tally.lost_under(coalesce(v.root_id, v.id));
+BEGIN
+    IF sentence IS NOT NULL THEN
+        PERFORM tally.fail('TL022', sentence);
+    END IF;
+END
+$$;

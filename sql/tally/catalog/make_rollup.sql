@@ -88,6 +88,7 @@ CREATE TABLE {state} (
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
         EXECUTE format('CREATE INDEX ON %s (%s)', tally.part(r), tally.column_list(r.group_by));
     END IF;
+    PERFORM tally.identify_rows(tally.relation_of(r, s)) FROM unnest('{"",_state}'::text[]) s WHERE tally.relation_of(r, s) IS NOT NULL;
     PERFORM tally.comment_rollup(r);
 END
 $$;
@@ -98,7 +99,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r, '_state'), 'the running sums of ' || tally.part(r));
-    IF r.serves_id IS NULL THEN
+    IF r.serves_id IS NULL AND tally.is_own_comment(obj_description(tally.relation_of(r), 'pg_class')) THEN
         EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r), format('%s by %s; exact now: %s; from scratch: %s',
             tally.part(tally.view_by_id(r.source_id)), tally.column_list(r.group_by), tally.part(r, '_live'), tally.part(r, '_def')));
     END IF;

@@ -121,3 +121,23 @@ BEGIN
     EXECUTE format('INSERT INTO %s (tally_source) VALUES (%s)', tally.part(v, '_delta'), tally.delta_code('sweep'));
 END
 $$;
+
+-- tally.cut_name: a name that fits: of one too long, as many characters as leave room for a digest of it all.
+--   Parameters bytes: how many it may have
+CREATE OR REPLACE FUNCTION tally.cut_name(name text, bytes integer)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN octet_length(name) <= bytes THEN name
+        ELSE (SELECT max(left(name, n)) FROM generate_series(0, length(name)) n WHERE octet_length(left(name, n)) <= bytes - 7)
+             || '_' || left(md5(name), 6) END
+$$;
+
+-- tally.identify_rows: let a table's rows be deleted and updated under any publication (FOR ALL TABLES, say): whole old rows stand
+-- in the WAL, only where logical replication asks for it. A choice that its owner has made stays.
+CREATE OR REPLACE FUNCTION tally.identify_rows(relation regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF (SELECT c.relreplident = 'd' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary) FROM pg_class c WHERE c.oid = relation) THEN
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', relation);
+    END IF;
+END
+$$;

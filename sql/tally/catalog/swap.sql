@@ -114,12 +114,16 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     n        record;
     command  text;
-    grants   text[] := ARRAY(
-        SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, tally.part(o, s), CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END,
-                      CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-        FROM tally.derived_view o, unnest('{"",_live,_def}'::text[]) s, pg_class c, aclexplode(c.relacl) a
-        WHERE v.id IN (o.id, o.root_id) AND (s <> '_def' OR o.kind = 'rollup') AND c.oid = to_regclass(tally.part(o, s)) AND a.grantee <> c.relowner);
+    settings text[] := ARRAY(
+        SELECT c.command FROM tally.derived_view o JOIN tally.derived_view y ON y.replaces_id = o.id CROSS JOIN unnest('{"",_live,_def}'::text[]) s
+        CROSS JOIN LATERAL tally.settings_of(tally.relation_of(o, s), tally.part(o, s), tally.columns_of(tally.relation_of(y, s))) c(command)
+        WHERE v.id IN (o.id, o.root_id) AND (s <> '_def' OR o.kind = 'rollup') AND tally.relation_of(o, s) IS NOT NULL);
 BEGIN
+    PERFORM tally.require_carried(v, next);
+    CREATE TEMP TABLE tally_indexes ON COMMIT DROP AS  -- an index of the same columns gets the name that it had
+        SELECT i.index, o.name FROM tally.derived_view d JOIN tally.derived_view y ON y.replaces_id = d.id CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
+        CROSS JOIN LATERAL tally.indexes_of(tally.relation_of(d, s)) o JOIN LATERAL tally.indexes_of(tally.relation_of(y, s)) i ON i.body = o.body AND i.nth = o.nth
+        WHERE v.id IN (d.id, d.root_id);
     CREATE TEMP TABLE tally_names ON COMMIT DROP AS
         SELECT d.id, d.schema_name, d.relation_name AS old_name, coalesce(o.relation_name, replace(d.relation_name, r.relation_name, ro.relation_name)) AS new_name,
                o.interval_ms, o.cron, o.priority, o.schedule_version, o.created_at
@@ -131,14 +135,17 @@ BEGIN
     PERFORM tally.drop_made(v.id);
     UPDATE tally.derived_view d SET replaces_id = NULL, verified_at = NULL, verified_by = NULL, swap_at = NULL WHERE next.id IN (d.id, d.root_id);
     DELETE FROM tally.derived_view d WHERE d.id = v.id;
+    FOR n IN SELECT x.index, x.name FROM tally_indexes x JOIN pg_class c ON c.oid = x.index WHERE c.relname <> x.name LOOP
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', n.index, n.name);
+    END LOOP;
     FOR n IN SELECT * FROM tally_names LOOP
         PERFORM tally.rename_made(tally.view_by_id(n.id), n.new_name);
         UPDATE tally.derived_view d SET relation_name = n.new_name, interval_ms = n.interval_ms, cron = n.cron, priority = coalesce(n.priority, 0),
             schedule_version = coalesce(n.schedule_version, 1), created_at = coalesce(n.created_at, d.created_at) WHERE d.id = n.id;
     END LOOP;
-    DROP TABLE tally_names;
+    DROP TABLE tally_names, tally_indexes;
     PERFORM tally.generate_anew(tally.view_by_id(next.id));
-    FOREACH command IN ARRAY grants LOOP
+    FOREACH command IN ARRAY settings LOOP
         EXECUTE command;
     END LOOP;
 END
@@ -150,10 +157,9 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     o record;
 BEGIN
-    FOR o IN SELECT c.relname, left(CASE WHEN starts_with(c.relname, d.relation_name) THEN new_name || substr(c.relname, length(d.relation_name) + 1)
-                                         ELSE regexp_replace(c.relname, '_next$', '') END, 63) AS name
-             FROM unnest('{"",_delta,_state}'::text[]) s JOIN pg_index x ON x.indrelid = to_regclass(tally.part(d, s)) JOIN pg_class c ON c.oid = x.indexrelid
-             WHERE c.relname !~ '^tally_\d+_' LOOP
+    FOR o IN SELECT c.relname, tally.cut_name(new_name || substr(c.relname, length(d.relation_name) + 1), 63) AS name
+             FROM unnest('{"",_delta,_state}'::text[]) s JOIN pg_index x ON x.indrelid = tally.relation_of(d, s) JOIN pg_class c ON c.oid = x.indexrelid
+             WHERE starts_with(c.relname, d.relation_name) LOOP
         IF o.name <> o.relname AND to_regclass(format('%I.%I', d.schema_name, o.name)) IS NULL THEN
             EXECUTE format('ALTER INDEX %I.%I RENAME TO %I', d.schema_name, o.relname, o.name);
         END IF;

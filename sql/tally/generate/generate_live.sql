@@ -6,7 +6,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
     chain   text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
-                     JOIN tally.derived_view d ON to_regclass(tally.part(d)) = s.relation WHERE s.projection_id = v.id);
+                     JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id);
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE VIEW {live} AS

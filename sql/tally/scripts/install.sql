@@ -56,6 +56,7 @@ BEGIN;
 \ir ../api/pause.sql
 \ir ../api/resume.sql
 \ir ../api/drop.sql
+\ir ../catalog/copy_settings.sql
 \ir ../catalog/copy_sources.sql
 \ir ../api/redefine.sql
 \ir ../catalog/swap.sql

@@ -51,7 +51,7 @@ BEGIN
     tally_result.keys := least(coalesce(cardinality(tally_keys_1), 0), tally_max_keys);
     SELECT e.changed, e.quarantined INTO tally_result.changed, tally_result.quarantined FROM {evaluate}({bounded_arrays}) e;
     IF tally_sweep AND tally_room > 0 THEN
-        SELECT * INTO tally_step FROM {sweep_next}(tally_room) t;
+        SELECT * INTO tally_step FROM {sweep_forward}(tally_room) t;
         tally_result.consumed := tally_result.consumed + tally_step.consumed;
         tally_result.keys := tally_result.keys + tally_step.keys;
         tally_result.changed := tally_result.changed + tally_step.changed;
@@ -72,7 +72,7 @@ $body$ $template$, jsonb_build_object(
         'take_wide',         tally.part(v, '_take_wide'),
         'put_wide',          tally.part(v, '_put_wide'),
         'evaluate',          tally.part(v, '_evaluate'),
-        'sweep_next',        tally.part(v, '_sweep_next'),
+        'sweep_forward',        tally.part(v, '_sweep_forward'),
         'one_key',           tally.delta_code('key'),
         'wide',              tally.delta_code('wide'),
         'sweep',             tally.delta_code('sweep'),
@@ -87,7 +87,7 @@ $body$ $template$, jsonb_build_object(
         'expand_logged',     tally.sql_expand_logged(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_wide(v);
-    PERFORM tally.generate_sweep_next(v);
+    PERFORM tally.generate_sweep_forward(v);
 END
 $generator$;
 

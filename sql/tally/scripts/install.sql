@@ -30,7 +30,7 @@ BEGIN;
 \ir ../generate/generate_sweep_range.sql
 \ir ../generate/generate_evaluate.sql
 \ir ../generate/generate_wide.sql
-\ir ../generate/generate_sweep_next.sql
+\ir ../generate/generate_sweep_forward.sql
 \ir ../generate/generate_consume.sql
 \ir ../catalog/quarantine.sql
 \ir ../generate/generate_rollup_apply.sql

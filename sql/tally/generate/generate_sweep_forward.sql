@@ -1,15 +1,15 @@
--- tally.generate_sweep_next: the function that takes one bounded step of a sweep.
---   Makes     <projection>_sweep_next(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
+-- tally.generate_sweep_forward: the function that takes one bounded step of a sweep.
+--   Makes     <projection>_sweep_forward(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
 --             next range of some n keys, and note how far one has come. Where no index holds the keys in order, all of
 --             them become a wide change instead
-CREATE OR REPLACE FUNCTION tally.generate_sweep_next(v tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.generate_sweep_forward(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
     low  name[] := tally.numbered(v.key, 'tally_low_');
     high name[] := tally.numbered(v.key, 'tally_high_');
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {sweep_next}(tally_n integer, OUT consumed bigint, OUT keys bigint, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+CREATE OR REPLACE FUNCTION {sweep_forward}(tally_n integer, OUT consumed bigint, OUT keys bigint, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
     tally_span tally.span;
@@ -29,7 +29,7 @@ BEGIN
     changed := coalesce(changed, 0);
 END
 $body$ $template$, jsonb_build_object(
-        'sweep_next',     tally.part(v, '_sweep_next'),
+        'sweep_forward',     tally.part(v, '_sweep_forward'),
         'search_path',    tally.fixed_path(v.definition),
         'delta',          tally.part(v, '_delta'),
         'first',          tally.part(v, '_first'),
@@ -41,7 +41,7 @@ $body$ $template$, jsonb_build_object(
         'key_is_null',    tally.sql_some_null(v.key),
         'first_key',      (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)),
         'step',           CASE WHEN EXISTS (SELECT FROM tally.guides(v)) THEN tally.sql_next_range(v, low, high) ELSE tally.sql_every_key(v) END));
-    PERFORM tally.seal(tally.part(v, '_sweep_next') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
+    PERFORM tally.seal(tally.part(v, '_sweep_forward') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
 END
 $generator$;
 

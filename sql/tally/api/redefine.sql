@@ -45,9 +45,9 @@ BEGIN
     UPDATE tally.derived_view d SET replaces_id = v.id, allowed = v.allowed WHERE d.id = next.id;
     PERFORM tally.copy_sources(v, next);
     PERFORM tally.follow_rollups(v, next);
-    PERFORM tally.require_carried(v, next);
+    PERFORM tally.require_carried(v);
     PERFORM tally.copy_storage(v);
-    PERFORM tally.copy_indexes(v, next);
+    PERFORM tally.copy_indexes(v);
     PERFORM tally.activate(tally.part(next));
 END
 $$;

@@ -98,5 +98,6 @@ BEGIN
     RETURN (changes ->> 'interval')::interval;
 EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR numeric_value_out_of_range THEN
     PERFORM tally.fail('TL018', format('interval is %s; it must be a time such as "5s" or "1 minute".', coalesce(changes -> 'interval', changes -> 'interval_ms')));
+    RETURN NULL;  -- not reached
 END
 $$;

@@ -105,7 +105,7 @@ $$;
 
 -- tally.require_carried: raise TL017 if a policy, a publication or a statistic of a projection or of a rollup above it names a column that
 -- its replacement has not.
-CREATE OR REPLACE FUNCTION tally.require_carried(v tally.derived_view, next tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.require_carried(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     users text;

@@ -87,7 +87,7 @@ $$;
 
 -- tally.copy_indexes: make the indexes that users put on a projection and its rollups on their replacements too; one on a
 -- column that is no longer there is left out, with a notice.
-CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view, next tally.derived_view)
+CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     i record;

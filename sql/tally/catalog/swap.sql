@@ -119,7 +119,7 @@ DECLARE
         CROSS JOIN LATERAL tally.settings_of(tally.relation_of(o, s), tally.part(o, s), tally.columns_of(tally.relation_of(y, s))) c(command)
         WHERE v.id IN (o.id, o.root_id) AND (s <> '_def' OR o.kind = 'rollup') AND tally.relation_of(o, s) IS NOT NULL);
 BEGIN
-    PERFORM tally.require_carried(v, next);
+    PERFORM tally.require_carried(v);
     CREATE TEMP TABLE tally_indexes ON COMMIT DROP AS  -- an index of the same columns gets the name that it had
         SELECT i.index, o.name FROM tally.derived_view d JOIN tally.derived_view y ON y.replaces_id = d.id CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
         CROSS JOIN LATERAL tally.indexes_of(tally.relation_of(d, s)) o JOIN LATERAL tally.indexes_of(tally.relation_of(y, s)) i ON i.body = o.body AND i.nth = o.nth

@@ -16,7 +16,7 @@ CREATE OR REPLACE FUNCTION {apply}(cells {cell}[]) RETURNS {returns} LANGUAGE pl
 SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' SET enable_seqscan = off AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_touched {state}[]; tally_tids tid[]; tally_rows tid[]; tally_lost bigint[];
+    tally_touched {state}[]; tally_tids tid[];{public_variables}
     {cell_variables}
 BEGIN
     WITH c AS MATERIALIZED (
@@ -39,6 +39,7 @@ $body$ $template$, jsonb_build_object(
         'returns',        CASE WHEN finer THEN tally.part(serves, '_cell') || '[]' ELSE 'void' END,
         'search_path',    tally.fixed_path(state::regclass),
         'state',          state,
+        'public_variables', CASE WHEN finer THEN '' ELSE ' tally_rows tid[]; tally_lost bigint[];' END,
         'cell_variables', tally.sql_cell_variables(r.id),
         'by_cell',        tally.sql_by_cell(r),
         'added',          tally.sql_added(r),

@@ -7,40 +7,38 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generato
 DECLARE
     low  name[] := tally.numbered(v.key, 'tally_low_');
     high name[] := tally.numbered(v.key, 'tally_high_');
+    in_order boolean := EXISTS (SELECT FROM tally.guides(v));  -- an index has the keys in order
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {sweep_forward}(tally_n integer, OUT consumed bigint, OUT keys bigint, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
     tally_span tally.span;
-    tally_from_start boolean;
-    tally_to_end boolean;
-    {low_variables};
-    {high_variables};
+    {range_variables}
     {key_variables};
 BEGIN
     WITH taken AS (
         DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {sweep})) RETURNING d.*)
-    SELECT count(*), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at), bool_or({key_is_null}), {first_key}
-    INTO consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_from_start, {low} FROM taken;
+    SELECT count(*), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at){range_start}
+    INTO consumed, tally_span.oldest, tally_span.newest, tally_span.since{range_targets} FROM taken;
     quarantined := 0;
     {step}
     keys := coalesce(keys, 0);
     changed := coalesce(changed, 0);
 END
 $body$ $template$, jsonb_build_object(
-        'sweep_forward',     tally.part(v, '_sweep_forward'),
+        'sweep_forward',  tally.part(v, '_sweep_forward'),
         'search_path',    tally.fixed_path(v.definition),
         'delta',          tally.part(v, '_delta'),
         'first',          tally.part(v, '_first'),
         'sweep',          tally.delta_code('sweep'),
-        'low',            tally.column_list(low),
-        'low_variables',  tally.typed_list(v.definition, v.key, '', low, '', E';\n'),
-        'high_variables', tally.typed_list(v.definition, v.key, '', high, '', E';\n'),
+        'range_variables', CASE WHEN in_order THEN format(E'tally_from_start boolean;\ntally_to_end boolean;\n%s;\n%s;',
+                               tally.typed_list(v.definition, v.key, '', low, '', E';\n'), tally.typed_list(v.definition, v.key, '', high, '', E';\n')) ELSE '' END,
+        'range_start',    CASE WHEN in_order THEN format(', bool_or(%s), %s', tally.sql_some_null(v.key),
+                               (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))) ELSE '' END,
+        'range_targets',  CASE WHEN in_order THEN format(', tally_from_start, %s', tally.column_list(low)) ELSE '' END,
         'key_variables',  tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), '', E';\n'),
-        'key_is_null',    tally.sql_some_null(v.key),
-        'first_key',      (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)),
-        'step',           CASE WHEN EXISTS (SELECT FROM tally.guides(v)) THEN tally.sql_next_range(v, low, high) ELSE tally.sql_every_key(v) END));
+        'step',           CASE WHEN in_order THEN tally.sql_next_range(v, low, high) ELSE tally.sql_every_key(v) END));
     PERFORM tally.seal(tally.part(v, '_sweep_forward') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
 END
 $generator$;

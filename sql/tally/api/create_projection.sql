@@ -4,7 +4,7 @@
 --              key        the columns that say what changed; a delta row names one key
 --              identity   the columns that make a row unique (with the key's, if they lack them)
 --   Writes     the table with a unique index on the identity, the delta table; tally.derived_view
---   Raises     TL002, TL003, TL004, TL006
+--   Raises     TL002, TL003, TL004, TL006, TL024
 --   Used by    the owner of the schema, once; then tally.watch … and tally.activate
 CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition regclass, key text[], identity text[] DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -21,19 +21,21 @@ BEGIN
     PERFORM tally.require_columns(definition, coalesce(identity, key));
     PERFORM tally.require_free(parts, '{"",_live,_delta,_change,_identity}');
     ident := key || ARRAY(SELECT i FROM unnest(identity) i WHERE i <> ALL (key));
+    PERFORM tally.require_scalar(definition, key, 'a key''s');
+    PERFORM tally.require_ordered(definition, ident, 'a key''s or an identity''s');
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, definition, key, identity)
     VALUES (parts[1], parts[2], 'projection', definition, key, ident) RETURNING * INTO v;
     INSERT INTO tally.merge_state (view_id) VALUES (v.id);
 
     EXECUTE format('CREATE TABLE %s AS TABLE %s WITH NO DATA', tally.part(v), definition);
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', tally.part(v), tally.column_list(ident));
-    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), tally.typed_list(definition, ident));
+    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), tally.column_definitions(definition, ident));
     EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '
                 || 'tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0, %s, tally_upto xid8, %s) '
                 || 'WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, '
                 || 'autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000)',
-        tally.part(v, '_delta'), tally.typed_list(definition, key::name[]),
-        tally.typed_list(definition, key::name[], '[]', tally.numbered(key::name[])));
+        tally.part(v, '_delta'), tally.column_definitions(definition, key::name[]),
+        tally.column_definitions(definition, key::name[], '[]', tally.numbered(key::name[])));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     EXECUTE format('CREATE INDEX ON %s (tally_source, tally_xid) WHERE tally_source < 0', tally.part(v, '_delta'));
     PERFORM tally.comment_projection(v);

@@ -47,7 +47,7 @@ $$;
 -- tally.sql_verify: SELECT of the rows in which a projection differs from its definition.
 CREATE OR REPLACE FUNCTION tally.sql_verify(v tally.derived_view, sample float8)
 RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT format($sql$SELECT * FROM (WITH pending AS MATERIALIZED (SELECT * FROM %1$s()),
+    SELECT format($sql$SELECT * FROM (WITH pending AS MATERIALIZED (SELECT %12$s FROM %1$s() k),
         stored AS (SELECT d.*, true AS tally_here FROM %2$s d WHERE %3$s AND %4$s),
         fresh AS (SELECT d.*, true AS tally_here FROM %5$s d WHERE %3$s AND %4$s),
         difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s.*) - 'tally_here' AS stored_row, to_jsonb(f.*) - 'tally_here' AS oracle_row
@@ -55,10 +55,10 @@ RETURNS text LANGUAGE sql VOLATILE AS $$
             WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW(%9$s)::%2$s *<> ROW(%10$s)::%2$s)
         SELECT %11$L::text, 'stored'::text, stored_row FROM difference WHERE in_stored
         UNION ALL SELECT %11$L, 'oracle', oracle_row FROM difference WHERE in_oracle) projection_difference$sql$,
-        tally.part(v, '_pending'), tally.part(v), tally.sql_not_in(v.key, 'pending', 'd'),
+        tally.part(v, '_pending'), tally.part(v), tally.sql_not_in(v.definition, v.key, 'pending', 'd'),
         CASE WHEN sample >= 1 THEN 'true' ELSE format('mod(abs(hashtextextended(ROW(%s)::text, %s)), 1000000) < %s', tally.column_list(v.key, 'd.'), (random() * 1e9)::bigint, sample * 1000000) END,
         v.definition, tally.column_list(v.identity, 's.'), tally.column_list(v.identity, 'f.'), tally.part(v, '_identity'),
-        tally.column_list(tally.columns_of(v.definition), 's.'), tally.column_list(tally.columns_of(v.definition), 'f.'), tally.part(v))
+        tally.column_list(tally.columns_of(v.definition), 's.'), tally.column_list(tally.columns_of(v.definition), 'f.'), tally.part(v), tally.collated_list(v.definition, v.key, 'k.'))
 $$;
 
 -- tally.sql_verify_rollup: SELECT of the cells in which a rollup differs from what is stored below it.

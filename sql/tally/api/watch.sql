@@ -28,9 +28,10 @@ BEGIN
     IF expand IS NULL THEN
         PERFORM tally.require_keys(v, s);
     ELSE
+        PERFORM tally.require_scalar(source, columns, 'watched with an expand');
         FOREACH col IN ARRAY columns LOOP
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
-                tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col));
+                tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col) || tally.sql_collate(source, col));
         END LOOP;
         PERFORM tally.generate_expand(v, s.ordinal);
     END IF;

@@ -13,7 +13,8 @@ BEGIN
         VALUES (next.id, s.ordinal, s.relation, s.columns, s.expand);
         CONTINUE WHEN s.expand IS NULL;
         FOREACH col IN ARRAY s.columns LOOP
-            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tally.part(next, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(s.relation, col));
+            EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tally.part(next, '_delta'), tally.logged_column(s.ordinal, col),
+                tally.type_of(s.relation, col) || tally.sql_collate(s.relation, col));
         END LOOP;
         PERFORM tally.copy_expand(v, next, s);
     END LOOP;

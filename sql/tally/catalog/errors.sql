@@ -25,7 +25,8 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL019', 'not_unique',            'Name every column that makes a row unique as identity of tally.create_projection, or let the definition return one row for each.'),
     ('TL020', 'replacement_differs',   'If this stays, an expand does not reach every key: correct it, or give the redefinition up by tally.drop of <name>_next.'),
     ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.'),
-    ('TL022', 'lost',                  'SELECT tally.drop(name) removes what is left; then declare it again.')
+    ('TL022', 'lost',                  'SELECT tally.drop(name) removes what is left; then declare it again.'),
+    ('TL024', 'unsupported_type',      'Give the definition a column of another type in its place: its text, say.')
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';
 
@@ -36,5 +37,13 @@ RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message,
         HINT = (SELECT c.hint FROM tally.error_catalogue() c WHERE c.code = fail.code);
+END
+$$;
+
+-- tally.fail: the same, with a hint for this very case in place of the catalogue's.
+CREATE OR REPLACE FUNCTION tally.fail(code text, message text, hint text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = hint;
 END
 $$;

@@ -68,7 +68,7 @@ CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     def    regclass := tally.part(r, '_def')::regclass;
-    groups text := (SELECT string_agg(format('%I %s', c, tally.type_of(def, c)), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n));
+    groups text := tally.column_definitions(def, r.group_by);
     sums   text := (SELECT string_agg(format('%I %s', s.col, s.type), ', ') FROM tally.sums_of(r) s);
     olds   text := (SELECT string_agg(format(', %I %s', 'old_' || m.name, tally.type_of(def, m.name)), '') FROM tally.measures_of(r) m);
 BEGIN
@@ -125,7 +125,7 @@ BEGIN
                           WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
             'groups',    tally.column_list(r.group_by),
             'finer',     tally.part(f, '_state'),
-            'same_cell', tally.sql_not_distinct(r.group_by, 's', 'f')));
+            'same_cell', tally.sql_not_distinct(tally.part(r, '_state')::regclass, r.group_by, 's', 'f')));
     END LOOP;
     IF r.serves_id IS NULL THEN
         EXECUTE format('DELETE FROM %s', tally.part(r));

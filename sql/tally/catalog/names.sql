@@ -43,11 +43,29 @@ RETURNS name[] LANGUAGE sql STABLE AS $$
     WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 $$;
 
--- tally.type_of: a column's type as SQL, with its modifier.
+-- tally.nullable_type: a domain as SQL; if it refuses NULL, the first type under it that does not.
+CREATE OR REPLACE FUNCTION tally.nullable_type(type oid)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    under record;
+BEGIN
+    BEGIN
+        EXECUTE format('SELECT NULL::%s', type::regtype);
+        RETURN type::regtype;
+    EXCEPTION WHEN not_null_violation OR check_violation THEN
+        SELECT t.typbasetype, t.typtypmod, b.typtype INTO under FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype WHERE t.oid = nullable_type.type;
+    END;
+    RETURN CASE WHEN under.typtype = 'd' THEN tally.nullable_type(under.typbasetype) ELSE format_type(under.typbasetype, under.typtypmod) END;
+END
+$$;
+
+-- tally.type_of: a column's type as SQL, with its modifier; of a domain that refuses NULL the type under it, since variables and
+-- delta rows begin with NULL.
 CREATE OR REPLACE FUNCTION tally.type_of(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = relation AND attname = col AND attnum > 0 AND NOT attisdropped
+    SELECT CASE WHEN t.typtype = 'd' THEN tally.nullable_type(t.oid) ELSE format_type(a.atttypid, a.atttypmod) END
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
 -- tally.typed_list: columns of a relation with their types ('id bigint, day date'), joined.
@@ -97,14 +115,11 @@ BEGIN
 END
 $$;
 
--- tally.fixed_path: the search_path of generated functions: pg_catalog, and the schemas of the columns' own types
--- (their operators live there), never a schema in which a stranger may create.
+-- tally.fixed_path: the search_path of generated functions. No schema in which a stranger may create is in it, and none that the
+-- columns' types are in: their operators are named with their schema (tally.sql_operator).
 CREATE OR REPLACE FUNCTION tally.fixed_path(relation regclass)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT concat_ws(', ', 'pg_catalog', string_agg(DISTINCT quote_ident(n.nspname), ', '), 'pg_temp')
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
-    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-      AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'pg_catalog, pg_temp'
 $$;
 
 -- tally.delta_code: the number in a delta row's column tally_source. A number above 0 is that of a source whose row changed.

@@ -19,7 +19,7 @@ DECLARE
     tally_unique boolean;
     {cell_variables}
 BEGIN
-    WITH pending AS MATERIALIZED (SELECT * FROM unnest({key_arrays}) AS k({key})),
+    WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})),
     {difference}
     SELECT {counted}{collected_cells}
     INTO tally_changed, tally_unique{cell_targets};
@@ -34,6 +34,7 @@ $body$ $template$, jsonb_build_object(
         'view_id',         v.id,
         'search_path',     tally.fixed_path(v.definition),
         'key',             tally.column_list(v.key),
+        'collated_key',    tally.collated_list(v.definition, v.key, 'k.'),
         'key_arrays',      tally.column_list(key_arrays),
         'key_parameters',  tally.typed_list(v.definition, v.key, '[]', key_arrays),
         'difference',      tally.sql_difference(v,
@@ -80,8 +81,8 @@ signed AS (
         'assignments',               tally.sql_assign(c, '{}', 'excluded'),
         'identity',                  tally.column_list(v.identity),
         'stored_identity_not_null',  tally.sql_no_null(v.identity, 's.'),
-        'same_identity',             tally.sql_same(v.identity, 's', 'f'),
-        'fresh_has_stored_identity', tally.sql_not_distinct(v.identity, 'n', 's')))
+        'same_identity',             tally.sql_same(v.definition, v.identity, 's', 'f'),
+        'fresh_has_stored_identity', tally.sql_not_distinct(v.definition, v.identity, 'n', 's')))
     FROM tally.columns_of(v.definition) c
 $generator$;
 

@@ -60,8 +60,9 @@ $body$ $template$, jsonb_build_object(
                        SELECT string_agg(format('ARRAY(SELECT %I FROM backlog WHERE tally_source = %s)', tally.logged_column(s.ordinal, c), s.ordinal), ', ' ORDER BY i)
                        FROM unnest(s.columns) WITH ORDINALITY u(c, i))), E'\n' ORDER BY s.ordinal)
             FROM tally.source s WHERE s.projection_id = v.id AND s.expand IS NOT NULL AND s.columns IS NOT NULL), ''),
-        'not_swept',   format('((SELECT %s FROM sweep) OR %s OR %s > (SELECT %s FROM sweep))', tally.sql_some_null(v.key), tally.sql_some_null(v.key, 'd.'),
-                              tally.sql_row(v.key, 'd.'), tally.column_list(v.key))));
+        'not_swept',   format('((SELECT %s FROM sweep) OR %s OR %s)', tally.sql_some_null(v.key), tally.sql_some_null(v.key, 'd.'),
+                              tally.sql_compare(v.definition, v.key, tally.quoted(v.key, 'd.'), '>',
+                                                ARRAY(SELECT format('(SELECT %I FROM sweep)', c) FROM unnest(v.key) WITH ORDINALITY u(c, n) ORDER BY n)))));
     PERFORM tally.seal(tally.part(v, '_pending') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet');
 END
 $$;

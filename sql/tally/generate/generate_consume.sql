@@ -103,8 +103,9 @@ $$;
 -- changed rows of other sources lead.
 CREATE OR REPLACE FUNCTION tally.sql_expand_logged(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
-    SELECT tally.render('SELECT {gathered} INTO {key_arrays} FROM (SELECT * FROM unnest({key_arrays}) AS k({key}){expanded}) u;', jsonb_build_object(
-        'key',        tally.column_list(v.key),
+    SELECT tally.render('SELECT {gathered} INTO {key_arrays} FROM (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}){expanded}) u;', jsonb_build_object(
+        'key',          tally.column_list(v.key),
+        'collated_key', tally.collated_list(v.definition, v.key, 'k.'),
         'key_arrays', tally.column_list(tally.numbered(v.key)),
         'gathered',   tally.sql_gather(v.key),
         'expanded',   coalesce(

@@ -15,7 +15,7 @@ BEGIN
     BEGIN
         EXECUTE tally.render($template$
 CREATE FUNCTION {expand}({logged_parameters}) RETURNS TABLE ({key_columns}) LANGUAGE sql STABLE BEGIN ATOMIC
-    WITH changed AS (SELECT * FROM unnest({logged}) AS c({watched}))
+    WITH changed AS (SELECT {collated} FROM unnest({logged}) AS c({watched}))
     SELECT {e_key_typed} FROM (
         {query}) AS e({key});
 END$template$, jsonb_build_object(
@@ -24,6 +24,7 @@ END$template$, jsonb_build_object(
             'key_columns',       tally.typed_list(v.definition, v.key),
             'logged',            tally.column_list(logged),
             'watched',           tally.column_list(s.columns),
+            'collated',          tally.collated_list(s.relation, s.columns, 'c.'),
             'e_key_typed',       (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
                                   FROM unnest(v.key) WITH ORDINALITY u(c, i)),
             'query',             rtrim(s.expand, E'; \n\t'),

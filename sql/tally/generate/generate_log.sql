@@ -146,7 +146,7 @@ CREATE OR REPLACE FUNCTION tally.sql_updated_unseen(s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('SELECT DISTINCT %s FROM old_rows o JOIN %s w ON %s WHERE NOT EXISTS (SELECT FROM new_rows n WHERE %s)',
         tally.column_list(s.columns, 'w.'), s.relation,
-        tally.sql_same(array_agg(a.attname), 'w', 'o'), tally.sql_same(array_agg(a.attname), 'n', 'o'))
+        tally.sql_same(s.relation, array_agg(a.attname), 'w', 'o'), tally.sql_same(s.relation, array_agg(a.attname), 'n', 'o'))
     FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
     WHERE c.oid = s.relation AND c.relkind = 'p'

@@ -166,7 +166,7 @@ RETURNING t.tally_n, p.ctid AS tally_moved$template$, jsonb_build_object(
         'table',       tally.part(r),
         'assignments', string_agg(format('%I = %s', m.name, tally.sql_final(m, 't')), ', '),
         'columns',     tally.column_list(columns),
-        'same_cell',   tally.sql_not_distinct(r.group_by, 'p', 't'),
+        'same_cell',   tally.sql_not_distinct(tally.part(r)::regclass, r.group_by, 'p', 't'),
         'differs',     tally.sql_differs(r)))
     FROM tally.measures_of(r) m HAVING count(*) > 0), 'SELECT NULL::bigint AS tally_n, NULL::tid AS tally_moved')
 $generator$;

@@ -43,7 +43,7 @@ SELECT {d_columns} FROM change d WHERE d.tally_sign > 0$template$, jsonb_build_o
         'change',      tally.part(r, '_change'),
         'stored',      tally.part(r),
         'd_columns',   tally.column_list(tally.columns_of(tally.part(r)::regclass), 'd.'),
-        'not_touched', tally.sql_not_in(r.group_by, 'change', 'd')));
+        'not_touched', tally.sql_not_in(tally.part(r)::regclass, r.group_by, 'change', 'd')));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_live'),
         format('%s, exact at the reader''s snapshot: stored cells, and those that keys not merged yet would change', tally.part(r)));
 END

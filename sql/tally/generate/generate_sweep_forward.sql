@@ -81,7 +81,7 @@ PERFORM tally.record_sweep({view_id}, keys, tally_from_start, tally_to_end);$tem
         'high',            tally.column_list(high),
         'high_is_null',    tally.sql_some_null(high),
         'end',             tally.column_list(high, 'b.'),
-        'in_range',        tally.sql_range(v.key),
+        'in_range',        tally.sql_range(v.definition, v.key),
         'quarantined_key', (SELECT string_agg(format('(q.key ->> %s)::%s', n - 1, tally.type_of(v.definition, c)), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))))
 $generator$;
 

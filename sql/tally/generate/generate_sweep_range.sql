@@ -7,7 +7,7 @@ DECLARE
     columns  text   := tally.column_list(tally.columns_of(v.definition));
     low      name[] := tally.numbered(v.key, 'tally_low_');
     high     name[] := tally.numbered(v.key, 'tally_high_');
-    in_range text   := tally.sql_range(v.key);
+    in_range text   := tally.sql_range(v.definition, v.key);
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {sweep_range}({low_parameters}, {high_parameters}, tally_from_start boolean, tally_to_end boolean, OUT keys bigint, OUT changed bigint) LANGUAGE plpgsql SECURITY DEFINER
@@ -70,7 +70,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generato
 DECLARE
     low    name[] := tally.numbered(v.key, 'tally_low_');
     high   name[] := tally.numbered(v.key, 'tally_high_');
-    guides text := (SELECT string_agg(tally.sql_range_end(g.relation::text, g.columns, low), ' UNION ALL ') FROM tally.guides(v) g);
+    guides text := (SELECT string_agg(tally.sql_range_end(g.relation, g.columns, low), ' UNION ALL ') FROM tally.guides(v) g);
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {range_end}(tally_n integer, {low_parameters}, tally_from_start boolean, {high_parameters}) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -86,21 +86,20 @@ $body$ $template$, jsonb_build_object(
         'high',            tally.column_list(high),
         'low_parameters',  tally.typed_list(v.definition, v.key, '', low),
         'high_parameters', tally.typed_list(v.definition, v.key, '', high, 'OUT '),
-        'ends',            concat_ws(' UNION ALL ', guides, tally.sql_range_end(tally.part(v), v.key, low))));
+        'ends',            concat_ws(' UNION ALL ', guides, tally.sql_range_end(tally.part(v)::regclass, v.key, low))));
     PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_range_end'), tally.type_list(v.definition, v.key)),
         format('where a bounded range of keys of %s ends', tally.part(v)));
 END
 $generator$;
 
 -- tally.sql_range_end: SELECT of the key that is n keys on in a relation, after tally_low_…
-CREATE OR REPLACE FUNCTION tally.sql_range_end(relation text, columns name[], low name[])
-RETURNS text LANGUAGE sql IMMUTABLE AS $generator$
-    SELECT tally.render('(SELECT {columns} FROM {relation} d WHERE (tally_from_start OR {row} > {low}) AND {no_null} ORDER BY {columns} OFFSET tally_n - 1 LIMIT 1)', jsonb_build_object(
-        'relation', relation,
-        'columns',  tally.column_list(columns, 'd.'),
-        'row',      tally.sql_row(columns, 'd.'),
-        'low',      tally.sql_row(low),
-        'no_null',  tally.sql_no_null(columns, 'd.')))
+CREATE OR REPLACE FUNCTION tally.sql_range_end(relation regclass, columns name[], low name[])
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render('(SELECT {columns} FROM {relation} d WHERE (tally_from_start OR {after_low}) AND {no_null} ORDER BY {columns} OFFSET tally_n - 1 LIMIT 1)', jsonb_build_object(
+        'relation',  relation,
+        'columns',   tally.column_list(columns, 'd.'),
+        'after_low', tally.sql_compare(relation, columns, tally.quoted(columns, 'd.'), '>', tally.quoted(low)),
+        'no_null',   tally.sql_no_null(columns, 'd.')))
 $generator$;
 
 -- tally.guides: the sources of a projection whose index holds its keys in order; those in which a key is unique, if any.

@@ -41,7 +41,9 @@ BEGIN
     WITH taken AS (
         DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(greatest(tally_n / tally_size, 1), {wide})) RETURNING d.*),
     wanted AS (
-        SELECT * FROM unnest({key_arrays}) AS k({key}) UNION SELECT k.* FROM taken t CROSS JOIN LATERAL unnest({taken_arrays}) k)
+        SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})
+        UNION
+        SELECT {collated_key} FROM taken t CROSS JOIN LATERAL unnest({taken_arrays}) AS k({key}))
     SELECT (SELECT count(*) FROM taken), (SELECT min(tally_xid) FROM taken), (SELECT max(tally_upto) FROM taken), (SELECT min(tally_at) FROM taken), {gathered}
     INTO consumed, tally_oldest, tally_newest, tally_since, {key_arrays} FROM wanted;
     span.oldest := least(span.oldest, tally_oldest);
@@ -55,6 +57,7 @@ $body$ $template$, jsonb_build_object(
         'first',          tally.part(v, '_first'),
         'wide',           tally.delta_code('wide'),
         'key',            tally.column_list(v.key),
+        'collated_key',   tally.collated_list(v.definition, v.key, 'k.'),
         'key_arrays',     tally.column_list(key_arrays),
         'key_parameters', tally.typed_list(v.definition, v.key, '[]', key_arrays, 'INOUT '),
         'taken_arrays',   tally.column_list(key_arrays, 't.'),

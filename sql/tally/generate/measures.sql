@@ -84,7 +84,7 @@ $$;
 -- group must be scanned again.
 CREATE OR REPLACE FUNCTION tally.sql_doubtful(m tally.measure, s text, c text)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT tally.render('{left} IS NOT NULL AND coalesce({left} {as_good} {kept}, true) AND coalesce({came} {worse} {left}, true)', jsonb_build_object(
+    SELECT tally.render('{left} IS DISTINCT FROM NULL AND coalesce({left} {as_good} {kept}, true) AND coalesce({came} {worse} {left}, true)', jsonb_build_object(
         'left',    format('%s.%I', c, 'left_' || m.name),
         'came',    format('%s.%I', c, 'val_' || m.name),
         'kept',    format('%s.%I', s, 'val_' || m.name),
@@ -107,8 +107,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'group',        tally.column_list(r.group_by, g || '.'),
         'extremum',     format('%s(d.%I)', m.function, m.argument),
         'relation',     relation,
-        'same',         tally.sql_same(r.group_by, 'd', g),
-        'not_distinct', tally.sql_not_distinct(r.group_by, 'd', g),
+        'same',         tally.sql_same(relation::regclass, r.group_by, 'd', g),
+        'not_distinct', tally.sql_not_distinct(relation::regclass, r.group_by, 'd', g),
         'filter',       coalesce(' AND (' || r.filter || ')', '')))
 $generator$;
 

@@ -1,0 +1,148 @@
+-- Operators, collations and types of columns. Generated code compares as the columns' own indexes do: by the default btree
+-- operator class of the type, and with the column's collation. Its search_path is pg_catalog alone, so an operator of
+-- another schema is spelled OPERATOR(schema.=), and a stranger's is never found.
+
+-- tally.base_type: the type under a domain, or under a domain over a domain.
+CREATE OR REPLACE FUNCTION tally.base_type(type oid)
+RETURNS oid LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE under(type, base) AS (
+        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = base_type.type
+        UNION ALL
+        SELECT t.oid, t.typbasetype FROM under u JOIN pg_type t ON t.oid = u.base)
+    SELECT u.type FROM under u WHERE u.base = 0
+$$;
+
+-- tally.default_opclass: the btree operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL: there is none.
+CREATE OR REPLACE FUNCTION tally.default_opclass(type oid)
+RETURNS oid LANGUAGE sql STABLE AS $$
+    SELECT o.oid
+    FROM pg_type t
+    JOIN pg_opclass o ON o.opcdefault AND o.opcmethod = (SELECT m.oid FROM pg_am m WHERE m.amname = 'btree')
+    JOIN pg_type i ON i.oid = o.opcintype
+    WHERE t.oid = tally.base_type(default_opclass.type)
+      AND (i.oid = t.oid
+        OR i.typname = CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN 'anyarray'
+                            WHEN t.typtype = 'e' THEN 'anyenum' WHEN t.typtype = 'r' THEN 'anyrange'
+                            WHEN t.typtype = 'm' THEN 'anymultirange' WHEN t.typtype = 'c' THEN 'record' END
+           AND i.typnamespace = 'pg_catalog'::regnamespace
+        OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = t.oid AND c.casttarget = i.oid AND c.castmethod = 'b' AND c.castcontext = 'i'))
+    ORDER BY i.oid = t.oid DESC, i.typispreferred DESC LIMIT 1
+$$;
+
+-- tally.sql_operator: SQL for the operator that compares a column's values: =, or OPERATOR(public.=) for a type of an extension.
+--   Parameters operator: <, <=, =, >= or >; a type may have another name for it
+CREATE OR REPLACE FUNCTION tally.sql_operator(relation regclass, col name, operator text DEFAULT '=')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT format('OPERATOR(%I.%s)', n.nspname, p.oprname)
+        FROM pg_attribute a
+        JOIN pg_opclass o ON o.oid = tally.default_opclass(a.atttypid)
+        JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype
+                      AND m.amopstrategy = array_position('{<,<=,=,>=,>}'::text[], sql_operator.operator)
+        JOIN pg_operator p ON p.oid = m.amopopr
+        JOIN pg_namespace n ON n.oid = p.oprnamespace
+        WHERE a.attrelid = relation AND a.attname = col AND n.nspname <> 'pg_catalog'), sql_operator.operator)
+$$;
+
+-- tally.sql_compare: SQL that compares rows of expressions, the first columns first, by an index on these columns if there is one.
+--   Parameters columns: of the relation, whose types the expressions have; a, b: expressions; operator: <, <=, >= or >
+CREATE OR REPLACE FUNCTION tally.sql_compare(relation regclass, columns name[], a text[], operator text, b text[])
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    strictly text := rtrim(operator, '=');
+    sql      text;
+BEGIN
+    IF cardinality(columns) = 1 THEN
+        RETURN format('%s %s %s', a[1], tally.sql_operator(relation, columns[1], operator), b[1]);
+    END IF;
+    IF NOT EXISTS (SELECT FROM unnest(columns) c WHERE tally.sql_operator(relation, c, operator) <> operator) THEN
+        RETURN format('ROW(%s) %s ROW(%s)', array_to_string(a, ', '), operator, array_to_string(b, ', '));
+    END IF;
+    FOR i IN REVERSE cardinality(columns) .. 1 LOOP  -- one operator cannot be named for columns of several schemas
+        sql := CASE WHEN sql IS NULL THEN format('%s %s %s', a[i], tally.sql_operator(relation, columns[i], operator), b[i])
+            ELSE format('(%1$s %3$s %2$s AND (%1$s %4$s %2$s OR %5$s))', a[i], b[i],
+                        tally.sql_operator(relation, columns[i], strictly || '='), tally.sql_operator(relation, columns[i], strictly), sql) END;
+    END LOOP;
+    RETURN sql;
+END
+$$;
+
+-- tally.sql_collate: SQL that gives a value the collation of a column: '' if that is the one of its type.
+CREATE OR REPLACE FUNCTION tally.sql_collate(relation regclass, col name)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT format(' COLLATE %I.%I', n.nspname, c.collname)
+        FROM pg_attribute a
+        JOIN pg_type t ON t.oid = tally.base_type(a.atttypid)
+        JOIN pg_collation c ON c.oid = a.attcollation AND c.oid <> t.typcollation
+        JOIN pg_namespace n ON n.oid = c.collnamespace
+        WHERE a.attrelid = relation AND a.attname = col), '')
+$$;
+
+-- tally.collated_list: as tally.column_list, of values that came out of a variable or a function, where collations get lost.
+CREATE OR REPLACE FUNCTION tally.collated_list(relation regclass, columns name[], prefix text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(prefix || quote_ident(c) || CASE o.sql WHEN '' THEN '' ELSE format('%s AS %I', o.sql, c) END, ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY u(c, n) CROSS JOIN LATERAL tally.sql_collate(relation, c) o(sql)
+$$;
+
+-- tally.column_definitions: columns of a relation with type and collation, for CREATE TABLE or CREATE TYPE.
+--   Parameters suffix: after each type, '[]' say; names: other names for them
+CREATE OR REPLACE FUNCTION tally.column_definitions(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format('%I %s%s%s', coalesce(names[n], c), tally.type_of(relation, c), suffix, tally.sql_collate(relation, c)), ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.unordered_part: the type that keeps values of a type from being compared: itself, its element's, a field's; NULL: none does.
+CREATE OR REPLACE FUNCTION tally.unordered_part(type oid)
+RETURNS oid LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE part(type) AS (
+        SELECT tally.base_type(unordered_part.type)
+        UNION
+        SELECT tally.base_type(x.type) FROM part p JOIN pg_type t ON t.oid = p.type
+        CROSS JOIN LATERAL (
+            SELECT t.typelem WHERE t.typsubscript = 'array_subscript_handler'::regproc
+            UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped) x(type))
+    SELECT p.type FROM part p WHERE tally.default_opclass(p.type) IS NULL LIMIT 1
+$$;
+
+-- tally.require_ordered: raise unless every one of these columns can be indexed and compared.
+--   Parameters relation, columns; use: what for, as the message says it ('a key of app.x')
+--   Raises     TL024
+CREATE OR REPLACE FUNCTION tally.require_ordered(relation regclass, columns name[], use text)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT a.attname, a.atttypid, p.type INTO wrong
+    FROM pg_attribute a CROSS JOIN LATERAL tally.unordered_part(a.atttypid) p(type)
+    WHERE a.attrelid = relation AND a.attname = ANY (columns) AND p.type IS NOT NULL ORDER BY a.attnum LIMIT 1;
+    IF FOUND THEN
+        PERFORM tally.fail('TL024', format('Column "%s" of %s cannot be %s: PostgreSQL has no order for %s%s.', wrong.attname, relation, use, wrong.type::regtype,
+                CASE WHEN wrong.type <> wrong.atttypid THEN ', of which its type ' || wrong.atttypid::regtype || ' is made' ELSE '' END),
+            format('Give the definition a column that has an order in its place: %s.',
+                CASE wrong.type WHEN 'json'::regtype THEN format('%I::jsonb', wrong.attname) ELSE format('%I::text', wrong.attname) END));
+    END IF;
+END
+$$;
+
+-- tally.require_scalar: raise for a column whose values cannot be elements of an array: those of a key are handed on in arrays,
+-- one for each of its columns, and an array of arrays, or of rows, comes apart in unnest.
+--   Raises     TL024
+CREATE OR REPLACE FUNCTION tally.require_scalar(relation regclass, columns name[], use text)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wrong record;
+BEGIN
+    SELECT a.attname, a.atttypid, t.typtype = 'c' AS composite INTO wrong
+    FROM pg_attribute a JOIN pg_type t ON t.oid = tally.base_type(a.atttypid)
+    WHERE a.attrelid = relation AND a.attname = ANY (columns) AND (t.typtype = 'c' OR t.typarray = 0 OR t.typsubscript = 'array_subscript_handler'::regproc)
+    ORDER BY a.attnum LIMIT 1;
+    IF FOUND THEN
+        PERFORM tally.fail('TL024', format('Column "%s" of %s, which is %s, cannot be %s.', wrong.attname, relation, wrong.atttypid::regtype, use),
+            CASE WHEN wrong.composite THEN 'Name its fields as columns of their own: (value).field AS field.'
+                ELSE format('Show it as one value: to_jsonb(%1$I), or array_to_string(%1$I, '',''); the array itself may be a column of the identity, or any other.', wrong.attname) END);
+    END IF;
+END
+$$;

@@ -1,6 +1,7 @@
 -- tally.drop: remove a derived view with all that the engine made for it; a projection with the rollups above it.
---   Locks     ACCESS EXCLUSIVE on the sources until the transaction ends (DROP TRIGGER takes it); the projection's advisory lock
---   Raises    TL017 when another derived view is built on a rollup
+--   Locks     the projection's advisory lock; ACCESS EXCLUSIVE, by tally.lock_tables, on the sources (DROP TRIGGER takes it) and on what is
+--             dropped, until the transaction ends
+--   Raises    TL015; TL017 when another derived view is built on a rollup
 CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -26,6 +27,10 @@ BEGIN
     IF user_view IS NOT NULL THEN
         PERFORM tally.fail('TL017', format('%s is built on %s.', user_view, tally.part(v)));
     END IF;
+    PERFORM tally.lock_tables(ARRAY(
+        SELECT g.tgrelid::regclass FROM tally.drop_order(v.id) d CROSS JOIN LATERAL tally.triggers_of(d.id) g
+        UNION SELECT tally.relation_of(d, s) FROM tally.drop_order(v.id) d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
+        WHERE d.kind <> 'snapshot' AND tally.relation_of(d, s) IS NOT NULL AND tally.relation_of(d, s) IS DISTINCT FROM d.definition), 'ACCESS EXCLUSIVE');
     PERFORM tally.drop_made(v.id);
     DELETE FROM tally.derived_view x WHERE x.id = v.id;
     PERFORM tally.revoke_usage(schemas);

@@ -86,23 +86,8 @@ $$;
 
 -- tally.lock_sources: lock the watched tables of a projection against writers.
 CREATE OR REPLACE FUNCTION tally.lock_sources(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    tables text := (SELECT string_agg(s.relation::text, ', ' ORDER BY s.relation::oid) FROM tally.source s
-                    WHERE s.projection_id = v.id AND s.columns IS NOT NULL);
-    patience text := current_setting('lock_timeout');
-BEGIN
-    IF tables IS NULL THEN
-        RETURN;
-    END IF;
-    IF patience = '0' THEN
-        PERFORM set_config('lock_timeout', '2s', true);
-    END IF;
-    EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', tables);
-    PERFORM set_config('lock_timeout', patience, true);
-EXCEPTION WHEN lock_not_available THEN
-    PERFORM tally.fail('TL015', format('The tables %s could not be locked for %s.', tables, tally.part(v)));
-END
+RETURNS void LANGUAGE sql AS $$
+    SELECT tally.lock_tables(ARRAY(SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL), 'SHARE ROW EXCLUSIVE')
 $$;
 
 -- tally.triggers_of: the triggers that were put on tables for a projection or a snapshot.

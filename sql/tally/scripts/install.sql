@@ -23,6 +23,7 @@ BEGIN;
 \ir ../api/create_rollup.sql
 \ir ../catalog/make_rollup.sql
 \ir ../generate/generate_log.sql
+\ir ../catalog/lock_tables.sql
 \ir ../catalog/install_triggers.sql
 \ir ../catalog/scan_from.sql
 \ir ../generate/generate_backlog.sql

@@ -1,0 +1,32 @@
+-- tally.lock_tables: lock tables, all or none, in one order, and never for long in a queue that others stand behind.
+--   Parameters tables; mode: as of LOCK TABLE
+--   Locks      those, until the transaction ends. Each try waits 100 ms a table at most: less than deadlock_timeout, so that no
+--              writer becomes the victim of a deadlock, and no longer than a reader or a writer can wait behind it. Tries go on,
+--              with pauses, as long as lock_timeout says, 2 s if it says nothing
+--   Raises     TL015
+CREATE OR REPLACE FUNCTION tally.lock_tables(tables regclass[], mode text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+    limit_ms float8 := (SELECT CASE WHEN s.setting = '0' THEN 2000 ELSE s.setting::float8 END FROM pg_settings s WHERE s.name = 'lock_timeout');
+    deadline timestamptz := clock_timestamp() + limit_ms * interval '1 ms';
+    names    text := (SELECT string_agg(t::text, ', ' ORDER BY t::oid) FROM (SELECT DISTINCT t FROM unnest(tables) t) x(t));
+    pause    float8 := 0.01;
+BEGIN
+    WHILE names IS NOT NULL LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', least(limit_ms, 100)::text || 'ms', true);
+            EXECUTE format('LOCK TABLE %s IN %s MODE', names, mode);
+            PERFORM set_config('lock_timeout', patience, true);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            NULL;  -- what was locked is given back
+        END;
+        IF clock_timestamp() >= deadline THEN
+            PERFORM tally.fail('TL015', format('%s could not be locked within %s ms: other transactions hold them.', names, limit_ms));
+        END IF;
+        PERFORM pg_sleep(pause * (0.5 + random()));
+        pause := least(pause * 2, 0.2);
+    END LOOP;
+END
+$$;

@@ -46,20 +46,17 @@ CREATE OR REPLACE FUNCTION tally.canonical_filter(base tally.derived_view, filte
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     path text := current_setting('search_path');
+    quoted text := current_setting('quote_all_identifiers');
     body text;
-    culprits text;
 BEGIN
     IF filter IS NULL THEN
         RETURN NULL;
     END IF;
     EXECUTE format('CREATE TEMP VIEW tally_filter AS SELECT (%s)::boolean AS f FROM %s d', filter, tally.part(base));
-    SELECT string_agg(c, ', ') INTO culprits FROM tally.unstable_calls('pg_temp.tally_filter'::regclass, base.allowed) c;
-    IF culprits IS NOT NULL THEN
-        PERFORM tally.fail('TL008', format('Filter "%s" calls %s, whose result may change without any table changing.', filter, culprits));
-    END IF;
-    PERFORM set_config('search_path', 'pg_catalog', true);
+    PERFORM tally.refuse_unsafe_filter(base, filter, 'pg_temp.tally_filter');
+    PERFORM set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true);
     body := pg_get_viewdef('pg_temp.tally_filter'::regclass);
-    PERFORM set_config('search_path', path, true);
+    PERFORM set_config('search_path', path, true), set_config('quote_all_identifiers', quoted, true);
     DROP VIEW pg_temp.tally_filter;
     RETURN '(' || (regexp_match(body, '^\s*SELECT (.*?)\s+AS f\s+FROM ', 's'))[1] || ')';
 END

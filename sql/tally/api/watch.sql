@@ -34,6 +34,7 @@ BEGIN
                 tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col) || tally.sql_collate(source, col));
         END LOOP;
         PERFORM tally.generate_expand(v, s.ordinal);
+        PERFORM tally.refuse_unsafe_expand(v, s);
     END IF;
     IF v.state <> 'defined' THEN
         PERFORM tally.generate(v);

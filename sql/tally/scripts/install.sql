@@ -13,7 +13,13 @@ BEGIN;
 \ir ../catalog/operators.sql
 \ir ../generate/render.sql
 \ir ../generate/seal.sql
-\ir ../catalog/reads.sql
+\ir ../catalog/views_under.sql
+\ir ../catalog/tables_read.sql
+\ir ../catalog/read_tree.sql
+\ir ../catalog/text_setting.sql
+\ir ../catalog/allowed_calls.sql
+\ir ../catalog/unstable_parts.sql
+\ir ../catalog/refuse_unsafe.sql
 \ir ../api/create_projection.sql
 \ir ../generate/generate_expand.sql
 \ir ../api/watch.sql

@@ -1,0 +1,123 @@
+-- tally.functions_called: the functions that one node of a tree calls.
+--   Returns    function; called_as: the same, but for the functions that an aggregate is made of the aggregate
+CREATE OR REPLACE FUNCTION tally.functions_called(node jsonb)
+RETURNS TABLE (function oid, called_as oid) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH called AS (
+        SELECT (node -> f ->> 0)::oid AS oid FROM unnest('{funcid,opfuncid,aggfnoid,winfnoid,startInRangeFunc,endInRangeFunc}'::text[]) f WHERE node ? f
+        UNION
+        SELECT o.oprcode FROM unnest('{opno,eqop,sortop}'::text[]) f JOIN pg_operator o ON o.oid = (node -> f ->> 0)::oid WHERE node ? f
+        UNION
+        SELECT o.oprcode FROM jsonb_array_elements_text(CASE jsonb_typeof(node -> 'opnos' -> 0) WHEN 'array' THEN node -> 'opnos' -> 0 ELSE '[]' END) e
+        JOIN pg_operator o ON e <> 'o' AND o.oid::text = e
+    )
+    SELECT c.oid, c.oid FROM called c WHERE c.oid <> 0
+    UNION
+    SELECT m, c.oid FROM called c JOIN pg_aggregate a ON a.aggfnoid = c.oid CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE m <> 0
+$$;
+
+-- tally.tables_of_function: what a function that is called immutable reads all the same, as far as the catalog knows it (BEGIN ATOMIC).
+CREATE OR REPLACE FUNCTION tally.tables_of_function(function oid)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT 'the table ' || string_agg(DISTINCT d.refobjid::regclass::text, ', ')
+    FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+    WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.refclassid = 'pg_class'::regclass
+$$;
+
+-- tally.unstable_calls: the functions that one node calls, and for each on what it depends; NULL: on its arguments alone.
+CREATE OR REPLACE FUNCTION tally.unstable_calls(tree jsonb, node jsonb, path text[], levels text[])
+RETURNS TABLE (signature text, why text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT tally.signature_of(f.called_as), CASE
+        WHEN p.provolatile = 'v' THEN CASE WHEN p.proname IN ('clock_timestamp', 'timeofday') THEN 'the clock' ELSE 'chance, a sequence or a table: it is volatile' END
+        WHEN p.provolatile = 'i' THEN tally.tables_of_function(p.oid)
+        WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN tally.call_trouble(tally.signature_of(p.oid), tree, node, path, levels)
+        ELSE 'a table or a setting: it is only stable' END
+    FROM tally.functions_called(node) f JOIN pg_proc p ON p.oid = f.function
+$$;
+
+-- tally.domains_under: a domain and the domains that it is over.
+CREATE OR REPLACE FUNCTION tally.domains_under(type oid)
+RETURNS SETOF oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE d(oid) AS (
+        SELECT domains_under.type UNION SELECT t.typbasetype FROM d JOIN pg_type t ON t.oid = d.oid AND t.typtype = 'd')
+    SELECT d.oid FROM d JOIN pg_type t ON t.oid = d.oid AND t.typtype = 'd'
+$$;
+
+-- tally.unstable_casts: the functions by which one node writes values as text or reads them (a cast by way of text), what XML
+-- makes of them, and what the checks of a domain call.
+CREATE OR REPLACE FUNCTION tally.unstable_casts(tree jsonb, node jsonb, path text[], levels text[])
+RETURNS TABLE (signature text, why text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    d record;
+BEGIN
+    IF node ->> '_' = 'COERCEVIAIO' THEN
+        RETURN QUERY SELECT tally.signature_of(t.typoutput), tally.text_setting(t.oid, 'text')
+                     FROM tally.value_types(tree, node -> 'arg' -> 0, path || '{arg,0}'::text[], levels) v JOIN pg_type t ON t.oid = v;
+        RETURN QUERY SELECT tally.signature_of(t.typinput), tally.text_setting(t.oid, 'input') FROM pg_type t WHERE t.oid = tally.node_type(node);
+    ELSIF node ->> '_' = 'XMLEXPR' THEN
+        RETURN QUERY SELECT 'XML of ' || t.oid::regtype, CASE WHEN t.oid = 'bytea'::regtype THEN 'the setting xmlbinary' ELSE tally.text_setting(t.oid, 'json') END
+                     FROM unnest('{named_args,args}'::text[]) f CROSS JOIN LATERAL jsonb_array_elements(CASE jsonb_typeof(node -> f -> 0) WHEN 'array' THEN node -> f -> 0 ELSE '[]' END) a
+                     JOIN pg_type t ON t.oid = tally.node_type(a);
+    ELSIF node ->> '_' IN ('JSONEXPR', 'JSONCONSTRUCTOREXPR') THEN
+        RETURN QUERY SELECT 'JSON of ' || t.oid::regtype, tally.text_setting(t.oid, CASE node ->> '_' WHEN 'JSONEXPR' THEN 'input' ELSE 'json' END)
+                     FROM (SELECT (node #>> '{returning,0,typid,0}')::oid AS type WHERE node ->> '_' = 'JSONEXPR'
+                           UNION SELECT v FROM jsonb_array_elements(CASE jsonb_typeof(node -> 'args' -> 0) WHEN 'array' THEN node -> 'args' -> 0 ELSE '[]' END) WITH ORDINALITY a(item, n)
+                           CROSS JOIN LATERAL tally.value_types(tree, a.item, path || ARRAY['args', '0', (a.n - 1)::text], levels) v) x(type)
+                     JOIN pg_type t ON t.oid = x.type;
+    ELSIF node ->> '_' = 'TABLEFUNC' THEN
+        RETURN QUERY SELECT 'a column of ' || t.oid::regtype, tally.text_setting(t.oid, 'input')
+                     FROM jsonb_array_elements_text(CASE jsonb_typeof(node -> 'coltypes' -> 0) WHEN 'array' THEN node -> 'coltypes' -> 0 ELSE '[]' END) e JOIN pg_type t ON t.oid::text = e;
+    ELSIF node ->> '_' = 'COERCETODOMAIN' THEN
+        FOR d IN SELECT c.conbin::text AS body FROM tally.domains_under(tally.node_type(node)) u JOIN pg_constraint c ON c.contypid = u AND c.conbin IS NOT NULL LOOP
+            RETURN QUERY SELECT x.signature, x.why FROM tally.tree_nodes(tally.read_tree(d.body)) n
+                         CROSS JOIN LATERAL tally.unstable_calls(tally.read_tree(d.body), n.node, n.path, n.levels) x;
+        END LOOP;
+    END IF;
+END
+$$;
+
+-- tally.is_zero: whether an expression is the constant 0, of a fence (OFFSET 0).
+CREATE OR REPLACE FUNCTION tally.is_zero(node jsonb)
+RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(tally.constant_bytes(CASE node ->> '_' WHEN 'FUNCEXPR' THEN node -> 'args' -> 0 -> 0 ELSE node END) = '{0,0,0,0,0,0,0,0}', false)
+$$;
+
+-- tally.takes_any: whether a query has LIMIT or OFFSET, but no ORDER BY, and it matters which rows it leaves out: not in EXISTS,
+-- not of an aggregate's single row, not OFFSET 0.
+CREATE OR REPLACE FUNCTION tally.takes_any(tree jsonb, node jsonb, path text[])
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT node ->> '_' = 'QUERY' AND node -> 'sortClause' -> 0 = 'null'
+       AND (node -> 'limitCount' -> 0 <> 'null' AND node #> '{limitCount,0,constisnull,0}' IS DISTINCT FROM '"true"'
+            OR node -> 'limitOffset' -> 0 <> 'null' AND NOT tally.is_zero(node -> 'limitOffset' -> 0))
+       AND NOT (node -> 'hasAggs' ->> 0 = 'true' AND node -> 'groupClause' -> 0 = 'null' AND node -> 'groupingSets' -> 0 = 'null')
+       AND NOT coalesce(tree #> path[:cardinality(path) - 2] @> '{"_":"SUBLINK","subLinkType":["0"]}', false)
+$$;
+
+-- tally.unstable_parts: what in a tree may change its result without any table changing.
+--   Parameters tree: as tally.read_tree returns it; allowed: signatures of functions that the owner vouches for
+--   Returns    part: the function, or what it is; why: on what it depends; form: how to write it instead, if there is a way
+CREATE OR REPLACE FUNCTION tally.unstable_parts(tree jsonb, allowed text[])
+RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH n AS MATERIALIZED (SELECT * FROM tally.tree_nodes(tree)),
+    trouble(part, why, form) AS (
+        SELECT c.signature, c.why, NULL FROM n CROSS JOIN LATERAL tally.unstable_calls(tree, n.node, n.path, n.levels) c
+        WHERE c.why IS NOT NULL AND c.signature <> ALL (allowed)
+        UNION ALL
+        SELECT x.signature, x.why, NULL FROM n CROSS JOIN LATERAL tally.unstable_casts(tree, n.node, n.path, n.levels) x
+        WHERE x.why IS NOT NULL AND x.signature <> ALL (allowed)
+        UNION ALL
+        SELECT 'CURRENT_DATE, CURRENT_TIME, CURRENT_USER or the like', 'the clock or the session', NULL FROM n WHERE n.node ->> '_' = 'SQLVALUEFUNCTION'
+        UNION ALL
+        SELECT 'nextval', 'a sequence', NULL FROM n WHERE n.node ->> '_' = 'NEXTVALUEEXPR'
+        UNION ALL
+        SELECT 'a sample (TABLESAMPLE)', 'chance', 'Choose rows by a hash of a column: hashint4(id) % 10 = 0.' FROM n WHERE n.node ->> '_' = 'TABLESAMPLECLAUSE'
+        UNION ALL
+        SELECT 'the system column ' || CASE n.node -> 'varattno' ->> 0 WHEN '-1' THEN 'ctid' WHEN '-2' THEN 'xmin' WHEN '-3' THEN 'cmin' WHEN '-4' THEN 'xmax' WHEN '-5' THEN 'cmax' ELSE 'tableoid' END,
+               'where a row is stored', 'Use a column that holds it.' FROM n WHERE n.node ->> '_' = 'VAR' AND n.node -> 'varattno' ->> 0 ~ '^-'
+        UNION ALL
+        SELECT 'LIMIT without ORDER BY', 'the order in which rows are found', 'Add ORDER BY over columns that make it unique.' FROM n WHERE tally.takes_any(tree, n.node, n.path)
+        UNION ALL
+        SELECT 'DISTINCT ON without ORDER BY', 'the order in which rows are found', 'Add ORDER BY over columns that make it unique.' FROM n
+        WHERE n.node ->> '_' = 'QUERY' AND n.node -> 'hasDistinctOn' ->> 0 = 'true' AND n.node -> 'sortClause' -> 0 = 'null'
+    )
+    SELECT DISTINCT t.part, t.why, coalesce(t.form, tally.steady_form(t.why)) FROM trouble t
+$$;

@@ -12,6 +12,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('RS006', 'ambiguous_finder',   'Give the pipeline exactly one algorithm with task type detection, localization or segmentation.'),
     ('RS010', 'undecodable',        'Correct the message and publish it again.'),
     ('RS011', 'empty_scores',       'Give every classification at least one score.'),
+    ('RS012', 'too_large',          'Send less in one message, or raise the setting that the reason names; then replay the dead letter.'),
     ('RS020', 'taxon_cycle',        'Choose a parent that is not the taxon itself and not below it.'),
     ('RS030', 'unknown_dead_letter', 'SELECT id FROM results.dead_letters(0) lists the dead letters.')
 $$;

@@ -51,8 +51,8 @@ BEGIN
     )
     SELECT DISTINCT ON (fault.msg) fault.msg, fault.sqlstate, fault.reason FROM fault ORDER BY fault.msg, fault.sqlstate, fault.reason;
 
-    INSERT INTO pg_temp.batch_message (msg, job_id, finder_id)
-    SELECT m.msg, m.job_id, f.algorithm_id
+    INSERT INTO pg_temp.batch_message (msg, job_id, finder_id, errors)
+    SELECT m.msg, m.job_id, f.algorithm_id, m.errors
     FROM pg_temp.stage_message m JOIN results.finder f ON f.slug = m.pipeline
     WHERE NOT EXISTS (SELECT FROM pg_temp.batch_reject r WHERE r.msg = m.msg);
 END

@@ -7,19 +7,20 @@
 CREATE OR REPLACE FUNCTION results.open_stage()
 RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
 BEGIN
-    CREATE TEMPORARY TABLE IF NOT EXISTS stage_message (msg int, job_id bigint, pipeline text) ON COMMIT DELETE ROWS;
+    CREATE TEMPORARY TABLE IF NOT EXISTS stage_message (msg int, job_id bigint, pipeline text, errors text) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_image (msg int, capture_id bigint) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_detection (
         msg int, det int, capture_id bigint, algorithm text, x1 float8, y1 float8, x2 float8, y2 float8,
         crop_url text, detected_at timestamptz) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_classification (
         det int, cls int, label text, algorithm text, score float8, terminal boolean, scores float4[], logits float4[],
-        classified_at timestamptz) ON COMMIT DELETE ROWS;
+        score_classes int4[], logit_classes int4[], classified_at timestamptz) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_error (msg int, job_id bigint, capture_id bigint, error text) ON COMMIT DELETE ROWS;
-    ALTER TABLE pg_temp.stage_classification ALTER scores SET STORAGE EXTERNAL, ALTER logits SET STORAGE EXTERNAL;
+    ALTER TABLE pg_temp.stage_classification ALTER scores SET STORAGE EXTERNAL, ALTER logits SET STORAGE EXTERNAL,
+        ALTER score_classes SET STORAGE EXTERNAL, ALTER logit_classes SET STORAGE EXTERNAL;
 
-    -- accepted messages, and what was wrong with the others
-    CREATE TEMPORARY TABLE IF NOT EXISTS batch_message (msg int, job_id bigint, finder_id bigint) ON COMMIT DELETE ROWS;
+    -- accepted messages (errors: why nothing was found, or NULL), and what was wrong with the others
+    CREATE TEMPORARY TABLE IF NOT EXISTS batch_message (msg int, job_id bigint, finder_id bigint, errors text) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS batch_reject (msg int, sqlstate text, reason text) ON COMMIT DELETE ROWS;
     -- detections of accepted messages; first_det is the first of the same box, detection_id is given even if new
     CREATE TEMPORARY TABLE IF NOT EXISTS batch_detection (

@@ -3,7 +3,7 @@
 --   Writes     pg_temp.batch_detection
 --   Locks      none
 --   Notes      A box is one detection however often the batch gives it; a capture without any gets a null marker of the
---              pipeline's finder. OFFSET 0 keeps look-ups by index, whatever the statistics of the moment say.
+--              pipeline's finder, unless the message says that finding failed. OFFSET 0 keeps look-ups by index, whatever the statistics of the moment say.
 CREATE OR REPLACE FUNCTION results.resolve_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -17,7 +17,8 @@ BEGIN
         SELECT -row_number() OVER (), i.capture_id, m.finder_id, NULL, NULL, NULL, NULL, NULL, now()
         FROM pg_temp.batch_message m
         JOIN pg_temp.stage_image i ON i.msg = m.msg
-        WHERE NOT EXISTS (SELECT FROM pg_temp.stage_detection d WHERE d.msg = i.msg AND d.capture_id = i.capture_id)
+        WHERE m.errors IS NULL
+          AND NOT EXISTS (SELECT FROM pg_temp.stage_detection d WHERE d.msg = i.msg AND d.capture_id = i.capture_id)
     ), same AS (
         SELECT g.*, first_value(g.det) OVER (
             PARTITION BY g.capture_id, g.x1, g.y1, g.x2, g.y2, CASE WHEN g.x1 IS NULL THEN g.algorithm_id END ORDER BY g.det) AS first_det

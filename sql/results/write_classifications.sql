@@ -13,8 +13,10 @@ DECLARE
     made   bigint;
 BEGIN
     SELECT count(*) INTO wanted FROM pg_temp.stage_classification c JOIN pg_temp.batch_detection b ON b.det = c.det;
-    INSERT INTO results.classification (detection_id, taxon_id, algorithm_id, score, terminal, scores, logits, classified_at)
-    SELECT b.detection_id, t.taxon_id, a.id, c.score, c.terminal, c.scores, c.logits, c.classified_at
+    INSERT INTO results.classification (detection_id, taxon_id, algorithm_id, score, terminal, scores, logits,
+                                        score_classes, logit_classes, classified_at)
+    SELECT b.detection_id, t.taxon_id, a.id, c.score, c.terminal, c.scores, c.logits,
+           c.score_classes, c.logit_classes, c.classified_at
     FROM pg_temp.stage_classification c
     JOIN pg_temp.batch_detection b ON b.det = c.det
     JOIN pg_temp.batch_taxon t ON t.label = c.label

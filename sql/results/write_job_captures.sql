@@ -2,6 +2,7 @@
 --   Reads      pg_temp.batch_message, batch_reject, stage_image, stage_detection, stage_error
 --   Writes     results.job_capture: failed becomes processed, never the other way; a first error stays
 --   Locks      its rows, in the order (job_id, capture_id)
+--   Notes      A capture of a message with errors has failed, unless the message has a detection on it.
 CREATE OR REPLACE FUNCTION results.write_job_captures()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -9,7 +10,7 @@ BEGIN
     SELECT s.job_id, s.capture_id,
            CASE WHEN bool_or(s.processed) THEN 'processed' ELSE 'failed' END,
            CASE WHEN NOT bool_or(s.processed) THEN (array_agg(s.error ORDER BY s.msg))[1] END
-    FROM (SELECT m.job_id, i.capture_id, true AS processed, NULL AS error, m.msg
+    FROM (SELECT m.job_id, i.capture_id, m.errors IS NULL AS processed, m.errors AS error, m.msg
           FROM pg_temp.batch_message m JOIN pg_temp.stage_image i ON i.msg = m.msg
           UNION ALL
           SELECT m.job_id, d.capture_id, true, NULL, m.msg

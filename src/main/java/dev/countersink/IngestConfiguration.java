@@ -1,11 +1,13 @@
 package dev.countersink;
 
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.MessageSettings;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.ingest.IngestSnapshot;
 import dev.countersink.ingest.Ingestor;
 import dev.countersink.ingest.db.Replays;
+import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
@@ -32,14 +34,24 @@ class IngestConfiguration {
         return new IngestMetrics();
     }
 
+    @Bean
+    MessageDecoder messageDecoder(MessageSettings settings) {
+        return new MessageDecoder(settings);
+    }
+
     @Bean(initMethod = "start", destroyMethod = "close")
-    Ingestor ingestor(Connection nats, DataSource dataSource, IngestSettings settings, IngestMetrics metrics) {
-        return new Ingestor(nats, dataSource, settings, metrics);
+    Ingestor ingestor(
+            Connection nats,
+            DataSource dataSource,
+            IngestSettings settings,
+            MessageDecoder decoder,
+            IngestMetrics metrics) {
+        return new Ingestor(nats, dataSource, settings, decoder, metrics);
     }
 
     @Bean
-    Replays replays(DataSource dataSource) {
-        return new Replays(dataSource);
+    Replays replays(DataSource dataSource, MessageDecoder decoder) {
+        return new Replays(dataSource, decoder);
     }
 
     @Bean

@@ -9,6 +9,7 @@ import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.MaintenanceSettings;
+import dev.countersink.config.MessageSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.testing.Session;
@@ -140,6 +141,7 @@ class DocsTest {
                 EmbeddedSettings.class,
                 HttpSettings.class,
                 IngestSettings.class,
+                MessageSettings.class,
                 NatsSettings.class,
                 MaintenanceSettings.class,
                 RefreshSettings.class)) {

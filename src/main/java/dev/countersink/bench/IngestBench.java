@@ -2,12 +2,14 @@ package dev.countersink.bench;
 
 import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.MessageSettings;
 import dev.countersink.db.Database;
 import dev.countersink.db.TallyDb;
 import dev.countersink.demo.Workload;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.ingest.Ingestor;
+import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
 import dev.countersink.ingest.nats.ResultsStream;
 import io.nats.client.Connection;
@@ -52,7 +54,12 @@ final class IngestBench {
             Workload workload = new Workload(1);
             publish(publisher, workload, 1, BACKLOG);
             IngestMetrics metrics = new IngestMetrics();
-            try (Ingestor ingestor = new Ingestor(consumer, pool, IngestSettings.defaults(), metrics);
+            try (Ingestor ingestor = new Ingestor(
+                            consumer,
+                            pool,
+                            IngestSettings.defaults(),
+                            new MessageDecoder(MessageSettings.defaults()),
+                            metrics);
                     Merger merger = new Merger(new TallyDb(pool))) {
                 merger.start();
                 double ingest = drain(ingestor, publisher, kept, metrics);

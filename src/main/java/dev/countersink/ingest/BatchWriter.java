@@ -67,8 +67,8 @@ public final class BatchWriter {
                 culprit.origin().subject(),
                 failure.getSQLState(),
                 failure.getMessage());
-        SQLException unrecorded =
-                retryTransient(1, () -> db.recordDeadLetter(culprit, failure.getSQLState(), failure.getMessage()));
+        SQLException unrecorded = retryTransient(
+                1, () -> db.recordDeadLetter(culprit, failure.getSQLState(), culprit.explain(failure.getMessage())));
         if (unrecorded != null) {
             throw new IllegalStateException("A dead letter could not be recorded.", unrecorded);
         }

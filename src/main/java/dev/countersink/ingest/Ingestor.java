@@ -63,13 +63,18 @@ public final class Ingestor implements AutoCloseable {
     private final ConnectionListener listener;
     private boolean failing;
 
-    public Ingestor(Connection connection, DataSource dataSource, IngestSettings settings, IngestMetrics metrics) {
+    public Ingestor(
+            Connection connection,
+            DataSource dataSource,
+            IngestSettings settings,
+            MessageDecoder decoder,
+            IngestMetrics metrics) {
         this.connection = connection;
         this.dataSource = dataSource;
         this.settings = settings;
         this.metrics = metrics;
         this.stream = new ResultsStream(connection);
-        this.link = new PullLink(connection, new MessageDecoder(MessageDecoder.MAX_INFLATED_BYTES));
+        this.link = new PullLink(connection, decoder);
         this.intake = new Intake(
                 settings.batchMessages(),
                 settings.batchBytes().toBytes(),
@@ -181,7 +186,7 @@ public final class Ingestor implements AutoCloseable {
 
     private void write(BatchWriter writer, List<Delivery> batch) throws InterruptedException {
         List<DecodedMessage> messages = new ArrayList<>(batch.size());
-        batch.forEach(delivery -> messages.add(delivery.incoming()));
+        batch.forEach(delivery -> messages.addAll(delivery.results()));
         try {
             writer.write(messages);
         } catch (RuntimeException e) {
@@ -203,9 +208,10 @@ public final class Ingestor implements AutoCloseable {
         try {
             for (Delivery delivery : batch) {
                 delivery.ack();
-                String reply = delivery.incoming().replySubject();
-                if (reply != null) {
-                    connection.publish(reply, ACK);
+                for (DecodedMessage result : delivery.results()) {
+                    if (result.replySubject() != null) {
+                        connection.publish(result.replySubject(), ACK);
+                    }
                 }
             }
             connection.flush(FLUSH_PATIENCE);

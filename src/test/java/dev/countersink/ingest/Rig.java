@@ -2,7 +2,9 @@ package dev.countersink.ingest;
 
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.MessageSettings;
 import dev.countersink.db.Database;
+import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
 import dev.countersink.ingest.nats.ResultsStream;
 import dev.countersink.testing.Eventually;
@@ -61,8 +63,16 @@ public final class Rig implements AutoCloseable {
     }
 
     public Ingestor ingest(IngestSettings settings) {
+        return ingest(settings, new MessageDecoder(MessageSettings.defaults()));
+    }
+
+    public Ingestor ingest(MessageDecoder decoder) {
+        return ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)), decoder);
+    }
+
+    private Ingestor ingest(IngestSettings settings, MessageDecoder decoder) {
         Connection connection = NatsLink.connect(nats.settings());
-        Ingestor ingestor = new Ingestor(connection, dataSource(), settings, new IngestMetrics());
+        Ingestor ingestor = new Ingestor(connection, dataSource(), settings, decoder, new IngestMetrics());
         opened.push(() -> {
             ingestor.close();
             close(connection);

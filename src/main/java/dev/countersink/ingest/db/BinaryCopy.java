@@ -14,6 +14,7 @@ final class BinaryCopy implements AutoCloseable {
     private static final byte[] SIGNATURE = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', (byte) 0xff, '\r', '\n', 0};
     private static final int BUFFER_BYTES = 64 * 1024;
     private static final int FLOAT4_OID = 700;
+    private static final int INT4_OID = 23;
     /** From 1970, as Java counts, to 2000, as PostgreSQL does. */
     private static final long EPOCH_OFFSET_MICROS = 946_684_800_000_000L;
 
@@ -86,19 +87,35 @@ final class BinaryCopy implements AutoCloseable {
             nothing();
             return;
         }
-        int header = values.length == 0 ? 12 : 20;
-        int32(header + 8 * values.length);
-        int32(values.length == 0 ? 0 : 1);
-        int32(0);
-        int32(FLOAT4_OID);
-        if (values.length == 0) {
-            return;
-        }
-        int32(values.length);
-        int32(1);
+        arrayHeader(values.length, FLOAT4_OID);
         for (float value : values) {
             int32(4);
             int32(Float.floatToIntBits(value));
+        }
+    }
+
+    void int4Array(int[] values) throws SQLException {
+        if (values == null) {
+            nothing();
+            return;
+        }
+        arrayHeader(values.length, INT4_OID);
+        for (int value : values) {
+            int32(4);
+            int32(value);
+        }
+    }
+
+    /** Of an array with one dimension whose elements have four bytes each, and are counted from 1. */
+    private void arrayHeader(int length, int elementOid) throws SQLException {
+        int dimensions = length == 0 ? 0 : 1;
+        int32(12 + 8 * dimensions + 8 * length);
+        int32(dimensions);
+        int32(0);
+        int32(elementOid);
+        if (dimensions == 1) {
+            int32(length);
+            int32(1);
         }
     }
 

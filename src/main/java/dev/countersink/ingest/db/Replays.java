@@ -9,11 +9,12 @@ import javax.sql.DataSource;
 public final class Replays {
     private static final int ATTEMPTS = 3;
 
-    private final MessageDecoder decoder = new MessageDecoder(MessageDecoder.MAX_INFLATED_BYTES);
+    private final MessageDecoder decoder;
     private final DataSource dataSource;
 
-    public Replays(DataSource dataSource) {
+    public Replays(DataSource dataSource, MessageDecoder decoder) {
         this.dataSource = dataSource;
+        this.decoder = decoder;
     }
 
     /**

@@ -60,7 +60,8 @@ public final class ResultsDb implements AutoCloseable {
             }
         }
         for (Reject reject : rejects) {
-            recordDeadLetter(c, batch.get(reject.msg()).origin(), reject.sqlState(), reject.reason());
+            DecodedMessage rejected = batch.get(reject.msg());
+            recordDeadLetter(c, rejected.letter(), reject.sqlState(), rejected.explain(reject.reason()));
         }
         return rejects;
     }
@@ -71,7 +72,7 @@ public final class ResultsDb implements AutoCloseable {
      * @return why, or nothing
      */
     Optional<Replays.Rejection> replay(long id, MessageDecoder decoder) throws SQLException {
-        return inTransaction(c -> apply(c, List.of(DecodedMessage.decode(decoder, beginReplay(c, id)))).stream()
+        return inTransaction(c -> apply(c, DecodedMessage.decode(decoder, beginReplay(c, id))).stream()
                 .findFirst()
                 .map(reject -> new Replays.Rejection(reject.sqlState(), reject.reason())));
     }
@@ -103,7 +104,7 @@ public final class ResultsDb implements AutoCloseable {
     /** Makes one message a dead letter. */
     public void recordDeadLetter(DecodedMessage incoming, String sqlState, String reason) throws SQLException {
         inTransaction(c -> {
-            recordDeadLetter(c, incoming.origin(), sqlState, reason);
+            recordDeadLetter(c, incoming.letter(), sqlState, reason);
             return null;
         });
     }

@@ -56,10 +56,11 @@ final class StageCopier {
         if (result == null) {
             return;
         }
-        BinaryCopy row = rows.next(3);
+        BinaryCopy row = rows.next(4);
         row.integer(msg);
         row.bigint(Subjects.jobId(incoming.origin().subject()));
         row.text(result.pipeline());
+        row.text(result.errors());
     }
 
     private void images(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
@@ -112,15 +113,17 @@ final class StageCopier {
         for (Detection detection : result.detections()) {
             int det = rows.parent();
             for (Classification classification : detection.classifications()) {
-                BinaryCopy row = rows.next(9);
+                BinaryCopy row = rows.next(11);
                 row.integer(det);
                 row.integer(rows.count() - 1);
                 row.text(classification.label());
                 row.text(classification.algorithm());
                 row.float8(classification.score());
                 row.bool(classification.terminal());
-                row.float4Array(classification.scores());
-                row.float4Array(classification.logits());
+                row.float4Array(classification.scores().values());
+                row.float4Array(classification.logits().values());
+                row.int4Array(classification.scores().classes());
+                row.int4Array(classification.logits().classes());
                 row.timestamptz(classification.classifiedAt());
             }
         }

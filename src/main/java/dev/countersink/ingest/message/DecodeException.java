@@ -1,11 +1,12 @@
 package dev.countersink.ingest.message;
 
-/** A message that can never be applied, however often it is tried: what is wrong with it, and where. */
+/** A result that can never be applied, however often it is tried: what is wrong with it, and where. */
 public final class DecodeException extends Exception {
     private static final long serialVersionUID = 1L;
 
     static final String UNDECODABLE = "RS010";
     static final String NO_SCORES = "RS011";
+    static final String TOO_LARGE = "RS012";
 
     private final String sqlState;
     private final String replySubject;
@@ -25,8 +26,18 @@ public final class DecodeException extends Exception {
         return new DecodeException(UNDECODABLE, "The message cannot be decoded: " + sentence);
     }
 
+    static DecodeException tooLarge(String what, String setting) {
+        return new DecodeException(
+                TOO_LARGE, "The message " + what + ", the most that COUNTERSINK_MESSAGE_" + setting + " allows.");
+    }
+
     DecodeException withReplySubject(String subject) {
         return new DecodeException(sqlState, getMessage(), subject);
+    }
+
+    /** Whether what follows in the message must not be read either. */
+    boolean endsTheMessage() {
+        return sqlState.equals(TOO_LARGE);
     }
 
     /** The code under which the message becomes a dead letter. */

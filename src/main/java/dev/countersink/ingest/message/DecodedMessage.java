@@ -1,19 +1,42 @@
 package dev.countersink.ingest.message;
 
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /**
- * A message as it came, and what became of decoding it: exactly one of {@code body} and {@code fault} is set. The bytes
- * are kept until the commit, for they go into the dead letter if the database rejects the message.
+ * One result as it came, and what became of decoding it: exactly one of {@link #body} and {@link #fault} is set. A message
+ * with several results makes several of these. The bytes are kept until the commit, for they go into the dead letter if the
+ * database rejects the result.
  */
-public record DecodedMessage(Origin origin, MessageBody body, DecodeException fault) {
+public final class DecodedMessage {
+    private static final String CONTENT_ENCODING = "Content-Encoding";
+    /** Of the message object, its subject and headers. */
+    private static final long MESSAGE_BYTES = 500;
 
-    /** Where a message came from. */
+    private final Origin origin;
+    private final DecodedResult result;
+    private final Content content;
+    private final MessageDecoder decoder;
+    private final long weight;
+
+    private DecodedMessage(Origin origin, DecodedResult result, Content content, MessageDecoder decoder, long weight) {
+        this.origin = origin;
+        this.result = result;
+        this.content = content;
+        this.decoder = decoder;
+        this.weight = weight;
+    }
+
+    /** Where a message came from, and what came. */
     public record Origin(
             String stream, long sequence, String subject, Map<String, List<String>> headers, byte[] payload) {
 
-        String header(String name) {
+        /** The last value of a header, or null. */
+        public String header(String name) {
             for (Map.Entry<String, List<String>> header : headers.entrySet()) {
                 if (header.getKey().equalsIgnoreCase(name) && !header.getValue().isEmpty()) {
                     return header.getValue().get(header.getValue().size() - 1);
@@ -23,23 +46,90 @@ public record DecodedMessage(Origin origin, MessageBody body, DecodeException fa
         }
     }
 
-    /** Decodes a message; one that cannot be decoded is kept with its fault. */
-    public static DecodedMessage decode(MessageDecoder decoder, Origin origin) {
+    /** Decodes a message that holds its own bytes. */
+    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin) {
+        return decode(decoder, origin, () -> new ByteArrayInputStream(origin.payload()));
+    }
+
+    /**
+     * Decodes a message into its results, one at least; what cannot be decoded is kept with its fault.
+     *
+     * @param content the bytes to decode, if they are not in the message itself
+     */
+    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Content content) {
+        long weight = MESSAGE_BYTES + origin.payload().length;
+        List<DecodedResult> results;
         try {
-            return new DecodedMessage(
-                    origin, decoder.decode(origin.payload(), origin.header("Content-Encoding")), null);
+            results = decoder.decode(content, origin.header(CONTENT_ENCODING));
         } catch (DecodeException e) {
-            return new DecodedMessage(origin, null, e);
+            results = List.of(new DecodedResult(null, e, null, null, 0));
         }
+        if (results.size() == 1) {
+            return List.of(of(decoder, origin, content, results.get(0), weight));
+        }
+        DecodedMessage[] messages = new DecodedMessage[results.size()];
+        for (int i = 0; i < messages.length; i++) {
+            messages[i] = of(decoder, origin, content, results.get(i), i == 0 ? weight : 0);
+        }
+        return List.of(messages);
+    }
+
+    private static DecodedMessage of(
+            MessageDecoder decoder, Origin origin, Content content, DecodedResult result, long weight) {
+        return new DecodedMessage(origin, result, content, decoder, weight + result.weight());
+    }
+
+    /** The message in which the result came. */
+    public Origin origin() {
+        return origin;
+    }
+
+    public MessageBody body() {
+        return result.body();
+    }
+
+    public DecodeException fault() {
+        return result.fault();
     }
 
     /** Where the sender waits for {@code +ACK}, or null. */
     public String replySubject() {
-        return body != null ? body.replySubject() : fault.replySubject();
+        return body() != null ? body().replySubject() : fault().replySubject();
     }
 
-    /** About how many bytes of heap this takes. */
+    /** About how many bytes of heap this takes; of several results of one message the first has the message's weight. */
     public long weight() {
-        return 500 + origin.payload().length + (body == null ? 0 : body.weight());
+        return weight;
+    }
+
+    /** A reason for rejecting it, with its place if the message holds several results. */
+    public String explain(String reason) {
+        return result.place() == null ? reason : "The result at " + result.place() + ": " + reason;
+    }
+
+    /** What the dead letter holds: the message, or of several results this one alone, uncompressed. */
+    public Origin letter() {
+        if (result.place() == null) {
+            return origin;
+        }
+        DecodedResult.Span span = result.bytes();
+        long length = span.to() - span.from();
+        if (length > decoder.settings().memory().toBytes()) {
+            return origin;
+        }
+        try (InputStream plain = Encodings.plain(content, origin.header(CONTENT_ENCODING), decoder.settings())) {
+            plain.skipNBytes(span.from());
+            byte[] alone = plain.readNBytes((int) length);
+            return new Origin(origin.stream(), origin.sequence(), origin.subject(), plainHeaders(), alone);
+        } catch (IOException | DecodeException e) {
+            // It was read before; if it cannot be now, the whole message is as good.
+            return origin;
+        }
+    }
+
+    private Map<String, List<String>> plainHeaders() {
+        Map<String, List<String>> headers = new HashMap<>(origin.headers());
+        headers.keySet().removeIf(CONTENT_ENCODING::equalsIgnoreCase);
+        return headers;
     }
 }

@@ -1,26 +1,49 @@
 package dev.countersink.ingest.message;
 
+import dev.countersink.ingest.message.MessageBody.Numbers;
 import java.time.DateTimeException;
-import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Locale;
+import java.util.Set;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
+import tools.jackson.core.exc.StreamConstraintsException;
 
 /**
  * Reads single values of a JSON document: each method expects the parser on the value's first token and leaves it on its
- * last. What does not fit becomes a {@link DecodeException} that names the place.
+ * last. What does not fit becomes a {@link DecodeException} that names the place; what is kept is taken from the budget.
  */
 final class JsonValues {
     private static final int QUOTED = 60;
+    private static final int LONGEST_PLACE = 200;
+    /** A name is a key of an index, which holds no more than some 2,700 bytes. */
+    private static final int LONGEST_NAME = 500;
+    /** A parser keeps each name that it has met. */
+    private static final int NAME_BYTES = 80;
+
+    private static final int SHORTEST_SECONDS = 9;
 
     private final JsonParser json;
-    private float[] buffer = new float[16];
+    private final MemoryBudget budget;
+    private final int maxText;
+    private final Set<String> unknownNames = new HashSet<>();
 
-    JsonValues(JsonParser json) {
+    JsonValues(JsonParser json, MemoryBudget budget, int maxText) {
         this.json = json;
+        this.budget = budget;
+        this.maxText = maxText;
     }
 
     boolean isNull() {
         return json.currentToken() == JsonToken.VALUE_NULL;
+    }
+
+    boolean isArray() {
+        return json.currentToken() == JsonToken.START_ARRAY;
+    }
+
+    boolean isObject() {
+        return json.currentToken() == JsonToken.START_OBJECT;
     }
 
     /** Moves to the next field's value and returns its name, or null at the end of the object. */
@@ -37,8 +60,40 @@ final class JsonValues {
         return json.nextToken() != JsonToken.END_ARRAY;
     }
 
-    void skip() {
-        json.skipChildren();
+    /** Passes over a field that nobody asked for. */
+    void skip(String field) throws DecodeException {
+        rememberName(field);
+        if (!json.currentToken().isStructStart()) {
+            return;
+        }
+        int outside = depthOutside();
+        while (depth() > outside) {
+            if (json.nextToken() == JsonToken.PROPERTY_NAME) {
+                rememberName(json.currentName());
+            }
+        }
+    }
+
+    private void rememberName(String name) throws DecodeException {
+        if (unknownNames.add(name)) {
+            budget.take(NAME_BYTES + 2L * name.length());
+        }
+    }
+
+    /** How deep the value at the current token lies. */
+    int depthOutside() {
+        return json.currentToken().isStructStart() ? depth() - 1 : depth();
+    }
+
+    private int depth() {
+        return json.streamReadContext().getNestingDepth();
+    }
+
+    /** Goes on behind whatever is open deeper than that. */
+    void leave(int depth) {
+        while (depth() > depth) {
+            json.nextToken();
+        }
     }
 
     void expectObject() throws DecodeException {
@@ -61,7 +116,22 @@ final class JsonValues {
             return null;
         }
         expect(JsonToken.VALUE_STRING, "a string");
-        String text = json.getString();
+        String text = string();
+        requireStorable(text);
+        budget.text(text);
+        return text;
+    }
+
+    /** The string at the current token, or what stands for it if it is none. */
+    String string() throws DecodeException {
+        try {
+            return json.getString();
+        } catch (StreamConstraintsException e) {
+            throw DecodeException.tooLarge("has a text of more than " + maxText + " characters", "MAX_TEXT");
+        }
+    }
+
+    private void requireStorable(String text) throws DecodeException {
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
             if (c == 0) {
@@ -77,16 +147,63 @@ final class JsonValues {
                 i++;
             }
         }
-        return text;
     }
 
-    /** A string that says something, or null. */
+    /** A string that says something and fits into an index, or null. */
     String name() throws DecodeException {
         String text = text();
         if (text != null && text.isBlank()) {
             throw unfit("not a name");
         }
+        if (text != null && text.length() > LONGEST_NAME) {
+            throw unfit("a name of more than " + LONGEST_NAME + " characters");
+        }
         return text;
+    }
+
+    /** A text or a list of texts, the latter as one; null if it says nothing. What is neither is given as JSON. */
+    String textOrList() throws DecodeException {
+        StringBuilder text = new StringBuilder();
+        if (isArray()) {
+            while (nextElement()) {
+                addText(text);
+            }
+        } else {
+            addText(text);
+        }
+        return text.length() == 0 ? null : text.toString();
+    }
+
+    private void addText(StringBuilder all) throws DecodeException {
+        if (isNull()) {
+            return;
+        }
+        String text;
+        if (json.currentToken() == JsonToken.VALUE_STRING) {
+            text = string();
+            requireStorable(text);
+        } else {
+            text = JsonText.ofCurrent(json, this);
+            requireStorable(text);
+        }
+        if (text.isBlank()) {
+            return;
+        }
+        requireTextFits(all.length() + text.length());
+        budget.text(text);
+        all.append(all.length() == 0 ? "" : "; ").append(text);
+    }
+
+    void requireTextFits(int length) throws DecodeException {
+        if (length > maxText) {
+            throw DecodeException.tooLarge("has a text of more than " + maxText + " characters", "MAX_TEXT");
+        }
+    }
+
+    /** An id, or null: none, or an empty string. */
+    Long idOrNull() throws DecodeException {
+        boolean none = isNull() || (json.currentToken() == JsonToken.VALUE_STRING && string().isBlank());
+        return none ? null : (Long) id();
     }
 
     long id() throws DecodeException {
@@ -94,7 +211,7 @@ final class JsonValues {
             return integer(json.getString());
         }
         if (json.currentToken() == JsonToken.VALUE_STRING) {
-            return integer(json.getString().strip());
+            return integer(string().strip());
         }
         throw unfit("not a whole number");
     }
@@ -109,28 +226,28 @@ final class JsonValues {
 
     /** A finite number. */
     double number() throws DecodeException {
-        double value;
-        JsonToken token = json.currentToken();
-        if (token == JsonToken.VALUE_NUMBER_FLOAT || token == JsonToken.VALUE_NUMBER_INT) {
-            value = json.getDoubleValue();
-        } else if (token == JsonToken.VALUE_STRING) {
-            value = decimal(json.getString());
-        } else {
-            throw unfit("not a number");
-        }
+        double value = anyNumber();
         if (!Double.isFinite(value)) {
             throw unfit("not a finite number");
         }
         return value;
     }
 
+    private double anyNumber() throws DecodeException {
+        JsonToken token = json.currentToken();
+        if (token == JsonToken.VALUE_NUMBER_FLOAT || token == JsonToken.VALUE_NUMBER_INT) {
+            return json.getDoubleValue();
+        }
+        if (token == JsonToken.VALUE_STRING) {
+            return decimal(string().strip());
+        }
+        throw unfit("not a number");
+    }
+
     private double decimal(String text) throws DecodeException {
-        String digits = text.strip();
-        // Java alone would take "1d" and "0x1p3".
-        boolean plain = !digits.isEmpty() && digits.chars().allMatch(c -> "0123456789+-.eE".indexOf(c) >= 0);
         try {
-            if (plain) {
-                return Double.parseDouble(digits);
+            if (isPlain(text)) {
+                return Double.parseDouble(text);
             }
         } catch (NumberFormatException e) {
             // said below
@@ -138,62 +255,130 @@ final class JsonValues {
         throw unfit("not a number");
     }
 
+    /** Java alone would take "1d" and "0x1p3". */
+    private static boolean isPlain(String text) {
+        return !text.isEmpty() && text.chars().allMatch(c -> "0123456789+-.eE".indexOf(c) >= 0);
+    }
+
+    /** True or false, as JSON has them, as 1 and 0, or as strings of these. */
     boolean bool() throws DecodeException {
-        JsonToken token = json.currentToken();
-        if (token == JsonToken.VALUE_TRUE || token == JsonToken.VALUE_FALSE) {
-            return token == JsonToken.VALUE_TRUE;
-        }
-        throw unfit("neither true nor false");
+        String word = switch (json.currentToken()) {
+            case VALUE_TRUE -> "true";
+            case VALUE_FALSE -> "false";
+            case VALUE_NUMBER_INT -> json.getString();
+            case VALUE_STRING -> string().strip().toLowerCase(Locale.ROOT);
+            default -> "";
+        };
+        return switch (word) {
+            case "true", "1" -> true;
+            case "false", "0" -> false;
+            default -> throw unfit("neither true nor false");
+        };
     }
 
+    /** ISO 8601, or seconds since 1970. */
     long timestamp() throws DecodeException {
-        expect(JsonToken.VALUE_STRING, "an ISO 8601 timestamp");
+        JsonToken token = json.currentToken();
         try {
-            return Timestamps.micros(json.getString().strip());
+            if (token == JsonToken.VALUE_NUMBER_INT || token == JsonToken.VALUE_NUMBER_FLOAT) {
+                return Timestamps.ofSeconds(json.getDoubleValue());
+            }
+            if (token == JsonToken.VALUE_STRING) {
+                String text = string().strip();
+                return isSeconds(text) ? Timestamps.ofSeconds(decimal(text)) : Timestamps.micros(text);
+            }
         } catch (DateTimeException e) {
-            throw unfit("not an ISO 8601 timestamp");
+            // said below
         }
+        throw unfit("not a timestamp (ISO 8601, or seconds since 1970)");
     }
 
-    /** Numbers as float4, with the highest as it stood in the message; null for none. */
-    Floats floats() throws DecodeException {
+    /** Fewer digits may be meant as a year or a date. */
+    private static boolean isSeconds(String text) {
+        int digits = 0;
+        while (digits < text.length() && text.charAt(digits) >= '0' && text.charAt(digits) <= '9') {
+            digits++;
+        }
+        return digits >= SHORTEST_SECONDS && isPlain(text);
+    }
+
+    /** Finite numbers as float4; returns the highest as it stood in the message, or negative infinity if there is none. */
+    double scores(NumberReader into) throws DecodeException {
+        into.begin();
         if (isNull()) {
-            return null;
+            return Double.NEGATIVE_INFINITY;
         }
         expectArray();
-        int length = 0;
         double max = Double.NEGATIVE_INFINITY;
         while (nextElement()) {
+            budget.number();
             double value = number();
-            float single = (float) value;
-            if (Float.isInfinite(single)) {
-                throw unfit("too large for a float4");
-            }
-            if (length == buffer.length) {
-                buffer = Arrays.copyOf(buffer, length * 2);
-            }
-            buffer[length++] = single;
+            into.add(float4(value), budget);
             max = Math.max(max, value);
         }
-        return length == 0 ? null : new Floats(Arrays.copyOf(buffer, length), max);
+        return max;
     }
 
-    record Floats(float[] values, double max) {}
+    /** Numbers as float4, those that are none or infinite included. */
+    Numbers logits(NumberReader into) throws DecodeException {
+        into.begin();
+        if (isNull()) {
+            return Numbers.NONE;
+        }
+        expectArray();
+        while (nextElement()) {
+            budget.number();
+            into.add(logit(), budget);
+        }
+        return into.end(budget);
+    }
+
+    private float logit() throws DecodeException {
+        switch (json.currentToken()) {
+            case VALUE_NULL:
+                // What many writers of JSON make of NaN.
+                return Float.NaN;
+            case VALUE_NUMBER_FLOAT:
+                return json.isNaN() ? extended(json.getString()) : float4(number());
+            case VALUE_STRING:
+                String text = string().strip();
+                return isPlain(text) ? float4(number()) : extended(text);
+            default:
+                return float4(number());
+        }
+    }
+
+    private float extended(String text) throws DecodeException {
+        return switch (text.toLowerCase(Locale.ROOT)) {
+            case "nan", "-nan", "+nan" -> Float.NaN;
+            case "inf", "+inf", "infinity", "+infinity" -> Float.POSITIVE_INFINITY;
+            case "-inf", "-infinity" -> Float.NEGATIVE_INFINITY;
+            default -> throw unfit("not a number");
+        };
+    }
+
+    private float float4(double value) throws DecodeException {
+        float single = (float) value;
+        if (Float.isInfinite(single)) {
+            throw unfit("too large for a float4");
+        }
+        return single;
+    }
 
     DecodeException missing(String field) {
         return DecodeException.undecodable(place() + " has no " + field + ".");
     }
 
-    DecodeException unfit(String what) {
+    DecodeException unfit(String what) throws DecodeException {
         return DecodeException.undecodable(place() + " is " + current() + ", " + what + ".");
     }
 
     String place() {
         String path = json.streamReadContext().pathAsPointer().toString();
-        return path.isEmpty() ? "the document" : path;
+        return path.isEmpty() ? "the document" : shortened(path, LONGEST_PLACE);
     }
 
-    private String current() {
+    private String current() throws DecodeException {
         JsonToken token = json.currentToken();
         if (token == null) {
             return "empty";
@@ -204,8 +389,16 @@ final class JsonValues {
         if (token == JsonToken.START_ARRAY) {
             return "an array";
         }
-        String text = json.getString();
-        String shown = text.length() <= QUOTED ? text : text.substring(0, QUOTED) + "…";
+        String shown = shortened(string(), QUOTED);
         return token == JsonToken.VALUE_STRING ? '"' + shown + '"' : shown;
+    }
+
+    private static String shortened(String text, int length) {
+        if (text.length() <= length) {
+            return text;
+        }
+        // Not in the middle of a character.
+        int end = Character.isHighSurrogate(text.charAt(length - 1)) ? length - 1 : length;
+        return text.substring(0, end) + "…";
     }
 }

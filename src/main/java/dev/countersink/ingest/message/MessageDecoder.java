@@ -1,134 +1,89 @@
 package dev.countersink.ingest.message;
 
-import io.airlift.compress.zstd.ZstdInputStream;
-import java.io.ByteArrayInputStream;
+import dev.countersink.config.MessageSettings;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.Locale;
-import java.util.zip.GZIPInputStream;
+import java.util.List;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.exc.StreamConstraintsException;
+import tools.jackson.core.exc.UnexpectedEndOfInputException;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.json.JsonReadFeature;
 
 /**
- * Bytes to {@link MessageBody}, in one pass over the JSON. Whatever the bytes are, the only exception is
- * {@link DecodeException}. Thread-safe.
+ * Bytes to results, in one pass over the JSON, within the memory that the settings allow. Whatever the bytes are, the only
+ * exception is {@link DecodeException}; what a reader of it sees are sentences of our own. Thread-safe.
  */
 public final class MessageDecoder {
-    /** How large a compressed message may become. */
-    public static final long MAX_INFLATED_BYTES = 256L * 1024 * 1024;
+    private static final int DEEPEST = 100;
 
-    private static final int SHOWN_LENGTH = 200;
+    private final MessageSettings settings;
+    private final JsonFactory factory;
 
-    private final JsonFactory factory = JsonFactory.builder()
-            .enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER)
-            .build();
-    private final long maxInflatedBytes;
-
-    /** @param maxInflatedBytes how large a compressed message may become */
-    public MessageDecoder(long maxInflatedBytes) {
-        this.maxInflatedBytes = maxInflatedBytes;
+    public MessageDecoder(MessageSettings settings) {
+        this.settings = settings;
+        this.factory = JsonFactory.builder()
+                .enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER)
+                .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+                .streamReadConstraints(StreamReadConstraints.builder()
+                        .maxNestingDepth(DEEPEST)
+                        .maxStringLength(settings.maxText())
+                        .build())
+                .build();
     }
 
-    /** @param contentEncoding the header of that name, or null */
-    public MessageBody decode(byte[] payload, String contentEncoding) throws DecodeException {
-        MessageReader reader = null;
-        try (JsonParser json = open(payload, contentEncoding)) {
-            reader = new MessageReader(json);
+    MessageSettings settings() {
+        return settings;
+    }
+
+    /**
+     * Reads a message.
+     *
+     * @return its results, each with what is wrong with it alone; in the order of the message, one at least
+     * @throws DecodeException if the message as a whole cannot be read
+     */
+    List<DecodedResult> decode(Content content, String contentEncoding) throws DecodeException {
+        MemoryBudget budget = new MemoryBudget(settings);
+        ResultsReader reader = null;
+        try (InputStream plain = Encodings.plain(content, contentEncoding, settings);
+                JsonParser json = factory.createParser(ObjectReadContext.empty(), plain)) {
+            reader = new ResultsReader(json, budget, settings);
             return reader.read();
         } catch (DecodeException e) {
             throw answerable(e, reader);
-        } catch (TooLarge e) {
-            throw answerable(tooLarge(), reader);
         } catch (JacksonException e) {
-            boolean bomb = e.getCause() instanceof TooLarge;
-            throw answerable(bomb ? tooLarge() : malformed(e), reader);
+            throw answerable(refusal(e, contentEncoding), reader);
         } catch (IOException | RuntimeException e) {
-            // The decompressors raise any of these when the bytes make no sense to them.
-            throw answerable(DecodeException.undecodable(said(e.getMessage())), reader);
+            throw answerable(Encodings.refusal(e, contentEncoding), reader);
         }
     }
 
-    private JsonParser open(byte[] payload, String contentEncoding) throws IOException, DecodeException {
-        String encoding = contentEncoding == null ? "" : contentEncoding.strip().toLowerCase(Locale.ROOT);
-        switch (encoding) {
-            case "", "identity":
-                return factory.createParser(ObjectReadContext.empty(), payload);
-            case "gzip", "x-gzip":
-                return inflating(new GZIPInputStream(new ByteArrayInputStream(payload)));
-            case "zstd":
-                return inflating(new ZstdInputStream(new ByteArrayInputStream(payload)));
-            default:
-                throw DecodeException.undecodable(
-                        "its Content-Encoding is \"" + contentEncoding + "\"; gzip, zstd and none are understood.");
-        }
-    }
-
-    private JsonParser inflating(InputStream inflated) {
-        return factory.createParser(ObjectReadContext.empty(), new Bounded(inflated, maxInflatedBytes));
-    }
-
-    private static DecodeException answerable(DecodeException e, MessageReader reader) {
+    private static DecodeException answerable(DecodeException e, ResultsReader reader) {
         boolean asked = reader != null && reader.replySubject() != null;
         return asked ? e.withReplySubject(reader.replySubject()) : e;
     }
 
-    private DecodeException tooLarge() {
-        return DecodeException.undecodable("it inflates to more than " + maxInflatedBytes + " bytes.");
+    private DecodeException refusal(JacksonException e, String contentEncoding) {
+        if (e.getCause() instanceof IOException cause) {
+            return Encodings.refusal(cause, contentEncoding);
+        }
+        String place = place(e.getLocation());
+        if (e instanceof StreamConstraintsException) {
+            return DecodeException.undecodable("it is nested more than " + DEEPEST
+                    + " levels deep, or a name or number in it is too long" + place + ".");
+        }
+        if (e instanceof UnexpectedEndOfInputException) {
+            return DecodeException.undecodable("it ends in the middle of the document" + place + ".");
+        }
+        return DecodeException.undecodable("it is not JSON" + place + ".");
     }
 
-    private static DecodeException malformed(JacksonException e) {
-        String place = e.getLocation() == null
-                ? ""
-                : " (line " + e.getLocation().getLineNr() + ", column "
-                        + e.getLocation().getColumnNr() + ")";
-        return DecodeException.undecodable(said(e.getOriginalMessage()) + place);
-    }
-
-    private static String said(String text) {
-        if (text == null) {
-            return "its bytes make no sense.";
-        }
-        String line = text.replace('\n', ' ');
-        return line.length() <= SHOWN_LENGTH ? line : line.substring(0, SHOWN_LENGTH) + "…";
-    }
-
-    /** Says that the bound is reached; wrapped by the parser, for it reads ahead. */
-    private static final class TooLarge extends IOException {
-        private static final long serialVersionUID = 1L;
-    }
-
-    private static final class Bounded extends InputStream {
-        private final InputStream in;
-        private long left;
-
-        Bounded(InputStream in, long limit) {
-            this.in = in;
-            this.left = limit;
-        }
-
-        @Override
-        public int read() throws IOException {
-            byte[] one = new byte[1];
-            int read = read(one, 0, 1);
-            return read < 0 ? -1 : one[0] & 0xff;
-        }
-
-        @Override
-        public int read(byte[] target, int offset, int length) throws IOException {
-            int read = in.read(target, offset, length);
-            left -= Math.max(read, 0);
-            if (left < 0) {
-                throw new TooLarge();
-            }
-            return read;
-        }
-
-        @Override
-        public void close() throws IOException {
-            in.close();
-        }
+    private static String place(TokenStreamLocation at) {
+        return at == null ? "" : " (line " + at.getLineNr() + ", column " + at.getColumnNr() + ")";
     }
 }

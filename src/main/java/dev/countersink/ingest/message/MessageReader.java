@@ -1,10 +1,11 @@
 package dev.countersink.ingest.message;
 
-import dev.countersink.ingest.message.JsonValues.Floats;
+import dev.countersink.config.MessageSettings;
 import dev.countersink.ingest.message.MessageBody.Box;
 import dev.countersink.ingest.message.MessageBody.Classification;
 import dev.countersink.ingest.message.MessageBody.Detection;
 import dev.countersink.ingest.message.MessageBody.ErrorReport;
+import dev.countersink.ingest.message.MessageBody.Numbers;
 import dev.countersink.ingest.message.MessageBody.Result;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,26 +13,54 @@ import java.util.List;
 import tools.jackson.core.JsonParser;
 
 /**
- * The grammar of one message. Fields come in any order and unknown ones are passed by; of a field given twice the last
- * counts, as with most JSON readers.
+ * The grammar of one result, or of the document that holds nothing else. Fields come in any order and unknown ones are passed
+ * by; of a field given twice the last counts, as with most JSON readers. A field that does not fit is remembered and passed
+ * by, for an error counts whatever else its document holds.
  */
 final class MessageReader {
     private static final Box NO_BOX = null;
 
-    private final JsonParser json;
     private final JsonValues values;
-    private String replySubject;
+    private final MemoryBudget budget;
+    private final NumberReader scoreReader;
+    private final NumberReader logitReader;
 
+    private String replySubject;
     private String pipeline;
     private long[] sourceImages;
     private List<Detection> detections;
+    private String errors;
     private String error;
+    private boolean hasError;
     private Long errorCapture;
     private boolean enveloped;
+    private DecodeException fault;
+    private DecodeException captureFault;
 
-    MessageReader(JsonParser json) {
-        this.json = json;
-        this.values = new JsonValues(json);
+    MessageReader(JsonParser json, MemoryBudget budget, MessageSettings settings) {
+        this.budget = budget;
+        this.values = new JsonValues(json, budget, settings.maxText());
+        this.scoreReader = new NumberReader(settings.storedScores());
+        this.logitReader = new NumberReader(settings.storedLogits());
+    }
+
+    JsonValues values() {
+        return values;
+    }
+
+    /** Forgets the result that has been read. */
+    void reset() {
+        replySubject = null;
+        pipeline = null;
+        sourceImages = null;
+        detections = null;
+        errors = null;
+        error = null;
+        hasError = false;
+        errorCapture = null;
+        enveloped = false;
+        fault = null;
+        captureFault = null;
     }
 
     /** Where to answer, as far as it has been read. */
@@ -39,20 +68,18 @@ final class MessageReader {
         return replySubject;
     }
 
-    MessageBody read() throws DecodeException {
-        json.nextToken();
-        values.expectObject();
-        for (String field = values.nextField(); field != null; field = values.nextField()) {
-            switch (field) {
-                case "reply_subject" -> replySubject = subject();
-                case "result" -> envelope();
-                default -> bodyField(field);
-            }
+    /** Whether what has been read is more than an envelope. */
+    boolean hasBody() {
+        return pipeline != null || sourceImages != null || detections != null || hasError || fault != null;
+    }
+
+    /** Reads a field of a result, or of the envelope around it. */
+    void field(String name) throws DecodeException {
+        switch (name) {
+            case "reply_subject" -> replySubject = subject();
+            case "result" -> envelope();
+            default -> bodyField(name);
         }
-        if (json.nextToken() != null) {
-            throw DecodeException.undecodable("something follows the document.");
-        }
-        return finish();
     }
 
     private void envelope() throws DecodeException {
@@ -67,34 +94,69 @@ final class MessageReader {
     }
 
     private void bodyField(String field) throws DecodeException {
-        switch (field) {
-            case "pipeline" -> pipeline = values.name();
-            case "source_images" -> sourceImages = sourceImages();
-            case "detections" -> detections = detections();
-            case "error" -> error = values.text();
-            case "image_id" -> errorCapture = values.isNull() ? null : (Long) values.id();
-            default -> values.skip();
+        int outside = values.depthOutside();
+        try {
+            switch (field) {
+                case "pipeline" -> pipeline = values.name();
+                case "source_images" -> sourceImages = sourceImages();
+                case "detections" -> detections = detections();
+                case "errors" -> errors = values.textOrList();
+                case "error" -> error();
+                case "image_id" -> errorCapture();
+                default -> values.skip(field);
+            }
+        } catch (DecodeException e) {
+            if (e.endsTheMessage() || field.equals("error")) {
+                throw e;
+            }
+            fault = fault == null ? e : fault;
+            values.leave(outside);
         }
     }
 
-    private MessageBody finish() throws DecodeException {
-        if (pipeline == null && error != null) {
-            return new MessageBody(null, new ErrorReport(errorCapture, error), replySubject);
+    private void error() throws DecodeException {
+        if (!values.isNull()) {
+            error = values.textOrList();
+            hasError = true;
         }
-        if (pipeline == null && sourceImages == null && detections == null) {
+    }
+
+    /** Of a result it means nothing, and so it may be anything. */
+    private void errorCapture() throws DecodeException {
+        captureFault = null;
+        errorCapture = null;
+        int outside = values.depthOutside();
+        try {
+            errorCapture = values.idOrNull();
+        } catch (DecodeException e) {
+            if (e.endsTheMessage()) {
+                throw e;
+            }
+            captureFault = e;
+            values.leave(outside);
+        }
+    }
+
+    /** What the fields make. */
+    MessageBody finish() throws DecodeException {
+        boolean nothingElse = pipeline == null && sourceImages == null && detections == null;
+        if (error != null || (hasError && nothingElse)) {
+            if (captureFault != null) {
+                throw captureFault;
+            }
+            return new MessageBody(null, new ErrorReport(errorCapture, error == null ? "" : error), replySubject);
+        }
+        if (fault != null) {
+            throw fault;
+        }
+        if (nothingElse) {
             throw DecodeException.undecodable(
-                    (enveloped ? "the envelope's result" : "the document") + " is neither a result nor an error.");
+                    (enveloped ? "the envelope's result" : values.place()) + " is neither a result nor an error.");
         }
-        if (pipeline == null) {
-            throw values.missing("pipeline");
-        }
-        if (sourceImages == null) {
-            throw values.missing("source_images");
-        }
-        if (detections == null) {
-            throw values.missing("detections");
-        }
-        return new MessageBody(new Result(pipeline, sourceImages, detections), null, replySubject);
+        require(pipeline != null, "pipeline");
+        require(sourceImages != null, "source_images");
+        require(detections != null, "detections");
+        return new MessageBody(new Result(pipeline, sourceImages, detections, errors), null, replySubject);
     }
 
     private String subject() throws DecodeException {
@@ -112,10 +174,12 @@ final class MessageReader {
         while (values.nextElement()) {
             values.expectObject();
             if (count == ids.length) {
+                budget.requireRoom(2L * Long.BYTES * count);
                 ids = Arrays.copyOf(ids, count * 2);
             }
             ids[count++] = sourceImage();
         }
+        budget.array(count, Long.BYTES);
         return Arrays.copyOf(ids, count);
     }
 
@@ -127,7 +191,7 @@ final class MessageReader {
                 id = values.id();
                 given = true;
             } else {
-                values.skip();
+                values.skip(field);
             }
         }
         require(given, "id");
@@ -137,8 +201,10 @@ final class MessageReader {
     private List<Detection> detections() throws DecodeException {
         values.expectArray();
         List<Detection> list = new ArrayList<>();
+        budget.take(MemoryBudget.LIST_BYTES);
         while (values.nextElement()) {
             values.expectObject();
+            budget.take(MemoryBudget.DETECTION_BYTES);
             list.add(detection());
         }
         return list;
@@ -159,7 +225,7 @@ final class MessageReader {
                 case "crop_image_url" -> crop = values.text();
                 case "timestamp" -> detectedAt = values.timestamp();
                 case "classifications" -> classifications = values.isNull() ? List.of() : classifications();
-                default -> values.skip();
+                default -> values.skip(field);
             }
         }
         require(capture != null, "source_image_id");
@@ -170,6 +236,7 @@ final class MessageReader {
 
     private Box box() throws DecodeException {
         values.expectObject();
+        budget.take(MemoryBudget.BOX_BYTES);
         double[] corner = {Double.NaN, Double.NaN, Double.NaN, Double.NaN};
         for (String field = values.nextField(); field != null; field = values.nextField()) {
             switch (field) {
@@ -177,7 +244,7 @@ final class MessageReader {
                 case "y1" -> corner[1] = values.number();
                 case "x2" -> corner[2] = values.number();
                 case "y2" -> corner[3] = values.number();
-                default -> values.skip();
+                default -> values.skip(field);
             }
         }
         require(!Double.isNaN(corner[0]), "x1");
@@ -195,7 +262,7 @@ final class MessageReader {
             if (field.equals("key")) {
                 key = values.name();
             } else {
-                values.skip();
+                values.skip(field);
             }
         }
         require(key != null, "key");
@@ -205,8 +272,10 @@ final class MessageReader {
     private List<Classification> classifications() throws DecodeException {
         values.expectArray();
         List<Classification> list = new ArrayList<>(2);
+        budget.take(MemoryBudget.LIST_BYTES);
         while (values.nextElement()) {
             values.expectObject();
+            budget.take(MemoryBudget.CLASSIFICATION_BYTES);
             list.add(classification());
         }
         return list;
@@ -216,30 +285,33 @@ final class MessageReader {
         String label = null;
         String algorithm = null;
         boolean terminal = true;
-        Floats scores = null;
-        Floats logits = null;
+        double score = Double.NEGATIVE_INFINITY;
+        Numbers scores = Numbers.NONE;
+        Numbers logits = Numbers.NONE;
         Long classifiedAt = null;
         for (String field = values.nextField(); field != null; field = values.nextField()) {
             switch (field) {
                 case "classification" -> label = values.name();
-                case "scores" -> scores = values.floats();
-                case "logits" -> logits = values.floats();
+                case "scores" -> {
+                    score = values.scores(scoreReader);
+                    scores = scoreReader.end(budget);
+                }
+                case "logits" -> logits = values.logits(logitReader);
                 case "algorithm" -> algorithm = algorithm();
                 case "terminal" -> terminal = values.isNull() || values.bool();
                 case "timestamp" -> classifiedAt = values.timestamp();
-                default -> values.skip();
+                default -> values.skip(field);
             }
         }
         require(label != null, "classification");
         require(algorithm != null, "algorithm");
         require(classifiedAt != null, "timestamp");
-        if (scores == null) {
+        if (score == Double.NEGATIVE_INFINITY) {
             throw new DecodeException(
                     DecodeException.NO_SCORES,
                     "The classification \"" + label + "\" at " + values.place() + " has no scores.");
         }
-        float[] logit = logits == null ? null : logits.values();
-        return new Classification(label, algorithm, scores.max(), terminal, scores.values(), logit, classifiedAt);
+        return new Classification(label, algorithm, score, terminal, scores, logits, classifiedAt);
     }
 
     private void require(boolean given, String field) throws DecodeException {

@@ -6,6 +6,9 @@ import java.time.LocalDate;
 /** ISO 8601 timestamps as microseconds since 1970; read by hand, for every message has a dozen of them. */
 final class Timestamps {
     private static final long MICROS_PER_SECOND = 1_000_000;
+    private static final long SECONDS_PER_DAY = 86_400;
+    private static final long FIRST_SECOND = LocalDate.of(1, 1, 1).toEpochDay() * SECONDS_PER_DAY;
+    private static final long END_SECOND = LocalDate.of(10_000, 1, 1).toEpochDay() * SECONDS_PER_DAY;
 
     private final String text;
     private int at;
@@ -15,8 +18,20 @@ final class Timestamps {
     }
 
     /**
+     * Seconds since 1970, rounded to microseconds.
+     *
+     * @throws DateTimeException if that is not in the years 1 to 9999: milliseconds, for example
+     */
+    static long ofSeconds(double seconds) {
+        if (!(seconds >= FIRST_SECOND && seconds < END_SECOND)) {
+            throw malformed();
+        }
+        return Math.round(seconds * MICROS_PER_SECOND);
+    }
+
+    /**
      * Reads {@code 2026-04-16T22:00:00}, with a blank for the T, seconds, a fraction and a zone each optional; without a
-     * zone it is UTC. Digits beyond the microsecond are cut off.
+     * zone it is UTC. A date alone is its midnight. Digits beyond the microsecond are cut off.
      *
      * @throws DateTimeException if it is none
      */
@@ -30,6 +45,9 @@ final class Timestamps {
         int month = digits(2);
         expect('-');
         long days = LocalDate.of(year, month, digits(2)).toEpochDay();
+        if (at == text.length()) {
+            return days * SECONDS_PER_DAY * MICROS_PER_SECOND;
+        }
         if (peek() != 'T' && peek() != 't' && peek() != ' ') {
             throw malformed();
         }
@@ -48,7 +66,7 @@ final class Timestamps {
         if (at != text.length()) {
             throw malformed();
         }
-        long seconds = days * 86_400 + hour * 3600L + minute * 60L + second - offset;
+        long seconds = days * SECONDS_PER_DAY + hour * 3600L + minute * 60L + second - offset;
         return seconds * MICROS_PER_SECOND + fraction;
     }
 

@@ -12,7 +12,7 @@ import java.util.Map;
 /** A message that the server has delivered and waits to have acked. */
 public final class Delivery {
     private final Message message;
-    private final DecodedMessage incoming;
+    private final List<DecodedMessage> results;
     private final long weight;
     private final long publishedMillis;
     private final long deliveries;
@@ -21,7 +21,7 @@ public final class Delivery {
     Delivery(Message message, MessageDecoder decoder) {
         NatsJetStreamMetaData meta = message.metaData();
         this.message = message;
-        this.incoming = DecodedMessage.decode(
+        this.results = DecodedMessage.decode(
                 decoder,
                 new DecodedMessage.Origin(
                         meta.getStream(),
@@ -29,7 +29,7 @@ public final class Delivery {
                         message.getSubject(),
                         headers(message.getHeaders()),
                         message.getData()));
-        this.weight = incoming.weight();
+        this.weight = results.stream().mapToLong(DecodedMessage::weight).sum();
         this.publishedMillis = meta.timestamp().toInstant().toEpochMilli();
         this.deliveries = meta.deliveredCount();
     }
@@ -43,8 +43,9 @@ public final class Delivery {
         return map;
     }
 
-    public DecodedMessage incoming() {
-        return incoming;
+    /** The results that the message holds, one at least. */
+    public List<DecodedMessage> results() {
+        return results;
     }
 
     public String subject() {

@@ -1,30 +1,38 @@
 package dev.countersink.ingest.message;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dev.countersink.config.MessageSettings;
 import dev.countersink.ingest.Messages;
 import dev.countersink.ingest.message.MessageBody.Box;
 import dev.countersink.ingest.message.MessageBody.Classification;
 import dev.countersink.ingest.message.MessageBody.Detection;
 import io.airlift.compress.zstd.ZstdOutputStream;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.time.Instant;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.util.unit.DataSize;
 
 class MessageDecoderTest {
     private static final long MICROS = 1_000_000;
 
-    private final MessageDecoder decoder = new MessageDecoder(1_000_000);
+    private final MessageDecoder decoder = new MessageDecoder(settings(DataSize.ofMegabytes(64), 1_000_000, 30_000));
 
     @Test
     void aResultIsReadInFull() throws Exception {
@@ -50,8 +58,8 @@ class MessageDecoderTest {
         assertThat(classification.algorithm()).isEqualTo("species");
         assertThat(classification.score()).isEqualTo(0.85);
         assertThat(classification.terminal()).isFalse();
-        assertThat(classification.scores()).containsExactly(0.1f, 0.85f, 0.05f);
-        assertThat(classification.logits()).containsExactly(3.5f, 0.25f);
+        assertThat(classification.scores().values()).containsExactly(0.1f, 0.85f, 0.05f);
+        assertThat(classification.logits().values()).containsExactly(3.5f, 0.25f);
         assertThat(classification.classifiedAt()).isEqualTo(micros("2026-04-16T20:00:01.500Z"));
     }
 
@@ -67,7 +75,7 @@ class MessageDecoderTest {
         assertThat(detection.box()).isEqualTo(new Box(0, 0, 1.5, 10));
         assertThat(detection.classifications().get(0).score()).isEqualTo(0.75);
         assertThat(detection.classifications().get(0).terminal()).isTrue();
-        assertThat(detection.classifications().get(0).logits()).isNull();
+        assertThat(detection.classifications().get(0).logits().values()).isNull();
     }
 
     @Test
@@ -97,6 +105,215 @@ class MessageDecoderTest {
     }
 
     @Test
+    void anErrorCountsWhateverElseItsDocumentHolds() throws Exception {
+        for (String json : new String[] {
+            "{\"pipeline\":\"p\",\"source_images\":[{\"id\":1}],\"detections\":[],\"error\":\"e\",\"image_id\":\"\"}",
+            "{\"error\":[\"e\"],\"pipeline\":5,\"detections\":[{\"bbox\":[[{}]]}],\"image_id\":null}",
+            "{\"detections\":{\"a\":[1,{\"b\":2}]},\"error\":\"e\",\"source_images\":[{\"id\":\"x\"}]}"
+        }) {
+            assertThat(decode(json).error()).as(json).isEqualTo(new MessageBody.ErrorReport(null, "e"));
+        }
+        assertThat(decode("{\"error\":{\"code\":[1,\"a\\\"b\",null],\"why\":{}}}")
+                        .error()
+                        .error())
+                .isEqualTo("{\"code\":[1,\"a\\\"b\",null],\"why\":{}}");
+        assertThat(decode("{\"error\":\"\"}").error()).isEqualTo(new MessageBody.ErrorReport(null, ""));
+        // A result may say that it has none.
+        for (String none : new String[] {"null", "\"\"", "[]", "[null,\" \"]"}) {
+            assertThat(decode(Messages.result(5).replace("[]}", "[],\"error\":" + none + "}"))
+                            .result())
+                    .as(none)
+                    .isNotNull();
+        }
+        assertThat(decode(Messages.result(5).replace("[]}", "[],\"image_id\":[{}]}"))
+                        .result())
+                .isNotNull();
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', nullValues = "none", textBlock = """
+            "too dark" | too dark
+            ["a", null, " ", "b"] | a; b
+            [{"image_id":1,"error":"x"}, 7] | {"image_id":1,"error":"x"}; 7
+            {"a":[true,false]} | {"a":[true,false]}
+            [] | none
+            "" | none
+            null | none
+            """)
+    void errorsOfAResultAreOneText(String json, String text) throws Exception {
+        assertThat(decode(Messages.result(5).replace("[]}", "[],\"errors\":" + json + "}"))
+                        .result()
+                        .errors())
+                .isEqualTo(text);
+    }
+
+    @Test
+    void severalResultsAreReadFromAListWithTheirPlaces() throws Exception {
+        String error = "{\"error\":\"e\"}";
+        String results = "[" + Messages.result(1) + ", {\"pipeline\":[[{}]]} ,7,{\"reply_subject\":\"a.b\",\"result\":"
+                + error + "},[{}],\n" + Messages.result(2) + "]";
+        for (String[] form : new String[][] {
+            {results, ""},
+            {"\ufeff" + results, ""},
+            {"{\"results\":" + results + "}", "/results"},
+            {"{\"version\":1,\"results\":" + results + ",\"more\":{}}", "/results"},
+            {"{\"result\":" + results + "}", "/result"}
+        }) {
+            for (String encoding : new String[] {"", "gzip", "zstd"}) {
+                byte[] plain = Messages.bytes(form[0]);
+                byte[] payload = compressed(plain, encoding);
+                List<DecodedResult> read = decoder.decode(() -> new ByteArrayInputStream(payload), encoding);
+                assertThat(read)
+                        .extracting(DecodedResult::place)
+                        .containsExactly(
+                                form[1] + "/0",
+                                form[1] + "/1",
+                                form[1] + "/2",
+                                form[1] + "/3",
+                                form[1] + "/4",
+                                form[1] + "/5");
+                assertThat(read.get(0).body().result().sourceImages()).containsExactly(1);
+                assertThat(read.get(1).fault())
+                        .hasMessage(
+                                "The message cannot be decoded: " + form[1] + "/1/pipeline is an array, not a string.");
+                assertThat(read.get(2).fault())
+                        .hasMessage("The message cannot be decoded: " + form[1] + "/2 is 7, not an object.");
+                assertThat(read.get(3).body().error().error()).isEqualTo("e");
+                assertThat(read.get(3).body().replySubject()).isEqualTo("a.b");
+                assertThat(read.get(4).fault())
+                        .hasMessage("The message cannot be decoded: " + form[1] + "/4 is an array, not an object.");
+                assertThat(read.get(5).body().result().sourceImages()).containsExactly(2);
+                assertThat(read.stream()
+                                .map(r -> new String(
+                                        plain,
+                                        (int) r.bytes().from(),
+                                        (int) (r.bytes().to() - r.bytes().from()),
+                                        UTF_8)))
+                        .containsExactly(
+                                Messages.result(1),
+                                "{\"pipeline\":[[{}]]}",
+                                "7",
+                                "{\"reply_subject\":\"a.b\",\"result\":" + error + "}",
+                                "[{}]",
+                                Messages.result(2));
+            }
+        }
+    }
+
+    @Test
+    void theReplySubjectOfAListIsThatOfItsFirst() throws Exception {
+        for (String json : new String[] {
+            "{\"reply_subject\":\"a.b\",\"results\":[{\"error\":\"e\"},{\"error\":\"f\"}]}",
+            "{\"result\":[{\"pipeline\":7},{\"error\":\"f\"}],\"reply_subject\":\"a.b\"}"
+        }) {
+            byte[] payload = Messages.bytes(json);
+            List<DecodedMessage> read =
+                    DecodedMessage.decode(decoder, new DecodedMessage.Origin("S", 1, "results.1", Map.of(), payload));
+            assertThat(read).extracting(DecodedMessage::replySubject).containsExactly("a.b", null);
+        }
+    }
+
+    @Test
+    void aDeadLetterOfAListHoldsTheResultAlone() throws Exception {
+        byte[] payload = compressed(Messages.bytes("[{\"error\":\"e\"}, {\"pipeline\":7}]"), "gzip");
+        List<DecodedMessage> read = DecodedMessage.decode(
+                decoder,
+                new DecodedMessage.Origin(
+                        "S", 1, "results.1", Map.of("content-encoding", List.of("gzip"), "X", List.of("y")), payload));
+        DecodedMessage.Origin letter = read.get(1).letter();
+        assertThat(letter.payload()).asString(UTF_8).isEqualTo("{\"pipeline\":7}");
+        assertThat(letter.headers()).isEqualTo(Map.of("X", List.of("y")));
+        assertThat(read.get(1).explain("There is no capture 5.")).isEqualTo("The result at /1: There is no capture 5.");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "true,true",
+        "1,true",
+        "\"True\",true",
+        "\"1\",true",
+        "false,false",
+        "0,false",
+        "\"FALSE\",false",
+        "null,true"
+    })
+    void booleansComeInSeveralForms(String json, boolean value) throws Exception {
+        assertThat(first(withField("terminal", json)).terminal()).isEqualTo(value);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"2", "\"yes\"", "1.0", "[]", "\"\""})
+    void whatIsNoBooleanIsRefused(String json) {
+        assertThat(fault(withField("terminal", json))).hasMessageEndingWith(", neither true nor false.");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "1776376800, 2026-04-16T22:00:00Z",
+        "1776376800.25, 2026-04-16T22:00:00.250Z",
+        "1.7763768e9, 2026-04-16T22:00:00Z",
+        "\"1776376800.25\", 2026-04-16T22:00:00.250Z",
+        "\"2026-04-16\", 2026-04-16T00:00:00Z",
+        "-1, 1969-12-31T23:59:59Z",
+        "0, 1970-01-01T00:00:00Z"
+    })
+    void timestampsMayBeSecondsSince1970(String json, String instant) throws Exception {
+        assertThat(first(withField("timestamp", json)).classifiedAt()).isEqualTo(micros(instant));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"1776376800000", "1e300", "NaN", "\"2026\"", "true", "\"123456789x\"", "-99999999999999"})
+    void whatIsNoTimestampInAMessageIsRefused(String json) {
+        assertThat(fault(withField("timestamp", json)))
+                .hasMessageEndingWith(", not a timestamp (ISO 8601, or seconds since 1970).");
+    }
+
+    @Test
+    void logitsThatAreNoFiniteNumbersAreKept() throws Exception {
+        float[] logits = first(
+                        withField("logits", "[NaN,Infinity,-Infinity,\"nan\",\"-inf\",\"Infinity\",null,\"1.5\",2]"))
+                .logits()
+                .values();
+        float infinity = Float.POSITIVE_INFINITY;
+        assertThat(logits)
+                .containsExactly(Float.NaN, infinity, -infinity, Float.NaN, -infinity, infinity, Float.NaN, 1.5f, 2f);
+        for (String bad : new String[] {"[1e39]", "[1e400]", "[\"1e400\"]", "[\"many\"]", "[true]", "[[1]]"}) {
+            assertThat(fault(withField("logits", bad)).sqlState()).as(bad).isEqualTo("RS010");
+        }
+    }
+
+    @Test
+    void ofManyScoresTheHighestMayBeKept() throws Exception {
+        Random random = new Random(Long.getLong("seed", 11));
+        for (int round = 0; round < 200; round++) {
+            int length = 1 + random.nextInt(60);
+            float[] scores = new float[length];
+            for (int i = 0; i < length; i++) {
+                scores[i] = random.nextInt(20) / 16f;
+            }
+            int top = 1 + random.nextInt(20);
+            MessageDecoder some = new MessageDecoder(new MessageSettings(
+                    DataSize.ofMegabytes(64), 1000, 1000, DataSize.ofMegabytes(1), "top-" + top, "none"));
+            String json = withScores(Arrays.toString(scores).replaceAll("[\\[\\]]", ""))
+                    .replace("\"algorithm\":{\"key\":\"s\"}", "\"logits\":[1,2],\"algorithm\":{\"key\":\"s\"}");
+            Classification read = first(decode(some, Messages.bytes(json), null));
+            Integer[] order = IntStream.range(0, length).boxed().toArray(Integer[]::new);
+            Arrays.sort(order, (a, b) -> scores[a] != scores[b] ? Float.compare(scores[b], scores[a]) : a - b);
+            assertThat(read.score()).isEqualTo(scores[order[0]]);
+            assertThat(read.logits()).isEqualTo(MessageBody.Numbers.NONE);
+            if (length <= top) {
+                assertThat(read.scores().values()).containsExactly(scores);
+                assertThat(read.scores().classes()).isNull();
+                continue;
+            }
+            for (int i = 0; i < top; i++) {
+                assertThat(read.scores().classes()[i]).as("%s of %s", i, json).isEqualTo(order[i]);
+                assertThat(read.scores().values()[i]).isEqualTo(scores[order[i]]);
+            }
+        }
+    }
+
+    @Test
     void theReplySubjectOfABrokenResultIsKept() {
         DecodeException e = fault("{\"reply_subject\":\"a.b\",\"result\":{\"pipeline\":7}}");
         assertThat(e.replySubject()).isEqualTo("a.b");
@@ -115,9 +332,9 @@ class MessageDecoderTest {
                 .get(0)
                 .classifications()
                 .get(0);
-        assertThat(read.scores()).hasSize(29_000);
+        assertThat(read.scores().values()).hasSize(29_000);
         assertThat(read.score()).isEqualTo(0.9);
-        assertThat(read.scores()[1]).isEqualTo(1.25e-05f);
+        assertThat(read.scores().values()[1]).isEqualTo(1.25e-05f);
     }
 
     @Test
@@ -151,7 +368,16 @@ class MessageDecoderTest {
             {"reply_subject":"a b","result":{}} | /reply_subject is "a b", not a subject that can be published to.
             {"error":"a\\u0000b"} | /error is "a\u0000b", a string with a NUL character.
             {"error":"a\\ud800b"} | /error is "a\ud800b", a string with half a character (a surrogate without its pair).
-            [] | the document is an array, not an object.
+            [] | the document is a list without any result in it.
+            [1, "x"] | the document is a list without any result in it.
+            {"results":[]} | /results is a list without any result in it.
+            {"pipeline":"p","results":[{}]} | it is a result, and has a list of results beside it.
+            {"results":[{}],"error":"e"} | it is a result, and has a list of results beside it.
+            {"results":[{}],"result":[{}]} | it has two lists of results.
+            { | it ends in the middle of the document (line 1, column 2).
+            {"a":"b | it ends in the middle of the document (line 1, column 8).
+            {"a" 5} | it is not JSON (line 1, column 6).
+            {"error":"e","image_id":"abc"} | /image_id is "abc", not a whole number of 64 bits.
             {"error":"e"} {} | something follows the document.
             """)
     void whatIsWrongIsNamedWithItsPlace(String json, String reason) {
@@ -166,6 +392,7 @@ class MessageDecoderTest {
         "2026-04-16T22:00:00.123456789, 2026-04-16T22:00:00.123456Z",
         "2026-04-16T22:00:00-03:30, 2026-04-17T01:30:00Z",
         "2026-04-16T22:00:00+0200, 2026-04-16T20:00:00Z",
+        "2026-04-16, 2026-04-16T00:00:00Z",
         "2026-04-16T22:00:00+02, 2026-04-16T20:00:00Z",
         "1969-12-31T23:59:59.5Z, 1969-12-31T23:59:59.5Z",
         "0001-01-01T00:00:00Z, 0001-01-01T00:00:00Z",
@@ -179,7 +406,7 @@ class MessageDecoderTest {
             strings = {
                 "",
                 "2026",
-                "2026-04-16",
+                "20260416",
                 "2026-02-30T00:00:00",
                 "2026-04-16T24:00:00",
                 "2026-04-16T22:60:00",
@@ -198,17 +425,23 @@ class MessageDecoderTest {
     @Test
     void compressedMessagesAreInflated() throws Exception {
         byte[] plain = Messages.bytes(Messages.usual(101, new Random(1)));
-        MessageBody expected = decoder.decode(plain, null);
+        MessageBody expected = decode(plain, null);
         for (String encoding : new String[] {"gzip", "GZIP", "zstd", "identity", ""}) {
-            MessageBody decoded = decoder.decode(compressed(plain, encoding), encoding);
+            MessageBody decoded = decode(compressed(plain, encoding), encoding);
             assertThat(decoded.result().detections())
                     .hasSameSizeAs(expected.result().detections());
         }
-        assertThat(catchThrowableOfType(DecodeException.class, () -> decoder.decode(plain, "br")))
+        assertThat(catchThrowableOfType(DecodeException.class, () -> decode(plain, "br")))
                 .hasMessage("The message cannot be decoded: its Content-Encoding is \"br\";"
                         + " gzip, zstd and none are understood.");
-        assertThat(catchThrowableOfType(DecodeException.class, () -> decoder.decode(plain, "gzip")))
-                .isNotNull();
+        for (String encoding : new String[] {"gzip", "zstd"}) {
+            assertThat(catchThrowableOfType(DecodeException.class, () -> decode(plain, encoding)))
+                    .hasMessage("The message cannot be decoded: it is not " + encoding
+                            + ", which its Content-Encoding says it is.");
+            byte[] cut = Arrays.copyOf(compressed(plain, encoding), 60);
+            assertThat(catchThrowableOfType(DecodeException.class, () -> decode(cut, encoding)))
+                    .hasMessageMatching("The message cannot be decoded: .*" + encoding + ".*\\.");
+        }
     }
 
     @ParameterizedTest
@@ -217,8 +450,52 @@ class MessageDecoderTest {
         byte[] bomb = new byte[2_000_000];
         Arrays.fill(bomb, (byte) ' ');
         byte[] small = compressed(bomb, encoding);
-        assertThat(catchThrowableOfType(DecodeException.class, () -> decoder.decode(small, encoding)))
-                .hasMessage("The message cannot be decoded: it inflates to more than 1000000 bytes.");
+        DecodeException e = catchThrowableOfType(DecodeException.class, () -> decode(small, encoding));
+        assertThat(e.sqlState()).isEqualTo("RS012");
+        assertThat(e)
+                .hasMessage(
+                        "The message inflates to more than 1 MB, the most that COUNTERSINK_MESSAGE_MAX_INFLATED allows.");
+    }
+
+    @Test
+    void aMessageOverABoundIsRefusedWithTheBoundsName() {
+        String list = "0.5,".repeat(30_000) + "0.5";
+        assertThat(fault(withScores(list)))
+                .hasMessage(
+                        "The message has more than 30000 scores and logits, the most that COUNTERSINK_MESSAGE_MAX_SCORES allows.");
+        String text = "x".repeat(1_000_001);
+        for (String json : new String[] {
+            "{\"error\":\"" + text + "\"}",
+            "{\"error\":{\"why\":\"" + text + "\"}}",
+            Messages.result(1).replace("[]}", "[],\"errors\":[\"" + text + "\"]}"),
+            Messages.result(1).replace("\"random\"", "\"" + text + "\"")
+        }) {
+            assertThat(fault(json))
+                    .hasMessage(
+                            "The message has a text of more than 1000000 characters, the most that COUNTERSINK_MESSAGE_MAX_TEXT allows.");
+        }
+        MessageDecoder narrow = new MessageDecoder(settings(DataSize.ofMegabytes(1), 1_000_000, 1_000_000));
+        String[] large = {
+            withScores("0.5,".repeat(300_000) + "0.5"),
+            Messages.result(1, Messages.detection(1, 1).repeat(20_000).replace("}{", "},{")),
+            "{\"x0\":0"
+                    + IntStream.range(1, 20_000)
+                            .mapToObj(i -> ",\"x" + i + "\":0")
+                            .collect(Collectors.joining()) + "}",
+            "[{\"deep\":{\"x0\":0"
+                    + IntStream.range(1, 20_000)
+                            .mapToObj(i -> ",\"x" + i + "\":0")
+                            .collect(Collectors.joining()) + "}}]",
+            "[{\"error\":\"" + "ab".repeat(100_000) + "\"}"
+                    + (",{\"error\":\"" + "ab".repeat(100_000) + "\"}").repeat(6) + "]",
+            "[" + "0,".repeat(100_000) + "0]"
+        };
+        for (String json : large) {
+            assertThat(catchThrowableOfType(DecodeException.class, () -> decode(narrow, Messages.bytes(json), null)))
+                    .as(json.substring(0, 60))
+                    .hasMessage(
+                            "The message takes more than 1 MB of memory, the most that COUNTERSINK_MESSAGE_MEMORY allows.");
+        }
     }
 
     /** Truncations and random changes of bytes: read, or a DecodeException, never anything else. */
@@ -234,7 +511,7 @@ class MessageDecoderTest {
             byte[] sound = Messages.bytes(Messages.usual(round, random));
             byte[] bytes = mutated(encoding == null ? sound : compressed(sound, encoding), random);
             try {
-                decoder.decode(bytes, encoding);
+                decode(bytes, encoding);
             } catch (DecodeException e) {
                 assertThat(e.getMessage()).isNotBlank();
                 broken++;
@@ -267,6 +544,21 @@ class MessageDecoderTest {
         return bytes.toByteArray();
     }
 
+    private static String withField(String name, String json) {
+        return withScores("0.5")
+                .replaceFirst(
+                        "\"timestamp\":\"2026-04-16T22:00:00\"\\}\\]",
+                        "\"timestamp\":\"2026-04-16T22:00:00\",\"" + name + "\":" + json.replace("\\", "\\\\") + "}]");
+    }
+
+    private Classification first(String json) throws DecodeException {
+        return first(decode(json));
+    }
+
+    private static Classification first(MessageBody body) {
+        return body.result().detections().get(0).classifications().get(0);
+    }
+
     private static String withScores(String scores) {
         return Messages.result(
                 1,
@@ -282,8 +574,25 @@ class MessageDecoderTest {
         return at.getEpochSecond() * MICROS + at.getNano() / 1000;
     }
 
+    private static MessageSettings settings(DataSize memory, int maxText, int maxScores) {
+        return new MessageSettings(memory, maxScores, maxText, DataSize.ofMegabytes(1), "all", "all");
+    }
+
     private MessageBody decode(String json) throws DecodeException {
-        return decoder.decode(Messages.bytes(json), null);
+        return decode(Messages.bytes(json), null);
+    }
+
+    private MessageBody decode(byte[] payload, String encoding) throws DecodeException {
+        return decode(decoder, payload, encoding);
+    }
+
+    private static MessageBody decode(MessageDecoder decoder, byte[] payload, String encoding) throws DecodeException {
+        DecodedResult result = decoder.decode(() -> new ByteArrayInputStream(payload), encoding)
+                .get(0);
+        if (result.fault() != null) {
+            throw result.fault();
+        }
+        return result.body();
     }
 
     private DecodeException fault(String json) {

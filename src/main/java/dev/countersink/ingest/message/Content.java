@@ -1,0 +1,9 @@
+package dev.countersink.ingest.message;
+
+import java.io.IOException;
+import java.io.InputStream;
+
+/** The bytes of a message, wherever they are; they may be read any number of times. */
+public interface Content {
+    InputStream open() throws IOException;
+}

@@ -39,6 +39,7 @@ BEGIN
     PERFORM tally.generate_range_end(v);
     PERFORM tally.generate_sweep_range(v);
     PERFORM tally.generate_evaluate(v);
+    PERFORM tally.generate_quarantine(v);
     PERFORM tally.generate_consume(v);
     PERFORM tally.generate_live(v);
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP

@@ -30,7 +30,7 @@ LEFT JOIN pg_class c ON c.oid = m.relation
 WHERE m.relation NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
   AND m.relation NOT IN (SELECT g.relation FROM tally.stray_triggers(s) g)
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', q.key, q.error)
+SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', left(q.key::text, 200), q.error)
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'

@@ -4,6 +4,7 @@
 SET client_min_messages = warning;
 BEGIN;
 \if :{?upgrade}
+\ir upgrade_tables.sql
 \else
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
@@ -37,6 +38,7 @@ BEGIN;
 \ir ../generate/generate_apply.sql
 \ir ../generate/generate_sweep_range.sql
 \ir ../generate/generate_evaluate.sql
+\ir ../generate/generate_quarantine.sql
 \ir ../generate/generate_wide.sql
 \ir ../generate/generate_sweep_forward.sql
 \ir ../generate/generate_consume.sql

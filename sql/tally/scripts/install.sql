@@ -4,10 +4,10 @@
 SET client_min_messages = warning;
 BEGIN;
 \if :{?upgrade}
-\ir upgrade_tables.sql
 \else
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
+\ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -38,7 +38,6 @@ BEGIN;
 \ir ../generate/generate_apply.sql
 \ir ../generate/generate_sweep_range.sql
 \ir ../generate/generate_evaluate.sql
-\ir ../generate/generate_quarantine.sql
 \ir ../generate/generate_wide.sql
 \ir ../generate/generate_sweep_forward.sql
 \ir ../generate/generate_consume.sql
@@ -50,6 +49,8 @@ BEGIN;
 \ir ../api/activate.sql
 \ir ../api/regenerate.sql
 \ir ../catalog/refresh_snapshot.sql
+\ir ../catalog/fingerprint.sql
+\ir ../catalog/follow_definition.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql
 \ir ../api/token.sql

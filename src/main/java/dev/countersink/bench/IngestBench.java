@@ -49,21 +49,17 @@ final class IngestBench {
         Connection publisher = NatsLink.connect(servers.nats());
         Connection consumer = NatsLink.connect(servers.nats());
         try (HikariDataSource pool = Database.pool(kept.settings())) {
-            ResultsStream stream = new ResultsStream(publisher, NatsLink.jetStream(servers.nats()));
+            ResultsStream stream = new ResultsStream(publisher);
             stream.ensure();
             Workload workload = new Workload(1);
             publish(publisher, workload, 1, BACKLOG);
-            IngestMetrics metrics = IngestMetrics.unregistered();
+            IngestMetrics metrics = new IngestMetrics();
             try (Ingestor ingestor = new Ingestor(
                             consumer,
-                            NatsLink.jetStream(servers.nats()),
-                            Database.unpooled(kept.settings()),
+                            pool,
                             IngestSettings.defaults(),
                             new MessageDecoder(MessageSettings.defaults()),
-                            metrics,
-                            error -> {
-                                throw new IllegalStateException(error);
-                            });
+                            metrics);
                     Merger merger = new Merger(new TallyDb(pool))) {
                 merger.start();
                 double ingest = drain(ingestor, publisher, kept, metrics);

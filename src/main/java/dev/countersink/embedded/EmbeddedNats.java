@@ -127,13 +127,8 @@ public final class EmbeddedNats implements AutoCloseable {
         return writePrivately(dir.resolve("nats.conf"), text);
     }
 
-    /** The file of the token with which clients log in; only its owner may read it. */
-    static Path tokenFile(Path dir) {
-        return dir.resolve("nats.token");
-    }
-
     private static String token(Path dir) throws IOException {
-        Path file = tokenFile(dir);
+        Path file = dir.resolve("nats.token");
         if (Files.exists(file)) {
             return Files.readString(file).strip();
         }

@@ -15,15 +15,12 @@ BEGIN
     END IF;
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
-        PERFORM tally.remember_made(v);
-        PERFORM tally.take_fingerprint(v);
         PERFORM tally.grant_reading(v);
         RETURN;
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);
-    PERFORM tally.take_fingerprint(v);
     PERFORM tally.enqueue_sweep(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
     PERFORM tally.grant_reading(v);
@@ -42,6 +39,7 @@ BEGIN
     PERFORM tally.generate_range_end(v);
     PERFORM tally.generate_sweep_range(v);
     PERFORM tally.generate_evaluate(v);
+    PERFORM tally.generate_quarantine(v);
     PERFORM tally.generate_consume(v);
     PERFORM tally.generate_live(v);
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP
@@ -52,7 +50,6 @@ BEGIN
     END LOOP;
     PERFORM tally.identify_rows(tally.relation_of(d, s)) FROM tally.derived_view d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
     WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL;
-    PERFORM tally.remember_made(v);
     UPDATE tally.derived_view d SET generated_by = tally.generator() WHERE d.id = v.id;
 END
 $$;

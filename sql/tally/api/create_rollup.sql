@@ -1,10 +1,10 @@
 -- tally.create_rollup: declare a stored GROUP BY over a projection or another rollup, kept by adding differences.
---   Parameters name; source: a derived view; group_by: its columns; measures: {"name":"count(*)", …};
+--   Parameters name; source: a derived view; group_by: its columns, none for one row of all; measures: {"name":"count(*)", …};
 --              filter: a condition on its columns, parsed here once
---   Writes     the table, <name>_def (oracle), <name>_state, <name>_cell, <name>_apply, <name>_change, <name>_live; a
+--   Writes     the table, <name>_def (oracle), <name>_state, <name>_cell, <name>_touched, <name>_apply, <name>_change, <name>_live; a
 --              finer rollup for each count(distinct); tally.derived_view, tally.measure; fills it if the projection is active
 --   Locks      the projection's advisory lock, so no merge runs meanwhile
---   Raises     TL002, TL003, TL004, TL006, TL009
+--   Raises     TL002, TL003, TL004, TL006, TL009, TL018, TL024
 --   Used by    the owner of the schema, once
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -18,8 +18,8 @@ BEGIN
     IF base.kind = 'snapshot' THEN
         PERFORM tally.fail('TL004', format('%s is a snapshot; a rollup adds up a projection or a rollup.', source));
     END IF;
-    PERFORM tally.require_columns(tally.part(base)::regclass, group_by);
-    PERFORM tally.require_free(parts, '{"",_live,_def,_state,_cell,_change}');
+    PERFORM tally.require_group(base, group_by);
+    PERFORM tally.require_free(parts, '{"",_live,_def,_state,_cell,_touched,_change}');
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, root_id, source_id, group_by, filter)
     VALUES (parts[1], parts[2], 'rollup', 'active', root.id, base.id, group_by,
             tally.canonical_filter(base, filter)) RETURNING * INTO r;
@@ -33,7 +33,6 @@ BEGIN
         PERFORM tally.fail('TL002', format('A column of %s has the name of another, or of a running sum that the engine keeps in %s: %s.',
             tally.part(r), tally.part(r, '_state'), SQLERRM));
     END;
-    PERFORM tally.remember_made(root);
 END
 $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
@@ -63,27 +62,97 @@ BEGIN
 END
 $$;
 
+-- tally.require_group: raise unless a rollup can be grouped by these columns of its source.
+--   Raises     TL006, TL018, TL024
+CREATE OR REPLACE FUNCTION tally.require_group(base tally.derived_view, group_by text[])
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    relation regclass := tally.part(base)::regclass;
+    col      name;
+BEGIN
+    IF group_by IS NULL OR array_position(group_by, NULL) IS NOT NULL THEN
+        PERFORM tally.fail('TL018', format('group_by of a rollup over %s is %s.', relation, coalesce(group_by::text, 'NULL')),
+            'Name the columns of a group, or give ''{}'' for one row of everything.');
+    END IF;
+    FOREACH col IN ARRAY group_by LOOP
+        PERFORM tally.require_columns(relation, ARRAY[col]);
+        IF cardinality(array_positions(group_by, col::text)) > 1 THEN
+            PERFORM tally.fail('TL018', format('group_by names "%s" twice.', col), 'Name each column of a group once.');
+        END IF;
+    END LOOP;
+    PERFORM tally.require_ordered(relation, group_by::name[], 'a group of a rollup');
+END
+$$;
+
+-- tally.require_measure: raise unless a measure can be kept of a column of this type.
+--   Raises     TL009, TL024
+CREATE OR REPLACE FUNCTION tally.require_measure(base tally.derived_view, m tally.measure)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    relation regclass := tally.part(base)::regclass;
+    type     oid      := tally.base_type(tally.type_id(relation, m.argument));
+    shown    text     := format('%s(%I)', replace(m.function, '_distinct', ''), m.argument);
+    adds     regtype[] := '{smallint,integer,bigint,numeric,real,double precision,interval}';
+BEGIN
+    IF m.function = 'sum' AND type <> ALL (adds || '{money,time}'::regtype[]) OR m.function = 'avg' AND type <> ALL (adds || '{time}'::regtype[]) THEN
+        PERFORM tally.fail('TL009', format('Measure "%s": %s is not kept of type %s.', m.name, shown, tally.type_of(relation, m.argument)),
+            'A sum or an average is kept of integers, numeric, real, double precision and intervals: give the definition such a column.');
+    ELSIF m.function IN ('bool_or', 'bool_and') AND type <> 'boolean'::regtype THEN
+        PERFORM tally.fail('TL009', format('Measure "%s": %s is of a column of type %s, not boolean.', m.name, shown, tally.type_of(relation, m.argument)),
+            'Give the definition a boolean column that says what is meant.');
+    ELSIF m.function IN ('min', 'max', 'count_distinct') THEN
+        PERFORM tally.require_ordered(relation, ARRAY[m.argument], format('counted or compared by measure "%s"', m.name));
+    END IF;
+    IF m.function IN ('min', 'max') AND NOT tally.has_aggregate(m.function, type) THEN
+        PERFORM tally.fail('TL009', format('Measure "%s": this PostgreSQL has no %s() of type %s.', m.name, m.function, tally.type_of(relation, m.argument)),
+            'Give the definition a column in its place of a type that it has: the value as text, say.');
+    END IF;
+END
+$$;
+
+-- tally.has_aggregate: whether there is an aggregate of a type: of the type itself, of one that it is read as, or of every array, enum or row.
+CREATE OR REPLACE FUNCTION tally.has_aggregate(function name, type oid)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_type t JOIN pg_proc p ON p.prokind = 'a' AND p.pronargs = 1 AND p.proname = function
+            AND p.pronamespace IN ('pg_catalog'::regnamespace, t.typnamespace)
+        WHERE t.oid = type
+          AND (p.proargtypes[0] = t.oid
+            OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = t.oid AND c.casttarget = p.proargtypes[0] AND c.castcontext = 'i')
+            OR p.proargtypes[0] = 'anyarray'::regtype AND t.typcategory = 'A' AND t.typelem <> 0
+            OR p.proargtypes[0] = 'anyenum'::regtype AND t.typtype = 'e'
+            OR p.proargtypes[0] = 'anyrange'::regtype AND t.typtype = 'r'
+            OR p.proargtypes[0] = 'anymultirange'::regtype AND t.typtype = 'm'
+            OR p.proargtypes[0] = 'record'::regtype AND t.typtype = 'c'))
+$$;
+
 -- tally.declare_measures: put a rollup's measures into the catalog.
 CREATE OR REPLACE FUNCTION tally.declare_measures(r tally.derived_view, base tally.derived_view, measures jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     m      record;
+    made   tally.measure;
     parsed record;
     n      smallint := 0;
 BEGIN
     IF measures IS NULL OR jsonb_typeof(measures) <> 'object' THEN
         PERFORM tally.fail('TL009', format('The measures of %s are not an object like {"name":"count(*)"}.', tally.part(r)));
+    ELSIF measures = '{}' AND r.group_by = '{}' THEN
+        PERFORM tally.fail('TL018', format('%s has neither a group nor a measure: nothing would be in its row.', tally.part(r)), 'Give it a measure, {"rows":"count(*)"} say.');
     END IF;
     FOR m IN SELECT key, value FROM jsonb_each_text(measures) LOOP
         PERFORM tally.require_own_name(m.key::name);
         n := n + 1;
-        parsed := tally.parse_measure(m.key, m.value);
+        parsed := tally.parse_measure(m.key, coalesce(m.value, 'null'));
         IF parsed.argument IS NOT NULL THEN
             PERFORM tally.require_columns(tally.part(base)::regclass, ARRAY[parsed.argument]);
         END IF;
         INSERT INTO tally.measure (rollup_id, position, name, function, argument, exact_float)
-        VALUES (r.id, n, m.key, parsed.function, parsed.argument,
-                parsed.function IN ('sum', 'avg') AND tally.type_of(tally.part(base)::regclass, parsed.argument) IN ('real', 'double precision'));
+        VALUES (r.id, n, m.key, parsed.function, parsed.argument, parsed.function IN ('sum', 'avg')
+            AND tally.base_type(tally.type_id(tally.part(base)::regclass, parsed.argument)) IN ('real'::regtype, 'double precision'::regtype)) RETURNING * INTO made;
+        IF made.argument IS NOT NULL THEN
+            PERFORM tally.require_measure(base, made);
+        END IF;
     END LOOP;
 END
 $$;
@@ -98,7 +167,7 @@ BEGIN
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, root_id, source_id, serves_id, group_by, filter)
     VALUES (r.schema_name, format('%s_by_%s', r.relation_name, (SELECT count(*) + 1 FROM tally.derived_view WHERE serves_id = r.id)),
             'rollup', 'active', r.root_id, r.source_id, r.id, array_remove(r.group_by, col) || col,
-            concat_ws(' AND ', r.filter, format('(%I IS NOT NULL)', col))) RETURNING * INTO f;
+            concat_ws(' AND ', r.filter, replace(format('(%s)', tally.sql_has(tally.type_id(tally.part(tally.view_by_id(r.source_id))::regclass, col), col)), '(d.', '('))) RETURNING * INTO f;
     PERFORM tally.make_rollup(f);
 END
 $$;

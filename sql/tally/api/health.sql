@@ -30,16 +30,13 @@ LEFT JOIN pg_class c ON c.oid = m.relation
 WHERE m.relation NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
   AND m.relation NOT IN (SELECT g.relation FROM tally.stray_triggers(s) g)
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', q.key, q.error)
+SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', left(q.key::text, 200), q.error)
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
 FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM tally.generator()
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
-UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), v.definition::text, NULL, false, t.problem
-FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
 UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';

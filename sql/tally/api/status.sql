@@ -13,7 +13,7 @@ BEGIN
         RETURN;
     END IF;
     EXECUTE format('SELECT coalesce(sum(b.n), 0), min(b.tally_at) FROM (SELECT d.tally_at, %s AS n FROM %s d WHERE d.tally_xid >= (SELECT tally.scan_from($1)) LIMIT 1000000) b',
-            CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, tally.relation_of(v, '_delta'))
+            CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, tally.part(v, '_delta'))
         INTO pending, oldest USING view_id;
 END
 $$;
@@ -24,7 +24,7 @@ WITH root AS MATERIALIZED (
            m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, coalesce(lost.sentence, m.error) AS error,
            CASE WHEN lost.sentence IS NOT NULL THEN 'TL022' ELSE m.error_sqlstate END AS error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
-           CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', first.key, first.error) END AS key_error, first.sqlstate AS key_sqlstate
+           CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', left(first.key::text, 200), first.error) END AS key_error, first.sqlstate AS key_sqlstate
     FROM tally.derived_view v
     LEFT JOIN tally.merge_state m ON m.view_id = v.id
     CROSS JOIN LATERAL (SELECT tally.lost_under(v.id) AS sentence) lost

@@ -67,13 +67,13 @@ RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
     base   tally.derived_view := tally.view_by_id(r.source_id);
     below  text := CASE WHEN base.serves_id IS NULL THEN tally.part(base) ELSE tally.part(base, '_state') END;
-    groups text := tally.column_list(r.group_by, 'd.');
+    groups text := nullif(tally.column_list(r.group_by, 'd.'), '');
     seen   text := concat_ws(', ', groups, (SELECT string_agg(format('d.%I', m.name), ', ') FROM tally.measures_of(r) m));
-    truth  text := format('SELECT %s FROM %s d%s GROUP BY %s',
+    truth  text := format('SELECT %s FROM %s d%s %s',
         concat_ws(', ', groups, (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
-        below, coalesce(' WHERE ' || r.filter, ''), groups);
-    sums   text := format('SELECT %s FROM %s s WHERE s.cell_rows > 0', concat_ws(', ', tally.column_list(r.group_by, 's.'),
-        (SELECT string_agg(tally.sql_final(m, 's') || format(' AS %I', m.name), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'));
+        below, coalesce(' WHERE ' || r.filter, ''), tally.sql_group_by(r));
+    sums   text := format('SELECT %s FROM %s s WHERE %s', concat_ws(', ', nullif(tally.column_list(r.group_by, 's.'), ''),
+        (SELECT string_agg(tally.sql_final(m, 's') || format(' AS %I', m.name), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'), tally.sql_there(r, 's.cell_rows'));
 BEGIN
     IF r.serves_id IS NOT NULL THEN  -- only which cells there are, and with how many rows
         truth := format('SELECT %s, count(*) AS cell_rows FROM %s d%s GROUP BY %s', groups, below, coalesce(' WHERE ' || r.filter, ''), groups);

@@ -4,14 +4,10 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
     root tally.derived_view := tally.view_by_id(r.root_id);
-    extremum name;
 BEGIN
     PERFORM tally.generate_oracle(r, base);
     PERFORM tally.generate_state(r);
-    FOR extremum IN SELECT DISTINCT x.argument FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') LOOP
-        EXECUTE format('CREATE INDEX %I ON %s (%s, %I) WHERE %4$I IS NOT NULL',
-            tally.extremum_index(r, extremum), tally.part(base), tally.column_list(r.group_by), extremum);
-    END LOOP;
+    PERFORM tally.make_extremum_index(r, base, x.argument) FROM tally.measures_of(r) x WHERE x.function IN ('min', 'max') GROUP BY x.argument;
     IF r.serves_id IS NOT NULL THEN
         RETURN;  -- the rollup that it serves makes the functions of both
     END IF;
@@ -19,10 +15,27 @@ BEGIN
     PERFORM tally.generate_rollup_apply(r);
     IF root.state <> 'defined' THEN
         PERFORM tally.generate_above(base);
-        PERFORM tally.fill_rollup(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
-        PERFORM tally.fill_rollup(r);
+    END IF;
+    PERFORM tally.fill_rollup(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
+    PERFORM tally.fill_rollup(r);  -- of nothing, too: the one cell of a rollup grouped by nothing is always there
+    IF root.state <> 'defined' THEN
         PERFORM tally.generate_rollup_live(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
         PERFORM tally.generate_rollup_live(r);
+    END IF;
+END
+$$;
+
+-- tally.make_extremum_index: the index of a rollup's source by which an extremum is looked up again. A value that may be too
+-- long for an index entry is left out of it.
+CREATE OR REPLACE FUNCTION tally.make_extremum_index(r tally.derived_view, base tally.derived_view, argument name)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    type    oid  := tally.type_id(tally.part(base)::regclass, argument);
+    columns text := concat_ws(', ', nullif(tally.column_list(r.group_by), ''), tally.sql_short(type, quote_ident(argument)));
+BEGIN
+    IF columns <> '' THEN
+        EXECUTE format('CREATE INDEX %I ON %s (%s) WHERE %s', tally.extremum_index(r, argument), tally.part(base), columns,
+            replace(tally.sql_has(type, argument), 'd.', ''));
     END IF;
 END
 $$;
@@ -50,47 +63,54 @@ $$;
 CREATE OR REPLACE FUNCTION tally.generate_oracle(r tally.derived_view, base tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE tally.render('CREATE OR REPLACE VIEW {oracle} AS SELECT {columns} FROM {source} d{filter} GROUP BY {groups}', jsonb_build_object(
-        'oracle',  tally.part(r, '_def'),
-        'columns', concat_ws(', ', tally.column_list(r.group_by, 'd.'),
-                       (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
-        'source',  CASE base.kind WHEN 'projection' THEN base.definition::text ELSE tally.part(base, '_def') END,
-        'filter',  coalesce(' WHERE ' || r.filter, ''),
-        'groups',  tally.column_list(r.group_by, 'd.')));
+    EXECUTE tally.render('CREATE OR REPLACE VIEW {oracle} AS SELECT {columns} FROM {source} d{filter} {group_by}', jsonb_build_object(
+        'oracle',   tally.part(r, '_def'),
+        'columns',  concat_ws(', ', nullif(tally.column_list(r.group_by, 'd.'), ''),
+                        (SELECT string_agg(format('%s AS %I', tally.sql_oracle(m), m.name), ', ') FROM tally.measures_of(r) m)),
+        'source',   CASE base.kind WHEN 'projection' THEN base.definition::text ELSE tally.part(base, '_def') END,
+        'filter',   coalesce(' WHERE ' || r.filter, ''),
+        'group_by', tally.sql_group_by(r)));
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(r, '_def'), 'the oracle of ' || tally.part(r) || ': computes it from scratch');
-EXCEPTION WHEN undefined_function THEN
-    PERFORM tally.fail('TL009', format('A measure of %s does not fit its column: %s.', tally.part(r), SQLERRM));
 END
 $$;
 
--- tally.generate_state: the tables of a rollup and the type of its cells.
+-- tally.generate_state: the tables of a rollup and the types of its cells.
 CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    def    regclass := tally.part(r, '_def')::regclass;
-    groups text := tally.column_definitions(def, r.group_by);
-    sums   text := (SELECT string_agg(format('%I %s', s.col, s.type), ', ') FROM tally.sums_of(r) s);
-    olds   text := (SELECT string_agg(format(', %I %s', 'old_' || m.name, tally.type_of(def, m.name)), '') FROM tally.measures_of(r) m);
 BEGIN
-    EXECUTE format('CREATE TYPE %s AS (%s, %s)', tally.part(r, '_cell'), groups, sums);
-    EXECUTE tally.render($template$
-CREATE TABLE {state} (
-    {groups}, {sums}, was_rows bigint NOT NULL DEFAULT 0{olds},
-    tally_version bigint NOT NULL DEFAULT 0, tally_epoch bigint NOT NULL DEFAULT 0{public_row}
-) WITH (fillfactor = 80)$template$, jsonb_build_object(
-        'state',      tally.part(r, '_state'),
-        'groups',     groups,
-        'sums',       sums,
-        'olds',       coalesce(olds, ''),
-        'public_row', CASE WHEN r.serves_id IS NULL THEN ', tally_row tid' ELSE '' END));
-    EXECUTE format('CREATE UNIQUE INDEX ON %s (%s, tally_epoch DESC) NULLS NOT DISTINCT', tally.part(r, '_state'), tally.column_list(r.group_by));
+    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_cell'), tally.sql_columns(r, r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s)));
+    EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_touched'), tally.sql_columns(r, tally.touched_columns(r)));
+    EXECUTE format('CREATE TABLE %s (%s) WITH (fillfactor = 80)', tally.part(r, '_state'), tally.sql_columns(r, tally.state_columns(r)));
+    EXECUTE format('ALTER TABLE %s ALTER tally_version SET DEFAULT 0, ALTER tally_epoch SET DEFAULT 0', tally.part(r, '_state'));
+    EXECUTE format('CREATE %sINDEX ON %s (%s)%s', CASE WHEN tally.has_hashed_index(r) THEN '' ELSE 'UNIQUE ' END, tally.part(r, '_state'),
+        concat_ws(', ', (SELECT string_agg(tally.sql_index_term(r, '_state', c), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n)), 'tally_epoch DESC'),
+        CASE WHEN tally.has_hashed_index(r) THEN '' ELSE ' NULLS NOT DISTINCT' END);
     IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
-        EXECUTE format('CREATE INDEX ON %s (%s)', tally.part(r), tally.column_list(r.group_by));
+        IF r.group_by <> '{}' THEN
+            EXECUTE format('CREATE INDEX ON %s (%s)', tally.part(r), tally.column_list(r.group_by));
+        END IF;
     END IF;
     PERFORM tally.identify_rows(tally.relation_of(r, s)) FROM unnest('{"",_state}'::text[]) s WHERE tally.relation_of(r, s) IS NOT NULL;
     PERFORM tally.comment_rollup(r);
 END
+$$;
+
+-- tally.has_hashed_index: whether the index of a rollup's running sums has a hash in place of a column: two cells may have the same.
+CREATE OR REPLACE FUNCTION tally.has_hashed_index(r tally.derived_view)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce(bool_or(tally.sql_index_term(r, '_state', c) <> quote_ident(c)), false) FROM unnest(r.group_by) c
+$$;
+
+-- tally.sql_columns: columns of a rollup's inner tables and types (groups, running sums, old_m, new_m, tally_…), with their types.
+CREATE OR REPLACE FUNCTION tally.sql_columns(r tally.derived_view, columns name[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format('%I %s', c.col, coalesce(s.type, tally.column_type(tally.part(r, '_def')::regclass, coalesce(m.name, g)),
+               CASE c.col WHEN 'tally_was' THEN 'boolean' WHEN 'tally_is' THEN 'boolean' WHEN 'tally_tid' THEN 'tid' WHEN 'tally_row' THEN 'tid' ELSE 'bigint' END)), ', ' ORDER BY c.n)
+    FROM unnest(columns) WITH ORDINALITY c(col, n)
+    LEFT JOIN unnest(r.group_by) g ON g = c.col AND c.n <= cardinality(r.group_by)
+    LEFT JOIN tally.sums_of(r) s ON s.col = c.col AND c.n > cardinality(r.group_by)
+    LEFT JOIN tally.measure m ON m.rollup_id = r.id AND c.col IN ('old_' || m.name, 'new_' || m.name) AND c.n > cardinality(r.group_by) AND s.col IS NULL
 $$;
 
 -- tally.comment_rollup: say at a rollup's tables and type what they are.
@@ -98,6 +118,7 @@ CREATE OR REPLACE FUNCTION tally.comment_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
+    EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_touched'), 'a cell of ' || tally.part(r) || ' in the middle of a merge');
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r, '_state'), 'the running sums of ' || tally.part(r));
     IF r.serves_id IS NULL AND tally.is_own_comment(obj_description(tally.relation_of(r), 'pg_class')) THEN
         EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(r), format('%s by %s; exact now: %s; from scratch: %s',
@@ -111,26 +132,30 @@ CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
-    cells text := (SELECT string_agg(quote_ident(s.col), ', ') FROM tally.sums_of(r) s);
     f    tally.derived_view;
 BEGIN
     UPDATE tally.merge_state m SET rows_changed = m.rows_changed WHERE m.view_id = r.root_id;  -- for tally.require_latest
     EXECUTE format('DELETE FROM %s', tally.part(r, '_state'));
-    EXECUTE format('INSERT INTO %s (%s, %s) %s', tally.part(r, '_state'), tally.column_list(r.group_by), cells,
-        tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false));
+    EXECUTE tally.render('INSERT INTO {state} ({columns}) SELECT {columns} FROM ({cells}) c', jsonb_build_object(
+        'state',   tally.part(r, '_state'),
+        'columns', tally.column_list(r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s WHERE s.adding <> 'left')),
+        'cells',   tally.sql_cells(r, format('(SELECT 1 AS tally_sign, * FROM %s)', tally.part(base)), false)));
     FOR f IN SELECT * FROM tally.derived_view d WHERE d.serves_id = r.id LOOP
-        EXECUTE tally.render('UPDATE {state} s SET {counts} FROM (SELECT {groups}, count(*) AS tally_n FROM {finer} GROUP BY {groups}) f WHERE {same_cell}', jsonb_build_object(
+        EXECUTE tally.render('UPDATE {state} s SET {counts} FROM (SELECT {groups}count(*) AS tally_n FROM {finer} d {group_by}) f WHERE {same_cell}', jsonb_build_object(
             'state',     tally.part(r, '_state'),
             'counts',    (SELECT string_agg(format('%I = f.tally_n', 'n_' || m.name), ', ') FROM tally.measures_of(r) m
                           WHERE m.function = 'count_distinct' AND m.argument = f.group_by[cardinality(f.group_by)]),
-            'groups',    tally.column_list(r.group_by),
+            'groups',    coalesce((SELECT string_agg(format('d.%I, ', g), '' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(g, n)), ''),
             'finer',     tally.part(f, '_state'),
-            'same_cell', tally.sql_not_distinct(tally.part(r, '_state')::regclass, r.group_by, 's', 'f')));
+            'group_by',  tally.sql_group_by(r),
+            'same_cell', coalesce(tally.sql_not_distinct(tally.part(r, '_state')::regclass, r.group_by, 's', 'f'), 'true')));
     END LOOP;
     IF r.serves_id IS NULL THEN
         EXECUTE format('DELETE FROM %s', tally.part(r));
-        EXECUTE format('INSERT INTO %s SELECT %s FROM %s s', tally.part(r),
-            concat_ws(', ', tally.column_list(r.group_by, 's.'), (SELECT string_agg(tally.sql_final(m, 's'), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'));
+        EXECUTE tally.render('INSERT INTO {table} SELECT {row} FROM {state} s', jsonb_build_object(
+            'table', tally.part(r),
+            'row',   concat_ws(', ', nullif(tally.column_list(r.group_by, 's.'), ''), (SELECT string_agg(tally.sql_final(m, 's'), ', ') FROM tally.measures_of(r) m)),
+            'state', tally.part(r, '_state')));
     END IF;
 END
 $$;

@@ -12,12 +12,13 @@ RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT u.type FROM under u WHERE u.base = 0
 $$;
 
--- tally.default_opclass: the btree operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL: there is none.
-CREATE OR REPLACE FUNCTION tally.default_opclass(type oid)
+-- tally.default_opclass: the operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL: there is none.
+--   Parameters type; method: 'btree' or 'hash'
+CREATE OR REPLACE FUNCTION tally.default_opclass(type oid, method name DEFAULT 'btree')
 RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT o.oid
     FROM pg_type t
-    JOIN pg_opclass o ON o.opcdefault AND o.opcmethod = (SELECT m.oid FROM pg_am m WHERE m.amname = 'btree')
+    JOIN pg_opclass o ON o.opcdefault AND o.opcmethod = (SELECT m.oid FROM pg_am m WHERE m.amname = default_opclass.method)
     JOIN pg_type i ON i.oid = o.opcintype
     WHERE t.oid = tally.base_type(default_opclass.type)
       AND (i.oid = t.oid
@@ -94,8 +95,19 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
+-- tally.type_id, tally.column_type: the type of a column; as SQL, with modifier and collation.
+CREATE OR REPLACE FUNCTION tally.type_id(relation regclass, col name)
+RETURNS oid LANGUAGE sql STABLE AS $$
+    SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+CREATE OR REPLACE FUNCTION tally.column_type(relation regclass, col name)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT tally.type_of(relation, col) || tally.sql_collate(relation, col)
+$$;
+
 -- tally.unordered_part: the type that keeps values of a type from being compared: itself, its element's, a field's; NULL: none does.
-CREATE OR REPLACE FUNCTION tally.unordered_part(type oid)
+--   Parameters type; method: 'btree' or 'hash'
+CREATE OR REPLACE FUNCTION tally.unordered_part(type oid, method name DEFAULT 'btree')
 RETURNS oid LANGUAGE sql STABLE AS $$
     WITH RECURSIVE part(type) AS (
         SELECT tally.base_type(unordered_part.type)
@@ -104,7 +116,18 @@ RETURNS oid LANGUAGE sql STABLE AS $$
         CROSS JOIN LATERAL (
             SELECT t.typelem WHERE t.typsubscript = 'array_subscript_handler'::regproc
             UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped) x(type))
-    SELECT p.type FROM part p WHERE tally.default_opclass(p.type) IS NULL LIMIT 1
+    SELECT p.type FROM part p WHERE tally.default_opclass(p.type, unordered_part.method) IS NULL LIMIT 1
+$$;
+
+-- tally.hash_function: the 64-bit hash function of a type, of a value and a seed, its schema named; NULL: there is none.
+CREATE OR REPLACE FUNCTION tally.hash_function(type oid)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%I.%I', n.nspname, f.proname)
+    FROM pg_opclass o
+    JOIN pg_amproc a ON a.amprocfamily = o.opcfamily AND a.amproclefttype = o.opcintype AND a.amprocrighttype = o.opcintype AND a.amprocnum = 2
+    JOIN pg_proc f ON f.oid = a.amproc
+    JOIN pg_namespace n ON n.oid = f.pronamespace
+    WHERE o.oid = tally.default_opclass(hash_function.type, 'hash') AND tally.unordered_part(hash_function.type, 'hash') IS NULL
 $$;
 
 -- tally.require_ordered: raise unless every one of these columns can be indexed and compared.

@@ -5,19 +5,53 @@ RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000', 'TL019')
 $$;
 
--- tally.put_in_quarantine: note a key that cannot be evaluated; its stored rows stay as they are.
---   Parameters hint: of the error; INSERT … ON CONFLICT has one when two rows of one identity come at once, and is
---              told in the words of tally.refuse_twice
---   Writes    tally.quarantine
-CREATE OR REPLACE FUNCTION tally.put_in_quarantine(view_id integer, key jsonb, state text, message text, hint text)
-RETURNS void LANGUAGE plpgsql AS $$
+-- tally.is_fault_of_key: the same, of an error that a merge met.
+--   Parameters context: the call stack, as PG_EXCEPTION_CONTEXT tells it
+--   Raises    TL025: a trigger on a derived table raised it. That is the fault of no key: the merge fails, and is tried again
+CREATE OR REPLACE FUNCTION tally.is_fault_of_key(view_id integer, state text, message text, context text)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    culprit record;
+BEGIN
+    IF left(state, 2) NOT IN ('40', '53', '55', '57', '58', '08', 'XX') AND state <> 'TL025' THEN
+        SELECT g.tgname, g.tgrelid::regclass AS relation INTO culprit
+        FROM tally.derived_view d
+        JOIN pg_trigger g ON g.tgrelid = tally.relation_of(d) AND NOT g.tgisinternal
+        JOIN pg_proc p ON p.oid = g.tgfoid
+        WHERE is_fault_of_key.view_id IN (d.id, d.root_id)
+          AND (strpos(context, ' ' || quote_ident(p.proname) || '()') > 0 OR strpos(context, '.' || quote_ident(p.proname) || '()') > 0
+            OR strpos(context, '"' || p.proname || '"') > 0) LIMIT 1;
+        IF FOUND THEN
+            PERFORM tally.fail('TL025', format('Trigger "%s" on %s failed: %s (SQLSTATE %s).', culprit.tgname, culprit.relation, rtrim(message, '.'), state));
+        END IF;
+    END IF;
+    RETURN tally.is_fault_of_key(state);
+END
+$$;
+
+-- tally.has_quarantined, tally.has_due: whether any key of a projection is set aside, and whether one is to be tried again.
+CREATE OR REPLACE FUNCTION tally.has_quarantined(view_id integer)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = has_quarantined.view_id)
+$$;
+CREATE OR REPLACE FUNCTION tally.has_due(view_id integer)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = has_due.view_id AND q.retry_at <= clock_timestamp())
+$$;
+
+-- tally.told_of_key: an error that sets a key aside, in the engine's words where PostgreSQL speaks of its inside.
+--   Parameters hint: of the error; INSERT … ON CONFLICT has one when two rows of one identity come at once
+--              index: one in which a value has no room
+CREATE OR REPLACE FUNCTION tally.told_of_key(view_id integer, INOUT state text, INOUT error text, hint text, index text)
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF state = '21000' AND hint <> '' THEN
         state := 'TL019';
-        message := tally.told_twice(tally.view_by_id(view_id));
+        error := tally.told_twice(tally.view_by_id(view_id));
+    ELSIF state = '54000' AND (index <> '' OR error ~ 'index row') THEN
+        error := format('A value is too long for an entry of %s, which takes 2704 bytes. Key it, or group it, by a digest: md5(value).',
+            coalesce('index ' || quote_ident(nullif(index, '')), 'the index'));
     END IF;
-    INSERT INTO tally.quarantine AS q (view_id, key, sqlstate, error) VALUES (put_in_quarantine.view_id, put_in_quarantine.key, state, message)
-    ON CONFLICT ON CONSTRAINT quarantine_pkey DO UPDATE SET sqlstate = excluded.sqlstate, error = excluded.error, quarantined_at = now();
 END
 $$;
 

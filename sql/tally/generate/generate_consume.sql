@@ -21,6 +21,7 @@ DECLARE
     tally_through xid8;
     tally_wide boolean;
     tally_sweep boolean;
+    tally_retry boolean;
     tally_room integer;
     {key_variables};
     {logged_variables}
@@ -32,7 +33,8 @@ BEGIN
         DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_room, {one_key})) RETURNING d.*)
     SELECT count(*), min(tally_xid), max(tally_xid), min(tally_at), pg_snapshot_xmin(pg_current_snapshot()), {gathered}{logged_aggregates}
     INTO tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_through, {key_arrays}{logged_targets} FROM taken;
-    IF tally_result.consumed = 0 AND NOT tally_wide AND NOT tally_sweep THEN
+    tally_retry := tally.has_due({view_id});
+    IF tally_result.consumed = 0 AND NOT tally_wide AND NOT tally_sweep AND NOT tally_retry THEN
         tally_result.outcome := 'nothing';
         tally_result.more := false;
         RETURN tally_result;
@@ -50,6 +52,11 @@ BEGIN
     tally_room := tally_max_keys - coalesce(cardinality(tally_keys_1), 0);
     tally_result.keys := least(coalesce(cardinality(tally_keys_1), 0), tally_max_keys);
     SELECT e.changed, e.quarantined INTO tally_result.changed, tally_result.quarantined FROM {evaluate}({bounded_arrays}) e;
+    IF tally_retry THEN  -- apart from the others, which would be halved with them
+        SELECT {quarantined_keys} INTO {key_arrays} FROM {quarantined}(true) q;
+        SELECT tally_result.keys + coalesce(cardinality(tally_keys_1), 0), tally_result.changed + e.changed, tally_result.quarantined + e.quarantined
+        INTO tally_result.keys, tally_result.changed, tally_result.quarantined FROM {evaluate}({key_arrays}) e;
+    END IF;
     IF tally_sweep AND tally_room > 0 THEN
         SELECT * INTO tally_step FROM {sweep_forward}(tally_room) t;
         tally_result.consumed := tally_result.consumed + tally_step.consumed;
@@ -73,6 +80,8 @@ $body$ $template$, jsonb_build_object(
         'put_wide',          tally.part(v, '_put_wide'),
         'evaluate',          tally.part(v, '_evaluate'),
         'sweep_forward',        tally.part(v, '_sweep_forward'),
+        'quarantined',       tally.part(v, '_quarantined'),
+        'quarantined_keys',  tally.sql_gather(tally.numbered(v.key, 'tally_key_')),
         'one_key',           tally.delta_code('key'),
         'wide',              tally.delta_code('wide'),
         'sweep',             tally.delta_code('sweep'),

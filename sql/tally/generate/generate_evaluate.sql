@@ -1,19 +1,59 @@
--- tally.generate_evaluate: the function that brings keys up to date and finds the ones that cannot be evaluated.
---   Makes     <projection>_evaluate(keys): _apply, halving the keys when one of them raises, until the culprit is alone and
---             goes to tally.quarantine
+-- tally.generate_evaluate: the functions that bring keys up to date and find the ones that cannot be evaluated.
+--   Makes     <projection>_evaluate(keys, OUT changed, quarantined): _halve, and takes from the quarantine the keys that evaluate now
+--             <projection>_halve(keys, OUT changed, quarantined): _apply, halving the keys when one of them raises, until the
+--             culprit is alone and goes to tally.quarantine
 CREATE OR REPLACE FUNCTION tally.generate_evaluate(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
-    key_arrays name[] := tally.numbered(v.key);
+    key_arrays  name[] := tally.numbered(v.key);
+    key_columns name[] := tally.numbered(v.key, 'tally_key_');
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {evaluate}({key_parameters}, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
+    tally_started timestamptz := clock_timestamp();
+BEGIN
+    SELECT h.changed, h.quarantined INTO changed, quarantined FROM {halve}({key_arrays}) h;
+    IF tally.has_quarantined({view_id}) THEN
+        DELETE FROM tally.quarantine a WHERE a.tried_at < tally_started AND a.id IN (
+            SELECT q.tally_id FROM {quarantined}(false) q JOIN (
+                SELECT {collated_columns} FROM unnest({key_arrays}) AS k({key_columns})) k ON {same_key});
+    END IF;
+END
+$body$ $template$, jsonb_build_object(
+        'evaluate',         tally.part(v, '_evaluate'),
+        'halve',            tally.part(v, '_halve'),
+        'quarantined',      tally.part(v, '_quarantined'),
+        'view_id',          v.id,
+        'search_path',      tally.fixed_path(v.definition),
+        'key_arrays',       tally.column_list(key_arrays),
+        'key_parameters',   tally.typed_list(v.definition, v.key, '[]', key_arrays),
+        'key_columns',      tally.column_list(key_columns),
+        'collated_columns', (SELECT string_agg(format('k.%1$I%2$s AS %1$I', k, tally.sql_collate(v.definition, c)), ', ' ORDER BY n)
+                             FROM unnest(v.key, key_columns) WITH ORDINALITY u(c, k, n)),
+        'same_key',         (SELECT string_agg(tally.sql_equal(v.definition, c, 'q.' || quote_ident(k), 'k.' || quote_ident(k)), ' AND ' ORDER BY n)
+                             FROM unnest(v.key, key_columns) WITH ORDINALITY u(c, k, n))));
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_evaluate'), tally.type_list(v.definition, v.key, '[]')),
+        'brings keys of ' || tally.part(v) || ' up to date; quarantines those that raise');
+    PERFORM tally.generate_halve(v, key_arrays);
+END
+$generator$;
+
+-- tally.generate_halve: make <projection>_halve.
+CREATE OR REPLACE FUNCTION tally.generate_halve(v tally.derived_view, key_arrays name[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {halve}({key_parameters}, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+#variable_conflict use_column
+DECLARE
     tally_half int := cardinality(tally_keys_1) / 2;
     tally_low record;
     tally_high record;
+    tally_context text;
     tally_hint text;
+    tally_index text;
 BEGIN
     changed := 0;
     quarantined := 0;
@@ -22,37 +62,35 @@ BEGIN
     END IF;
     BEGIN
         changed := {apply}({key_arrays});
-        DELETE FROM tally.quarantine q WHERE q.view_id = {view_id}
-            AND q.key IN (SELECT jsonb_build_array({key}) FROM unnest({key_arrays}) AS k({key}));
         RETURN;
     EXCEPTION WHEN OTHERS THEN
-        IF NOT tally.is_fault_of_key(SQLSTATE) THEN
+        GET STACKED DIAGNOSTICS tally_context = PG_EXCEPTION_CONTEXT, tally_hint = PG_EXCEPTION_HINT, tally_index = CONSTRAINT_NAME;
+        IF NOT tally.is_fault_of_key({view_id}, SQLSTATE, SQLERRM, tally_context) THEN
             RAISE;
         END IF;
         IF tally_half = 0 THEN
-            GET STACKED DIAGNOSTICS tally_hint = PG_EXCEPTION_HINT;
-            PERFORM tally.put_in_quarantine({view_id}, jsonb_build_array({first_key}), SQLSTATE, SQLERRM, tally_hint);
+            PERFORM {set_aside}(SQLSTATE, SQLERRM, tally_hint, tally_index, {first_key});
             quarantined := 1;
             RETURN;
         END IF;
     END;
-    SELECT * INTO tally_low FROM {evaluate}({low_half}) e;
-    SELECT * INTO tally_high FROM {evaluate}({high_half}) e;
+    SELECT * INTO tally_low FROM {halve}({low_half}) e;
+    SELECT * INTO tally_high FROM {halve}({high_half}) e;
     changed := tally_low.changed + tally_high.changed;
     quarantined := tally_low.quarantined + tally_high.quarantined;
 END
 $body$ $template$, jsonb_build_object(
-        'evaluate',       tally.part(v, '_evaluate'),
+        'halve',          tally.part(v, '_halve'),
         'apply',          tally.part(v, '_apply'),
+        'set_aside',      tally.part(v, '_set_aside'),
         'view_id',        v.id,
         'search_path',    tally.fixed_path(v.definition),
-        'key',            tally.column_list(v.key),
         'key_arrays',     tally.column_list(key_arrays),
         'key_parameters', tally.typed_list(v.definition, v.key, '[]', key_arrays),
         'first_key',      tally.sql_elements(key_arrays, '[1]'),
         'low_half',       tally.sql_elements(key_arrays, '[:tally_half]'),
         'high_half',      tally.sql_elements(key_arrays, '[tally_half + 1:]')));
-    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_evaluate'), tally.type_list(v.definition, v.key, '[]')),
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_halve'), tally.type_list(v.definition, v.key, '[]')),
         'brings keys of ' || tally.part(v) || ' up to date; quarantines those that raise');
 END
 $generator$;

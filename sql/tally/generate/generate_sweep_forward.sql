@@ -32,7 +32,7 @@ $body$ $template$, jsonb_build_object(
         'delta',          tally.part(v, '_delta'),
         'first',          tally.part(v, '_first'),
         'sweep',          tally.delta_code('sweep'),
-        'range_variables', CASE WHEN in_order THEN format(E'tally_from_start boolean;\ntally_to_end boolean;\n%s;\n%s;',
+        'range_variables', CASE WHEN in_order THEN format(E'tally_from_start boolean;\ntally_to_end boolean;\ntally_context text;\n%s;\n%s;',
                                tally.typed_list(v.definition, v.key, '', low, '', E';\n'), tally.typed_list(v.definition, v.key, '', high, '', E';\n')) ELSE '' END,
         'range_start',    CASE WHEN in_order THEN format(', bool_or(%s), %s', tally.sql_some_null(v.key),
                                (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))) ELSE '' END,
@@ -52,7 +52,8 @@ tally_to_end := {high_is_null};
 BEGIN
     SELECT w.keys, w.changed INTO keys, changed FROM {sweep_range}({low}, {high}, tally_from_start, tally_to_end) w;
 EXCEPTION WHEN OTHERS THEN
-    IF NOT tally.is_fault_of_key(SQLSTATE) THEN
+    GET STACKED DIAGNOSTICS tally_context = PG_EXCEPTION_CONTEXT;
+    IF NOT tally.is_fault_of_key({view_id}, SQLSTATE, SQLERRM, tally_context) THEN
         RAISE;
     END IF;
     SELECT {gathered} INTO {key_arrays} FROM (SELECT {key} FROM {definition} d WHERE {in_range} UNION SELECT {key} FROM {table} d WHERE {in_range}) d;
@@ -60,7 +61,7 @@ EXCEPTION WHEN OTHERS THEN
     SELECT e.changed, e.quarantined INTO changed, quarantined FROM {evaluate}({key_arrays}) e;
 END;
 IF tally_from_start THEN  -- a key that comes back evaluates by itself
-    INSERT INTO {delta} ({key}) SELECT {quarantined_key} FROM tally.quarantine q WHERE q.view_id = {view_id};
+    INSERT INTO {delta} ({key}) SELECT {quarantined_key} FROM {quarantined}(false) q;
 END IF;
 IF NOT tally_to_end THEN
     INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source, {key}) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, {sweep}, {high});
@@ -82,7 +83,8 @@ PERFORM tally.record_sweep({view_id}, keys, tally_from_start, tally_to_end);$tem
         'high_is_null',    tally.sql_some_null(high),
         'end',             tally.column_list(high, 'b.'),
         'in_range',        tally.sql_range(v.definition, v.key),
-        'quarantined_key', (SELECT string_agg(format('(q.key ->> %s)::%s', n - 1, tally.type_of(v.definition, c)), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))))
+        'quarantined',     tally.part(v, '_quarantined'),
+        'quarantined_key', tally.column_list(tally.numbered(v.key, 'tally_key_'), 'q.')))
 $generator$;
 
 -- tally.sql_every_key: statements of a sweep that take every key at once: those after the first n become a wide change.

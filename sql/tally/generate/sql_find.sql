@@ -1,21 +1,25 @@
--- tally.sql_find: SQL for the one row of a relation (alias s) whose columns have the values of alias c, NULLs counted as equal.
---   Parameters columns: those of the relation's index, in its order; chosen: what to select; newest: the index's last column, if
---              several versions of a row are to be passed over
+-- tally.sql_find: SQL for the one row of a rollup's cell (alias s) that has the group of alias c, NULLs counted as equal.
+--   Parameters suffix: of the relation, '_state' or ''; chosen: what to select; newest: the index's last column, if several
+--              versions of a row are to be passed over
 --   Returns    a SELECT for each set of columns that may be NULL, all but one of which end at once: the planner finds NULLs by
 --              an index only when told where they are. From the fourth column on, they are compared without the index.
 --   Notes      A unique index is walked through every version of a row that some snapshot may still see, live or not.
 --              "ORDER BY … LIMIT 1" on an index that ends in a growing number meets the newest first.
-CREATE OR REPLACE FUNCTION tally.sql_find(relation text, columns name[], chosen text, newest name DEFAULT NULL)
+CREATE OR REPLACE FUNCTION tally.sql_find(r tally.derived_view, suffix text, chosen text, newest name DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE AS $generator$
-    SELECT string_agg(tally.render('(SELECT {chosen} FROM {relation} s WHERE {condition} ORDER BY {order} LIMIT 1)', jsonb_build_object(
+    SELECT string_agg(tally.render('(SELECT {chosen} FROM {relation} s WHERE {condition}{order} LIMIT 1)', jsonb_build_object(
                           'chosen',    chosen,
-                          'relation',  relation,
+                          'relation',  tally.part(r, suffix),
                           'condition', a.condition,
-                          'order',     concat_ws(', ', tally.column_list(columns, 's.'), 's.' || quote_ident(newest) || ' DESC'))), ' UNION ALL ' ORDER BY mask)
-    FROM generate_series(0, (1 << least(cardinality(columns), 3)) - 1) mask
+                          'order',     coalesce(' ORDER BY ' || nullif(concat_ws(', ', a.terms, 's.' || quote_ident(newest) || ' DESC'), ''), ''))), ' UNION ALL ' ORDER BY mask)
+    FROM generate_series(0, (1 << least(cardinality(r.group_by), 3)) - 1) mask
     CROSS JOIN LATERAL (
-        SELECT string_agg(CASE WHEN i > 3 THEN tally.sql_not_distinct(relation::regclass, ARRAY[u.col], 's', 'c')
-                               WHEN mask & (1 << (i::integer - 1)) > 0 THEN tally.sql_some_null(ARRAY[u.col], 's.') || ' AND ' || tally.sql_some_null(ARRAY[u.col], 'c.')
-                               ELSE tally.sql_same(relation::regclass, ARRAY[u.col], 's', 'c') END, ' AND ' ORDER BY i) AS condition
-        FROM unnest(columns) WITH ORDINALITY u(col, i)) a
+        SELECT coalesce(string_agg(CASE
+                   WHEN i > 3 THEN tally.sql_not_distinct(t.relation, ARRAY[u.col], 's', 'c')
+                   WHEN mask & (1 << (i::integer - 1)) > 0 THEN tally.sql_some_null(ARRAY[u.col], 's.') || ' AND ' || tally.sql_some_null(ARRAY[u.col], 'c.')
+                   ELSE concat_ws(' AND ', CASE WHEN t.term <> 's.' || quote_ident(u.col) THEN format('%s = %s', t.term, tally.sql_index_term(r, suffix, u.col, 'c.')) END,
+                                  tally.sql_same(t.relation, ARRAY[u.col], 's', 'c')) END, ' AND ' ORDER BY i), 'true') AS condition,
+               string_agg(t.term, ', ' ORDER BY i) AS terms
+        FROM unnest(r.group_by) WITH ORDINALITY u(col, i)
+        CROSS JOIN LATERAL (SELECT tally.part(r, suffix)::regclass AS relation, tally.sql_index_term(r, suffix, u.col, 's.') AS term) t) a
 $generator$;

@@ -60,12 +60,19 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%s.%I %s %s.%I', a, c, tally.sql_operator(relation, c), b, c), ' AND ') FROM unnest(columns) c
 $$;
 
--- tally.sql_not_distinct: the same, NULLs counted as equal.
+-- tally.sql_equal: SQL for "these two expressions are equal", NULLs counted as equal.
+--   Parameters relation, col: has their type
+CREATE OR REPLACE FUNCTION tally.sql_equal(relation regclass, col name, a text, b text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE o.sql WHEN '=' THEN format('%s IS NOT DISTINCT FROM %s', a, b)
+           ELSE format('coalesce(%s %s %s, %s AND %s)', a, o.sql, b, tally.sql_is_null(a), tally.sql_is_null(b)) END
+    FROM tally.sql_operator(relation, col) o(sql)
+$$;
+
+-- tally.sql_not_distinct: SQL for "these columns of two aliases are equal", NULLs counted as equal.
 CREATE OR REPLACE FUNCTION tally.sql_not_distinct(relation regclass, columns name[], a text, b text)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(CASE tally.sql_operator(relation, c) WHEN '=' THEN format('%s IS NOT DISTINCT FROM %s', x, y)
-                      ELSE format('coalesce(%s %s %s, %s AND %s)', x, tally.sql_operator(relation, c), y, tally.sql_is_null(x), tally.sql_is_null(y)) END, ' AND ')
-    FROM unnest(columns) c CROSS JOIN LATERAL (SELECT format('%s.%I', a, c) AS x, format('%s.%I', b, c) AS y) v
+    SELECT string_agg(tally.sql_equal(relation, c, format('%s.%I', a, c), format('%s.%I', b, c)), ' AND ') FROM unnest(columns) c
 $$;
 
 -- tally.sql_assign: SQL for SET: columns, but for some, as an alias has them.

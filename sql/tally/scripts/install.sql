@@ -4,10 +4,10 @@
 SET client_min_messages = warning;
 BEGIN;
 \if :{?upgrade}
+\ir upgrade_tables.sql
 \else
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
-\ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -25,8 +25,8 @@ BEGIN;
 \ir ../generate/generate_expand.sql
 \ir ../api/watch.sql
 \ir ../generate/sql_matching.sql
-\ir ../generate/sql_find.sql
 \ir ../generate/measures.sql
+\ir ../generate/sql_find.sql
 \ir ../api/create_rollup.sql
 \ir ../catalog/make_rollup.sql
 \ir ../generate/generate_log.sql
@@ -38,6 +38,7 @@ BEGIN;
 \ir ../generate/generate_apply.sql
 \ir ../generate/generate_sweep_range.sql
 \ir ../generate/generate_evaluate.sql
+\ir ../generate/generate_quarantine.sql
 \ir ../generate/generate_wide.sql
 \ir ../generate/generate_sweep_forward.sql
 \ir ../generate/generate_consume.sql
@@ -49,8 +50,6 @@ BEGIN;
 \ir ../api/activate.sql
 \ir ../api/regenerate.sql
 \ir ../catalog/refresh_snapshot.sql
-\ir ../catalog/fingerprint.sql
-\ir ../catalog/follow_definition.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql
 \ir ../api/token.sql

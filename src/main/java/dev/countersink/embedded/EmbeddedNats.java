@@ -127,8 +127,13 @@ public final class EmbeddedNats implements AutoCloseable {
         return writePrivately(dir.resolve("nats.conf"), text);
     }
 
+    /** The file of the token with which clients log in; only its owner may read it. */
+    static Path tokenFile(Path dir) {
+        return dir.resolve("nats.token");
+    }
+
     private static String token(Path dir) throws IOException {
-        Path file = dir.resolve("nats.token");
+        Path file = tokenFile(dir);
         if (Files.exists(file)) {
             return Files.readString(file).strip();
         }

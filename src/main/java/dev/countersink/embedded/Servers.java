@@ -64,14 +64,22 @@ public final class Servers implements AutoCloseable {
         EmbeddedPostgres server = EmbeddedPostgres.start(dir.resolve("postgres"));
         owned.push(server);
         DbSettings settings = server.settings();
-        LOG.info("Embedded PostgreSQL: {} (data in {})", settings.url(), dir.resolve("postgres"));
+        LOG.info(
+                "Embedded PostgreSQL: psql {} (data in {})",
+                settings.url().replace("jdbc:postgresql://", "postgres://" + settings.user() + "@"),
+                dir.resolve("postgres"));
         return new DbSettings(settings.url(), settings.user(), settings.password(), poolSize);
     }
 
     private NatsSettings startNats(Path dir) {
         EmbeddedNats server = EmbeddedNats.start(dir.resolve("nats"));
         owned.push(server);
-        LOG.info("Embedded NATS: {} (data in {})", server.settings().url(), dir.resolve("nats"));
+        LOG.info(
+                "Embedded NATS: nats --server {} (data in {})",
+                server.settings()
+                        .url()
+                        .replace("nats://", "nats://$(cat " + EmbeddedNats.tokenFile(dir.resolve("nats")) + ")@"),
+                dir.resolve("nats"));
         return server.settings();
     }
 

@@ -135,7 +135,9 @@ class MeasuresTest {
         engine.refused("TL009", "SELECT tally.create_rollup('app.r', 'app.fact', '{grp}', '{\"m\":\"sum(b)\"}')");
         engine.refused("TL006", "SELECT tally.create_rollup('app.r', 'app.fact', '{grp}', '{\"m\":\"sum(x)\"}')");
         engine.refused("TL006", "SELECT tally.create_rollup('app.r', 'app.fact', '{x}', '{\"m\":\"count(*)\"}')");
-        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.fact', '{}', '{\"m\":\"count(*)\"}')");
+        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.fact', '{}', '{}')");
+        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.fact', NULL, '{\"m\":\"count(*)\"}')");
+        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.fact', '{grp,grp}', '{\"m\":\"count(*)\"}')");
         engine.refused(
                 "TL008",
                 "SELECT tally.create_rollup('app.r', 'app.fact', '{grp}', '{\"m\":\"count(*)\"}', filter => 'at < now()')");

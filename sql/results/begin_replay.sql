@@ -2,7 +2,7 @@
 --   Parameters id of the dead letter
 --   Returns    the message as it came
 --   Writes     results.dead_letter.replayed_at, in the transaction that applies it: if that rolls back the dead letter is as
---              it was, and if the message is rejected again results.record_dead_letter says so
+--              it was, and if the message is rejected again results.record_dead_letters says so
 --   Locks      the dead letter's row: one replay of it at a time
 --   Raises     RS030
 CREATE OR REPLACE FUNCTION results.begin_replay(id bigint)

@@ -1,4 +1,4 @@
--- Schema results for psql, after liquibase/migrations/020-results.sql and the engine: psql -f sql/results/install.sql
+-- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql and the engine: psql -f sql/results/install.sql
 \ir errors.sql
 \ir place_taxa.sql
 \ir open_stage.sql
@@ -15,9 +15,10 @@
 \ir determine.sql
 \ir write_job_captures.sql
 \ir apply_batch.sql
-\ir record_dead_letter.sql
+\ir record_dead_letters.sql
 \ir dead_letters.sql
 \ir begin_replay.sql
+\ir begin_attempt.sql
 \ir occurrence_pass.sql
 \ir fact.sql
 \ir job_fact.sql

@@ -15,12 +15,15 @@ BEGIN
     END IF;
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
+        PERFORM tally.remember_made(v);
+        PERFORM tally.take_fingerprint(v);
         PERFORM tally.grant_reading(v);
         RETURN;
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);
+    PERFORM tally.take_fingerprint(v);
     PERFORM tally.enqueue_sweep(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id;
     PERFORM tally.grant_reading(v);
@@ -50,6 +53,7 @@ BEGIN
     END LOOP;
     PERFORM tally.identify_rows(tally.relation_of(d, s)) FROM tally.derived_view d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
     WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL;
+    PERFORM tally.remember_made(v);
     UPDATE tally.derived_view d SET generated_by = tally.generator() WHERE d.id = v.id;
 END
 $$;

@@ -33,6 +33,7 @@ BEGIN
         PERFORM tally.fail('TL002', format('A column of %s has the name of another, or of a running sum that the engine keeps in %s: %s.',
             tally.part(r), tally.part(r, '_state'), SQLERRM));
     END;
+    PERFORM tally.remember_made(root);
 END
 $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS

@@ -9,12 +9,15 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
+    PERFORM tally.follow_definition(v, true);
+    v := tally.view_by_id(v.id);
+    UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id;
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
         RETURN;
     END IF;
     PERFORM tally.install_triggers(v, v.definition);
-    PERFORM tally.rebuild(name);
+    PERFORM tally.rebuild(tally.part(v));
 END
 $$;
 COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';

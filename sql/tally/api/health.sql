@@ -38,6 +38,9 @@ FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' A
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
 UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), v.definition::text, NULL, false, t.problem
+FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
+UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

@@ -17,7 +17,7 @@ BEGIN
     END IF;
     result.outcome := CASE
         WHEN v.state = 'paused' THEN 'paused'
-        WHEN (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = v.id) THEN 'waiting'
+        WHEN (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = v.id) AND (tally.replacement_of(v.id)).id IS NULL THEN 'waiting'
         WHEN NOT pg_try_advisory_xact_lock(tally.lock_class(), v.id) THEN 'busy' END;
     IF result.outcome IS NULL AND v.id <> (tally.lookup_root(name)).id THEN
         result.outcome := 'busy';  -- a redefinition took its place just before the lock was had
@@ -73,9 +73,13 @@ DECLARE
     state   text;
     message text;
 BEGIN
+    IF tally.follow_definition(v) THEN
+        RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
+    END IF;
     IF v.kind = 'snapshot' THEN
         RETURN tally.refresh_snapshot(v);
     END IF;
+    v := tally.view_by_id(v.id);
     EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_consume')) INTO result USING max_keys;
     result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
     result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
@@ -92,6 +96,27 @@ EXCEPTION
             message := tally.lost_under(v.id);
         END IF;
         PERFORM tally.record_failure(v.id, state, message);
+        PERFORM tally.doubt_all(v);
         RETURN ROW('failed', 0, 0, 0, 0, false, message)::tally.merge_result;
+END
+$$;
+
+-- tally.doubt_all: where a definition has changed in a way that merges cannot follow, enqueue every key, so that _live is computed from
+-- the definition meanwhile and never silently old.
+--   Writes     the delta table, unless every key waits there already
+CREATE OR REPLACE FUNCTION tally.doubt_all(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    delta regclass := tally.relation_of(v, '_delta');
+    waits boolean;
+BEGIN
+    IF v.kind <> 'projection' OR delta IS NULL OR tally.is_renamed(v.id)
+       OR (SELECT f.glance = tally.glance(f) FROM tally.fingerprint f WHERE f.view_id = v.id) IS NOT FALSE THEN
+        RETURN;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_source = %s AND %s)', delta, tally.delta_code('sweep'), tally.sql_some_null(v.key, 'd.')) INTO waits;
+    IF NOT waits THEN
+        PERFORM tally.enqueue_sweep(v);
+    END IF;
 END
 $$;

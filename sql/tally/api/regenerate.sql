@@ -7,7 +7,6 @@ CREATE OR REPLACE FUNCTION tally.regenerate()
 RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     v       tally.derived_view;
-    f       text;
     version text := tally.generator();
 BEGIN
     FOR v IN SELECT * FROM tally.derived_view d WHERE d.kind = 'projection' AND d.state <> 'defined' AND d.generated_by IS DISTINCT FROM version ORDER BY d.id LOOP
@@ -16,10 +15,7 @@ BEGIN
             CONTINUE;
         END IF;
         PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
-        FOR f IN SELECT m.function FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) m
-                 WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|expand|pending)' LOOP
-            EXECUTE format('DROP FUNCTION %s', f);  -- its arguments may have changed
-        END LOOP;
+        PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
         RETURN NEXT tally.part(v);
     END LOOP;
@@ -30,7 +26,7 @@ COMMENT ON FUNCTION tally.regenerate() IS 'after an upgrade: make the functions 
 -- tally.is_owner: whether the caller may make the functions of a projection anew.
 CREATE OR REPLACE FUNCTION tally.is_owner(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = to_regclass(tally.part(v))
+    SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = tally.relation_of(v)
 $$;
 
 -- tally.generator: a digest of the engine's functions: what it generates depends on nothing else.

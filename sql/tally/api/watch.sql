@@ -39,6 +39,7 @@ BEGIN
     IF v.state <> 'defined' THEN
         PERFORM tally.generate(v);
         PERFORM tally.install_triggers(v, v.definition);
+        UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;  -- merges may have stopped because of this table
     END IF;
 END
 $$;
@@ -86,6 +87,7 @@ BEGIN
     PERFORM tally.require_new_source(v, source);
     INSERT INTO tally.source (projection_id, ordinal, relation)
     SELECT v.id, coalesce(max(s.ordinal), 0) + 1, source FROM tally.source s WHERE s.projection_id = v.id;
+    UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;
 COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table which a projection reads never changes';
@@ -98,6 +100,7 @@ DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
     UPDATE tally.derived_view d SET allowed = allowed || tally.signature_of(function) WHERE d.id = v.id;
+    UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;
 COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a function called by a definition hides no table and no clock';

@@ -26,6 +26,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL020', 'replacement_differs',   'If this stays, an expand does not reach every key: correct it, or give the redefinition up by tally.drop of <name>_next.'),
     ('TL021', 'schedule_changed',      'Read the schedule again, in tally.status or by GET /api/views/{name}, and give its version with the change.'),
     ('TL022', 'lost',                  'SELECT tally.drop(name) removes what is left; then declare it again.'),
+    ('TL023', 'definition_changed',    'SELECT tally.heal(name) takes the definition as it is now; if its columns are others, SELECT tally.redefine(name, definition).'),
     ('TL024', 'unsupported_type',      'Give the definition a column of another type in its place: its text, say.'),
     ('TL025', 'trigger_failed',        'Mend the trigger, or drop it. The merge is tried again by itself.')
 $$;

@@ -23,7 +23,11 @@ BEGIN
     END IF;
     SELECT * INTO v FROM tally.derived_view d
     WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
-    IF NOT FOUND THEN
+    IF NOT FOUND THEN  -- renamed, and not followed yet
+        SELECT d.* INTO v FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
+    END IF;
+    IF v.id IS NULL THEN
         PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
     END IF;
     RETURN v;
@@ -103,13 +107,27 @@ RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT v FROM above a JOIN tally.derived_view v USING (id) ORDER BY a.depth, v.serves_id NULLS LAST, v.id
 $$;
 
+-- tally.relation_made: a table that the engine made for a derived view, whatever it is called now; NULL if it is not there.
+CREATE OR REPLACE FUNCTION tally.relation_made(view_id integer, suffix text)
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.oid::regclass FROM tally.made m JOIN pg_class c ON c.oid = m.relation WHERE m.view_id = relation_made.view_id AND m.suffix = relation_made.suffix
+$$;
+
+-- tally.is_renamed: whether a table that the engine made for a projection, or for a rollup above it, has another name or schema than the
+-- catalog says.
+CREATE OR REPLACE FUNCTION tally.is_renamed(root integer)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
+$$;
+
 -- tally.relation_of: the relation that the engine made for a derived view; NULL if it is not there. Asks the catalog, for
 -- to_regclass fails in a schema that is closed to the caller.
 --   Parameters v, suffix: as of tally.part
 CREATE OR REPLACE FUNCTION tally.relation_of(v tally.derived_view, suffix text DEFAULT '')
 RETURNS regclass LANGUAGE sql STABLE AS $$
-    SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || suffix
+    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || suffix), tally.relation_made(v.id, suffix))
 $$;
 
 -- tally.lost_parts: what a derived view needs and no longer has, since somebody dropped it (DROP SCHEMA … CASCADE, say).
@@ -119,7 +137,8 @@ RETURNS SETOF text LANGUAGE sql STABLE AS $$
     SELECT tally.part(v, p.suffix) FROM unnest(CASE v.kind
             WHEN 'projection' THEN '{"",_delta,_live}' WHEN 'snapshot' THEN '{"",_delta}'
             ELSE CASE WHEN v.serves_id IS NULL THEN '{"",_state,_def,_live}' ELSE '{_state,_def}' END END::text[]) AS p(suffix)
-    WHERE tally.relation_of(v, p.suffix) IS NULL AND NOT (p.suffix = '_live' AND (tally.view_by_id(coalesce(v.root_id, v.id))).state = 'defined')
+    WHERE tally.relation_of(v, p.suffix) IS NULL AND NOT (p.suffix IN ('_live', '_def') AND tally.is_renamed(coalesce(v.root_id, v.id)))
+      AND NOT (p.suffix = '_live' AND (tally.view_by_id(coalesce(v.root_id, v.id))).state = 'defined')
     UNION ALL
     SELECT format('the definition of %s', tally.part(v))
     WHERE v.definition IS NOT NULL AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition)

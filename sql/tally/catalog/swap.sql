@@ -170,7 +170,8 @@ BEGIN
     FOR o IN SELECT f.function, f.suffix FROM tally.functions_made(d) f LOOP
         EXECUTE format('ALTER FUNCTION %s RENAME TO %I', o.function, new_name || o.suffix);
     END LOOP;
-    FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s WHERE to_regclass(tally.part(d, s)) IS NOT NULL LOOP
+    FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
+             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- a projection's is the user's own
         EXECUTE format('ALTER TABLE %s RENAME TO %I', tally.part(d, o.s), new_name || o.s);
     END LOOP;
 END

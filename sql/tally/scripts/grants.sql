@@ -25,14 +25,14 @@ BEGIN
         GRANT USAGE ON SCHEMA tally TO countersink_reader;
         GRANT SELECT ON tally.status, tally.health TO countersink_reader;
         GRANT EXECUTE ON FUNCTION tally.token(), tally.wait_for(text, xid8, interval), tally.exists(text), tally.views(text), tally.due(),
-            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator() TO countersink_reader;
+            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator(), tally.definition_trouble(integer) TO countersink_reader;
     END IF;
     IF to_regrole('countersink_operator') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA tally TO countersink_operator;
         GRANT SELECT ON tally.status, tally.health TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
             tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval),
-            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator() TO countersink_operator;
+            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator(), tally.definition_trouble(integer) TO countersink_operator;
     END IF;
 END
 $$;

@@ -8,6 +8,7 @@ BEGIN;
 \else
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
+\ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -50,6 +51,8 @@ BEGIN;
 \ir ../api/activate.sql
 \ir ../api/regenerate.sql
 \ir ../catalog/refresh_snapshot.sql
+\ir ../catalog/fingerprint.sql
+\ir ../catalog/follow_definition.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql
 \ir ../api/token.sql

@@ -1,19 +1,17 @@
 package dev.countersink;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.MessageSettings;
+import dev.countersink.db.Database;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
-import dev.countersink.ingest.IngestSnapshot;
 import dev.countersink.ingest.Ingestor;
 import dev.countersink.ingest.db.Replays;
 import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
-import io.micrometer.core.instrument.FunctionCounter;
-import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.nats.client.Connection;
-import java.util.function.ToDoubleFunction;
 import javax.sql.DataSource;
 import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;
@@ -30,8 +28,8 @@ class IngestConfiguration {
     }
 
     @Bean
-    IngestMetrics ingestMetrics() {
-        return new IngestMetrics();
+    IngestMetrics ingestMetrics(MeterRegistry registry) {
+        return new IngestMetrics(registry);
     }
 
     @Bean
@@ -39,14 +37,29 @@ class IngestConfiguration {
         return new MessageDecoder(settings);
     }
 
+    /** Writers' connections are their own: one that the pool keeps back would make them wait after an outage. */
     @Bean(initMethod = "start", destroyMethod = "close")
     Ingestor ingestor(
             Connection nats,
-            DataSource dataSource,
+            Servers servers,
+            HikariDataSource migrated,
             IngestSettings settings,
             MessageDecoder decoder,
-            IngestMetrics metrics) {
-        return new Ingestor(nats, dataSource, settings, decoder, metrics);
+            IngestMetrics metrics,
+            ProgramEnd end) {
+        return new Ingestor(
+                nats,
+                NatsLink.jetStream(servers.nats()),
+                Database.unpooled(servers.db()),
+                settings,
+                decoder,
+                metrics,
+                end::afterError);
+    }
+
+    @Bean
+    ProgramEnd programEnd() {
+        return new ProgramEnd();
     }
 
     @Bean
@@ -64,34 +77,7 @@ class IngestConfiguration {
     }
 
     @Bean
-    IngestMeters ingestMeters(IngestMetrics metrics, MeterRegistry registry) {
-        return new IngestMeters(metrics, registry);
-    }
-
-    /** The ingestion's figures for Prometheus. */
-    static final class IngestMeters {
-        private final IngestMetrics metrics;
-        private final MeterRegistry registry;
-
-        IngestMeters(IngestMetrics metrics, MeterRegistry registry) {
-            this.metrics = metrics;
-            this.registry = registry;
-            count("countersink.ingest.messages", IngestSnapshot::messages);
-            count("countersink.ingest.batches", IngestSnapshot::batches);
-            count("countersink.ingest.dead.letters", IngestSnapshot::deadLetters);
-            count("countersink.ingest.redelivered", IngestSnapshot::redelivered);
-            gauge("countersink.ingest.backlog", IngestSnapshot::backlog);
-            gauge("countersink.ingest.held", IngestSnapshot::held);
-            gauge("countersink.ingest.commit.p99.seconds", s -> s.p99Millis() / 1000);
-        }
-
-        private void count(String name, ToDoubleFunction<IngestSnapshot> value) {
-            FunctionCounter.builder(name, metrics, m -> value.applyAsDouble(m.snapshot()))
-                    .register(registry);
-        }
-
-        private void gauge(String name, ToDoubleFunction<IngestSnapshot> value) {
-            Gauge.builder(name, metrics, m -> value.applyAsDouble(m.snapshot())).register(registry);
-        }
+    HealthIndicator ingestHealthIndicator(IngestMetrics metrics, IngestSettings settings) {
+        return new IngestHealth(metrics, settings.stalledAfter());
     }
 }

@@ -54,7 +54,7 @@ public final class Bench {
     private static void run(String name, Path dir) throws Exception {
         try (Servers servers = new Servers(
                 new DbSettings(null, null, null, 8),
-                new NatsSettings(null, null, null, null, null, false),
+                new NatsSettings(null, null, null, null, null, false, null, null),
                 new EmbeddedSettings(dir))) {
             if (name.equals("ingest")) {
                 new IngestBench(servers, dir).run();

@@ -49,17 +49,21 @@ final class IngestBench {
         Connection publisher = NatsLink.connect(servers.nats());
         Connection consumer = NatsLink.connect(servers.nats());
         try (HikariDataSource pool = Database.pool(kept.settings())) {
-            ResultsStream stream = new ResultsStream(publisher);
+            ResultsStream stream = new ResultsStream(publisher, NatsLink.jetStream(servers.nats()));
             stream.ensure();
             Workload workload = new Workload(1);
             publish(publisher, workload, 1, BACKLOG);
-            IngestMetrics metrics = new IngestMetrics();
+            IngestMetrics metrics = IngestMetrics.unregistered();
             try (Ingestor ingestor = new Ingestor(
                             consumer,
-                            pool,
+                            NatsLink.jetStream(servers.nats()),
+                            Database.unpooled(kept.settings()),
                             IngestSettings.defaults(),
                             new MessageDecoder(MessageSettings.defaults()),
-                            metrics);
+                            metrics,
+                            error -> {
+                                throw new IllegalStateException(error);
+                            });
                     Merger merger = new Merger(new TallyDb(pool))) {
                 merger.start();
                 double ingest = drain(ingestor, publisher, kept, metrics);

@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.time.Duration;
+import java.util.List;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
@@ -11,14 +12,32 @@ import org.springframework.util.unit.DataSize;
  * @param batchMessages messages of a batch
  * @param batchBytes bytes of a batch as they come from the wire
  * @param linger how long a batch waits for more messages after its first
+ * @param writers that apply batches at the same time, each with a connection of its own; 0: one for each core, at least two
+ * @param maxAttempts of a message whose attempts end with the program itself, before it becomes a dead letter
+ * @param stalledAfter how long a job may have messages without any progress before readiness says so
+ * @param replySubjects to which messages may have an answer published, as NATS writes wildcards
+ * @param failedShare of a job's captures above which the finished job counts as failed
  */
 @ConfigurationProperties("countersink.ingest")
 public record IngestSettings(
         @DefaultValue("2000") int batchMessages,
         @DefaultValue("32MB") DataSize batchBytes,
-        @DefaultValue("10ms") Duration linger) {
-    private static final IngestSettings DEFAULTS =
-            new IngestSettings(2000, DataSize.ofMegabytes(32), Duration.ofMillis(10));
+        @DefaultValue("10ms") Duration linger,
+        @DefaultValue("0") int writers,
+        @DefaultValue("3") int maxAttempts,
+        @DefaultValue("30s") Duration stalledAfter,
+        @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects,
+        @DefaultValue("0.1") double failedShare) {
+    private static final int MOST_WRITERS = 64;
+    private static final IngestSettings DEFAULTS = new IngestSettings(
+            2000,
+            DataSize.ofMegabytes(32),
+            Duration.ofMillis(10),
+            0,
+            3,
+            Duration.ofSeconds(30),
+            List.of("_INBOX.>", "$JS.ACK.>"),
+            0.1);
 
     public IngestSettings {
         Check.within("countersink.ingest.batch-messages", batchMessages, 1, 100_000, 2000);
@@ -29,9 +48,41 @@ public record IngestSettings(
                 DataSize.ofMegabytes(1024),
                 DataSize.ofMegabytes(32));
         Check.within("countersink.ingest.linger", linger, Duration.ZERO, Duration.ofSeconds(10), Duration.ofMillis(10));
+        Check.within("countersink.ingest.writers", writers, 0, MOST_WRITERS, 0);
+        Check.within("countersink.ingest.max-attempts", maxAttempts, 1, 100, 3);
+        Check.within(
+                "countersink.ingest.stalled-after",
+                stalledAfter,
+                Duration.ofSeconds(5),
+                Duration.ofHours(1),
+                Duration.ofSeconds(30));
+        Check.within("countersink.ingest.failed-share", failedShare, 0, 1, 0.1);
+        replySubjects = List.copyOf(replySubjects);
     }
 
     public static IngestSettings defaults() {
         return DEFAULTS;
+    }
+
+    /** How many writers there are on this machine. */
+    public int writersHere() {
+        return writers > 0
+                ? writers
+                : Math.min(MOST_WRITERS, Math.max(2, Runtime.getRuntime().availableProcessors()));
+    }
+
+    public IngestSettings withBatch(int messages, DataSize bytes, Duration time) {
+        return new IngestSettings(
+                messages, bytes, time, writers, maxAttempts, stalledAfter, replySubjects, failedShare);
+    }
+
+    public IngestSettings withWriters(int count) {
+        return new IngestSettings(
+                batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, replySubjects, failedShare);
+    }
+
+    public IngestSettings withReplySubjects(String... subjects) {
+        return new IngestSettings(
+                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, List.of(subjects), failedShare);
     }
 }

@@ -12,9 +12,19 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
  * @param token instead of a user
  * @param credentials path of a {@code .creds} file
  * @param tls TLS even if the URL begins with {@code nats://}
+ * @param domain of JetStream, if the stream is in another one than the server's own
+ * @param prefix of JetStream's API as this account imports it, instead of a domain
  */
 @ConfigurationProperties("countersink.nats")
-public record NatsSettings(String url, String user, String password, String token, String credentials, boolean tls) {
+public record NatsSettings(
+        String url,
+        String user,
+        String password,
+        String token,
+        String credentials,
+        boolean tls,
+        String domain,
+        String prefix) {
 
     public NatsSettings {
         url = Check.orNull(url);
@@ -22,10 +32,21 @@ public record NatsSettings(String url, String user, String password, String toke
         password = Check.orNull(password);
         token = Check.orNull(token);
         credentials = Check.orNull(credentials);
+        domain = Check.orNull(domain);
+        prefix = Check.orNull(prefix);
+        if (domain != null && prefix != null) {
+            throw new StartupException(
+                    String.format(
+                            Locale.ROOT,
+                            "countersink.nats.domain is %s and countersink.nats.prefix is %s, but only one of them can be used.",
+                            domain,
+                            prefix),
+                    "Leave one of them out.");
+        }
     }
 
     public static NatsSettings of(String url, String token) {
-        return new NatsSettings(url, null, null, token, null, false);
+        return new NatsSettings(url, null, null, token, null, false, null, null);
     }
 
     public boolean embedded() {
@@ -35,6 +56,13 @@ public record NatsSettings(String url, String user, String password, String toke
     @Override
     public String toString() {
         return String.format(
-                Locale.ROOT, "NatsSettings[url=%s, user=%s, credentials=%s, tls=%s]", url, user, credentials, tls);
+                Locale.ROOT,
+                "NatsSettings[url=%s, user=%s, credentials=%s, tls=%s, domain=%s, prefix=%s]",
+                url,
+                user,
+                credentials,
+                tls,
+                domain,
+                prefix);
     }
 }

@@ -9,6 +9,8 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.Locale;
 import java.util.Properties;
+import javax.sql.DataSource;
+import org.postgresql.ds.PGSimpleDataSource;
 
 /** Opens PostgreSQL: checks that it will do, brings the schema up to date, and makes the pool of connections. */
 public final class Database {
@@ -52,6 +54,21 @@ public final class Database {
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setDataSourceProperties(properties(url));
         return new HikariDataSource(config);
+    }
+
+    /** Connections that are opened when they are asked for: at once, or with the reason why not. */
+    public static DataSource unpooled(DbSettings settings) {
+        JdbcUrl url = JdbcUrl.of(settings);
+        PGSimpleDataSource source = new PGSimpleDataSource();
+        source.setUrl(url.url());
+        properties(url).forEach((name, value) -> {
+            try {
+                source.setProperty((String) name, (String) value);
+            } catch (SQLException e) {
+                throw new IllegalStateException("The driver does not know " + name + ".", e);
+            }
+        });
+        return source;
     }
 
     private static Properties properties(JdbcUrl url) {

@@ -2,9 +2,13 @@ package dev.countersink.ingest;
 
 import dev.countersink.ingest.db.ResultsDb;
 import dev.countersink.ingest.db.SqlErrorClassifier;
+import dev.countersink.ingest.db.SqlErrorClassifier.Cause;
+import dev.countersink.ingest.message.DecodeException;
 import dev.countersink.ingest.message.DecodedMessage;
+import dev.countersink.ingest.nats.Delivery;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
@@ -13,25 +17,40 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Brings a batch into the database, come what may: when it returns, every message of the batch is applied or is a dead
- * letter, and committed. A failure that is a message's fault bisects the batch until the culprit is alone; any other one
- * is waited out.
+ * letter, and committed. A failure that is a message's fault bisects the batch until the culprit is alone; one of a limit
+ * that a smaller batch may not meet halves it and blames nobody; any other one is waited out.
  */
-public final class BatchWriter {
+final class BatchWriter {
     private static final Logger LOG = LoggerFactory.getLogger(BatchWriter.class);
     private static final long FIRST_PAUSE_MILLIS = 50;
-    private static final long LONGEST_PAUSE_MILLIS = 5_000;
-    private static final long LOG_EVERY_NANOS = TimeUnit.SECONDS.toNanos(30);
+    /** A database that is back shall not be kept waiting. */
+    private static final long LONGEST_PAUSE_MILLIS = 500;
+    /** After so many batches of a reduced size a larger one is tried. */
+    private static final int BATCHES_BEFORE_GROWTH = 16;
 
     private final ResultsDb db;
     private final IngestMetrics metrics;
+    private final Outage outage;
+    private final int maxAttempts;
     private final CountDownLatch stopping;
-    private long loggedAt;
+    private int mostMessages = Integer.MAX_VALUE;
+    private int batchesOfThatSize;
 
-    /** @param stopping at zero, a failure that would be waited out ends the attempt instead */
-    public BatchWriter(ResultsDb db, IngestMetrics metrics, CountDownLatch stopping) {
+    /**
+     * @param maxAttempts of a suspect message, before it becomes a dead letter
+     * @param stopping at zero, a failure that would be waited out ends the attempt instead
+     */
+    BatchWriter(ResultsDb db, IngestMetrics metrics, Outage outage, int maxAttempts, CountDownLatch stopping) {
         this.db = db;
         this.metrics = metrics;
+        this.outage = outage;
+        this.maxAttempts = maxAttempts;
         this.stopping = stopping;
+    }
+
+    /** How many messages the next batch may have. */
+    int mostMessages() {
+        return mostMessages;
     }
 
     /**
@@ -39,36 +58,110 @@ public final class BatchWriter {
      *
      * @throws InterruptedException if it was given up while the database was failing; parts of it may be committed
      */
-    public void write(List<DecodedMessage> batch) throws InterruptedException {
-        SQLException failure = retryTransient(batch.size(), () -> metrics.dead(db.apply(batch)));
+    void write(List<Delivery> batch) throws InterruptedException {
+        if (batch.get(0).isSuspect()) {
+            writeSuspect(batch.get(0));
+        } else {
+            writeMessages(batch.stream()
+                    .flatMap(delivery -> delivery.results().stream())
+                    .toList());
+        }
+    }
+
+    /**
+     * Writes a message that was delivered again and again without any outcome. It may be what ends the program each time, so
+     * its attempts are counted in the database, where the count outlives the program.
+     */
+    private void writeSuspect(Delivery suspect) throws InterruptedException {
+        int[] attempts = {0};
+        DecodedMessage.Origin origin = suspect.origin();
+        SQLException failure =
+                retryTransient(() -> attempts[0] = db.beginAttempt(origin, suspect.publishedMicros()), false);
+        if (failure != null) {
+            throw new IllegalStateException("An attempt could not be recorded.", failure);
+        }
+        if (attempts[0] > maxAttempts) {
+            String reason = String.format(
+                    Locale.ROOT, "The program has ended %d times while it tried to apply this message.", maxAttempts);
+            LOG.warn("Message {} of {} is a dead letter: {}", origin.sequence(), origin.subject(), reason);
+            recordDeadLetter(origin, DecodeException.NO_OUTCOME, reason);
+        } else {
+            writeMessages(suspect.results());
+        }
+        retryTransient(
+                () -> {
+                    db.endAttempt(origin, suspect.publishedMicros());
+                    return null;
+                },
+                false);
+    }
+
+    private void writeMessages(List<DecodedMessage> batch) throws InterruptedException {
+        SQLException failure = retryTransient(() -> metrics.dead(db.apply(batch)), batch.size() > 1);
         if (failure == null) {
+            succeeded(batch.size());
             return;
         }
         if (batch.size() > 1) {
+            if (SqlErrorClassifier.cause(failure) == Cause.LIMIT) {
+                reduce(batch.size() / 2, failure);
+            } else {
+                LOG.debug("Bisecting {} messages: {}", batch.size(), failure.getMessage());
+            }
             int half = batch.size() / 2;
-            LOG.debug("Bisecting {} messages: {}", batch.size(), failure.getMessage());
-            write(batch.subList(0, half));
-            write(batch.subList(half, batch.size()));
+            writeMessages(batch.subList(0, half));
+            writeMessages(batch.subList(half, batch.size()));
         } else {
             writeSingle(batch);
         }
     }
 
+    private void reduce(int messages, SQLException failure) {
+        if (messages < mostMessages) {
+            mostMessages = messages;
+            batchesOfThatSize = 0;
+            LOG.warn(
+                    "The database refuses a batch for its size ({}: {}); trying {} messages at a time",
+                    failure.getSQLState(),
+                    SqlErrorClassifier.sentence(failure),
+                    messages);
+        }
+    }
+
+    private void succeeded(int messages) {
+        if (mostMessages != Integer.MAX_VALUE
+                && messages >= mostMessages
+                && ++batchesOfThatSize >= BATCHES_BEFORE_GROWTH) {
+            batchesOfThatSize = 0;
+            mostMessages = 2 * mostMessages;
+        }
+    }
+
     /** A lone message is tried once more: another writer may have been in its way. */
     private void writeSingle(List<DecodedMessage> one) throws InterruptedException {
-        SQLException failure = retryTransient(1, () -> metrics.dead(db.apply(one)));
+        SQLException failure = retryTransient(() -> metrics.dead(db.apply(one)), false);
         if (failure == null) {
             return;
         }
-        DecodedMessage culprit = one.get(0);
+        DecodedMessage.Origin culprit = one.get(0).letter();
+        String reason = one.get(0).explain(SqlErrorClassifier.sentence(failure));
         LOG.info(
                 "Message {} of {} is a dead letter ({}): {}",
-                culprit.origin().sequence(),
-                culprit.origin().subject(),
+                culprit.sequence(),
+                culprit.subject(),
                 failure.getSQLState(),
-                failure.getMessage());
+                reason);
+        recordDeadLetter(culprit, failure.getSQLState(), reason);
+    }
+
+    private void recordDeadLetter(DecodedMessage.Origin origin, String sqlState, String reason)
+            throws InterruptedException {
         SQLException unrecorded = retryTransient(
-                1, () -> db.recordDeadLetter(culprit, failure.getSQLState(), culprit.explain(failure.getMessage())));
+                () -> {
+                    db.recordDeadLetter(origin, sqlState, reason);
+                    return null;
+                },
+                false);
         if (unrecorded != null) {
             throw new IllegalStateException("A dead letter could not be recorded.", unrecorded);
         }
@@ -76,38 +169,36 @@ public final class BatchWriter {
     }
 
     private interface Attempt {
-        void run() throws SQLException;
+        Object run() throws SQLException;
     }
 
-    /** Tries until it succeeds (null) or fails by a message's fault (which it returns). */
-    private SQLException retryTransient(int messages, Attempt attempt) throws InterruptedException {
+    /**
+     * Tries until it succeeds (null) or fails in a way that another batch may not (which it returns).
+     *
+     * @param divisible whether a smaller batch can be tried, so that a limit is worth returning
+     */
+    private SQLException retryTransient(Attempt attempt, boolean divisible) throws InterruptedException {
         long pause = FIRST_PAUSE_MILLIS;
         while (true) {
             try {
                 attempt.run();
-                metrics.unblocked();
+                outage.committed(this);
                 return null;
             } catch (SQLException e) {
-                if (SqlErrorClassifier.isOfMessage(e)) {
+                Cause cause = SqlErrorClassifier.cause(e);
+                boolean blamed = cause == Cause.MESSAGE || (cause == Cause.LIMIT && SqlErrorClassifier.isOfMessage(e));
+                if (blamed || (cause == Cause.LIMIT && divisible)) {
+                    outage.committed(this);
                     return e;
                 }
-                waitOut(e, messages, pause);
+                waitOut(e, pause);
             }
             pause = Math.min(pause * 2, LONGEST_PAUSE_MILLIS);
         }
     }
 
-    private void waitOut(SQLException e, int messages, long pause) throws InterruptedException {
-        metrics.blocked(e.getMessage());
-        long now = System.nanoTime();
-        if (pause == FIRST_PAUSE_MILLIS || now - loggedAt > LOG_EVERY_NANOS) {
-            loggedAt = now;
-            LOG.warn(
-                    "The database does not take a batch of {} ({}: {}); nothing is acked, trying again",
-                    messages,
-                    e.getSQLState(),
-                    e.getMessage());
-        }
+    private void waitOut(SQLException e, long pause) throws InterruptedException {
+        outage.failed(this, e.getSQLState(), SqlErrorClassifier.sentence(e));
         long jittered = pause / 2 + ThreadLocalRandom.current().nextLong(pause / 2 + 1);
         if (stopping.await(jittered, TimeUnit.MILLISECONDS)) {
             throw new InterruptedException("stopped while the database was failing");

@@ -1,37 +1,84 @@
 package dev.countersink.ingest;
 
+import dev.countersink.ingest.message.Subjects;
 import dev.countersink.ingest.nats.Delivery;
+import dev.countersink.ingest.nats.StreamWatcher;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.core.instrument.distribution.ValueAtPercentile;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Counts what is finished, and how long it took from the publication to the commit. Thread-safe. */
 public final class IngestMetrics {
-    private static final int RATE_SECONDS = 10;
-    private static final int SLOTS = 16;
+    private static final double MEDIAN = 0.5;
+    private static final double P99 = 0.99;
+    private static final Duration EVER = Duration.ofDays(3650);
 
-    private final Latencies latencies = new Latencies();
+    private final Timer recent;
+    private final Timer ever;
     private final AtomicLong messages = new AtomicLong();
     private final AtomicLong batches = new AtomicLong();
     private final AtomicLong deadLetters = new AtomicLong();
     private final AtomicLong redelivered = new AtomicLong();
-    private final long[] perSecond = new long[SLOTS];
-    private final long[] seconds = new long[SLOTS];
-    private long firstSecond = Long.MAX_VALUE / 2;
-    private volatile String blocked;
+    private final Rate rate = new Rate();
+    private final Map<String, Rate> rates = new ConcurrentHashMap<>();
+    private final Outage outage = new Outage();
     private volatile int held;
     private volatile long heldBytes;
-    private volatile List<IngestSnapshot.Job> jobs = List.of();
+    private volatile List<StreamWatcher.Subject> subjects = List.of();
+    private volatile String problem;
 
-    void dead(int count) {
+    /** @param registry gets the figures as meters; its histograms of several instances can be added up */
+    public IngestMetrics(MeterRegistry registry) {
+        this.recent = Timer.builder("countersink.ingest.commit")
+                .description("from the publication of a message to its commit")
+                .publishPercentileHistogram()
+                .publishPercentiles(MEDIAN, P99)
+                .distributionStatisticExpiry(Duration.ofMinutes(1))
+                .register(registry);
+        this.ever = Timer.builder("ever")
+                .publishPercentiles(MEDIAN, P99)
+                .distributionStatisticExpiry(EVER)
+                .distributionStatisticBufferLength(1)
+                .register(new SimpleMeterRegistry());
+        FunctionCounter.builder("countersink.ingest.messages", messages, AtomicLong::get)
+                .register(registry);
+        FunctionCounter.builder("countersink.ingest.batches", batches, AtomicLong::get)
+                .register(registry);
+        FunctionCounter.builder("countersink.ingest.dead.letters", deadLetters, AtomicLong::get)
+                .register(registry);
+        FunctionCounter.builder("countersink.ingest.redelivered", redelivered, AtomicLong::get)
+                .register(registry);
+        Gauge.builder("countersink.ingest.backlog", this, IngestMetrics::backlog)
+                .register(registry);
+        Gauge.builder("countersink.ingest.held", this, metrics -> metrics.held).register(registry);
+        Gauge.builder("countersink.ingest.stalled.seconds", this, IngestMetrics::longestStall)
+                .description("how long the job that waits longest has had messages of which nobody finished any")
+                .register(registry);
+        Gauge.builder("countersink.ingest.blocked", outage, o -> o.reason() == null ? 0 : 1)
+                .register(registry);
+    }
+
+    /** For an instance whose figures nobody collects. */
+    public static IngestMetrics unregistered() {
+        return new IngestMetrics(new SimpleMeterRegistry());
+    }
+
+    Outage outage() {
+        return outage;
+    }
+
+    int dead(int count) {
         deadLetters.addAndGet(count);
-    }
-
-    void blocked(String reason) {
-        blocked = reason;
-    }
-
-    void unblocked() {
-        blocked = null;
+        return count;
     }
 
     void holding(int count, long bytes) {
@@ -39,60 +86,82 @@ public final class IngestMetrics {
         heldBytes = bytes;
     }
 
-    void jobs(List<IngestSnapshot.Job> found) {
-        jobs = List.copyOf(found);
+    /** @param found null if that is not known */
+    void looked(List<StreamWatcher.Subject> found, String why) {
+        if (found != null) {
+            subjects = List.copyOf(found);
+            rates.keySet()
+                    .retainAll(found.stream().map(StreamWatcher.Subject::name).toList());
+        }
+        problem = why;
     }
 
     void committed(List<Delivery> batch) {
         long now = System.currentTimeMillis();
         for (Delivery delivery : batch) {
-            latencies.record(Math.max(0, now - delivery.publishedMillis()), now);
+            long micros = Math.max(0, now * 1000 - delivery.publishedMicros());
+            recent.record(micros, TimeUnit.MICROSECONDS);
+            ever.record(micros, TimeUnit.MICROSECONDS);
+            rates.computeIfAbsent(delivery.subject(), subject -> new Rate()).add(now, 1);
             if (delivery.deliveries() > 1) {
                 redelivered.incrementAndGet();
             }
         }
         messages.addAndGet(batch.size());
         batches.incrementAndGet();
-        count(now / 1000, batch.size());
+        rate.add(now, batch.size());
     }
 
-    private synchronized void count(long second, int number) {
-        int slot = (int) (second % SLOTS);
-        if (seconds[slot] != second) {
-            seconds[slot] = second;
-            perSecond[slot] = 0;
-        }
-        perSecond[slot] += number;
-        firstSecond = Math.min(firstSecond, second);
+    private long backlog() {
+        return subjects.stream().mapToLong(StreamWatcher.Subject::messages).sum();
     }
 
-    private synchronized double rate(long second) {
-        long sum = 0;
-        for (int slot = 0; slot < SLOTS; slot++) {
-            if (seconds[slot] > second - RATE_SECONDS) {
-                sum += perSecond[slot];
-            }
-        }
-        return (double) sum / Math.max(1, Math.min(RATE_SECONDS, second - firstSecond + 1));
+    private double longestStall() {
+        return subjects.stream()
+                        .mapToLong(StreamWatcher.Subject::stalledNanos)
+                        .max()
+                        .orElse(0)
+                / 1e9;
     }
 
     public IngestSnapshot snapshot() {
         long now = System.currentTimeMillis();
-        List<IngestSnapshot.Job> found = jobs;
+        ValueAtPercentile[] lately = recent.takeSnapshot().percentileValues();
+        ValueAtPercentile[] always = ever.takeSnapshot().percentileValues();
+        boolean none = messages.get() == 0;
         return new IngestSnapshot(
                 messages.get(),
                 batches.get(),
                 deadLetters.get(),
                 redelivered.get(),
-                rate(now / 1000),
-                latencies.recent(0.5, now),
-                latencies.recent(0.99, now),
-                latencies.quantile(0.5),
-                latencies.quantile(0.99),
+                rate.perSecond(now),
+                millis(lately[0], none),
+                millis(lately[1], none),
+                millis(always[0], none),
+                millis(always[1], none),
                 held,
                 heldBytes,
-                found.stream().mapToLong(IngestSnapshot.Job::messages).sum(),
-                blocked,
-                found);
+                backlog(),
+                outage.reason(),
+                problem,
+                subjects.stream().map(subject -> job(subject, now)).toList());
+    }
+
+    private static double millis(ValueAtPercentile value, boolean none) {
+        double millis = value.value(TimeUnit.MILLISECONDS);
+        return none || millis == 0 ? Double.NaN : millis;
+    }
+
+    private IngestSnapshot.Job job(StreamWatcher.Subject subject, long now) {
+        Rate finished = rates.get(subject.name());
+        double perSecond = finished == null ? 0 : finished.perSecond(now);
+        return new IngestSnapshot.Job(
+                subject.name(),
+                Subjects.jobId(subject.name()),
+                subject.messages(),
+                subject.open(),
+                perSecond,
+                perSecond == 0 ? null : (Long) Math.round(subject.messages() / perSecond),
+                TimeUnit.NANOSECONDS.toSeconds(subject.stalledNanos()));
     }
 }

@@ -14,6 +14,7 @@ import java.util.List;
  * @param held messages in memory: queued, in work or about to be acked
  * @param backlog messages in the stream, those in work included; of all instances
  * @param blocked why the database takes nothing at present, or null
+ * @param problem why the stream of messages cannot be trusted at present, or null
  */
 public record IngestSnapshot(
         long messages,
@@ -29,8 +30,24 @@ public record IngestSnapshot(
         long heldBytes,
         long backlog,
         String blocked,
+        String problem,
         List<Job> jobs) {
 
-    /** A subject with messages in the stream; {@code jobId} is null when the subject names no job. */
-    public record Job(String subject, Long jobId, long messages, boolean open) {}
+    /**
+     * A subject with messages in the stream.
+     *
+     * @param jobId null when the subject names no job
+     * @param open whether this instance pulls from it
+     * @param perSecond messages of it that this instance finishes a second
+     * @param etaSeconds until it has none left at this rate; null while nothing is finished
+     * @param stalledSeconds how long nobody has finished any of its messages
+     */
+    public record Job(
+            String subject,
+            Long jobId,
+            long messages,
+            boolean open,
+            double perSecond,
+            Long etaSeconds,
+            long stalledSeconds) {}
 }

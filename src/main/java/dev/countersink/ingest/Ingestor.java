@@ -3,23 +3,23 @@ package dev.countersink.ingest;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.ingest.db.ResultsDb;
-import dev.countersink.ingest.message.DecodedMessage;
 import dev.countersink.ingest.message.MessageDecoder;
-import dev.countersink.ingest.message.Subjects;
 import dev.countersink.ingest.nats.Delivery;
 import dev.countersink.ingest.nats.Intake;
+import dev.countersink.ingest.nats.IntakeLimits;
 import dev.countersink.ingest.nats.PullLink;
+import dev.countersink.ingest.nats.ReplySubjects;
 import dev.countersink.ingest.nats.ResultsStream;
-import dev.countersink.ingest.nats.Rotation;
+import dev.countersink.ingest.nats.StreamWatcher;
 import io.nats.client.Connection;
 import io.nats.client.ConnectionListener;
-import io.nats.client.JetStreamApiException;
-import java.io.IOException;
+import io.nats.client.JetStreamOptions;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -27,60 +27,74 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Messages from the stream into the database: the dispatcher's thread decodes what comes, writers commit it in batches, and
- * only then it is acked. Any number of instances share the work; {@link #close} finishes the batch in work and gives the
+ * only then it is acked. Any number of instances share the work; {@link #close} finishes the batches in work and gives the
  * rest back.
  */
 public final class Ingestor implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Ingestor.class);
     private static final byte[] ACK = "+ACK".getBytes(StandardCharsets.US_ASCII);
-    private static final int MOST_OPEN = 256;
     private static final Duration POLL = Duration.ofMillis(200);
-    private static final Duration IDLE_AFTER = Duration.ofMinutes(1);
-    private static final Duration TURN = Duration.ofSeconds(2);
+    private static final long HOUSEKEEPING_MILLIS = 250;
     private static final Duration KEEP_ALIVE_AFTER = ResultsStream.ACK_WAIT.dividedBy(3);
     private static final Duration FLUSH_PATIENCE = Duration.ofSeconds(5);
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(60);
     private static final Duration UNFORESEEN_PAUSE = Duration.ofSeconds(1);
+    private static final int REFUSED_SUBJECTS_NAMED = 100;
 
     private final Connection connection;
     private final DataSource dataSource;
     private final IngestSettings settings;
     private final IngestMetrics metrics;
+    private final Consumer<Throwable> fatal;
     private final ResultsStream stream;
     private final PullLink link;
     private final Intake intake;
-    private final Rotation rotation = new Rotation(MOST_OPEN);
+    private final StreamWatcher watcher;
+    private final ReplySubjects replySubjects;
+    private final Set<String> refusedSubjects = ConcurrentHashMap.newKeySet();
     private final CountDownLatch stopping = new CountDownLatch(1);
     private final List<Thread> writers = new ArrayList<>();
     private final ScheduledExecutorService keeper = Executors.newSingleThreadScheduledExecutor(named("ingest-keeper"));
     private final ExecutorService acker = Executors.newSingleThreadExecutor(named("ingest-acker"));
     private final ConnectionListener listener;
-    private boolean failing;
 
+    /**
+     * Makes one that is at rest.
+     *
+     * @param dataSource gives each writer a connection of its own, at once or not at all
+     * @param fatal is told of an error after which nothing can be relied on
+     */
     public Ingestor(
             Connection connection,
+            JetStreamOptions options,
             DataSource dataSource,
             IngestSettings settings,
             MessageDecoder decoder,
-            IngestMetrics metrics) {
+            IngestMetrics metrics,
+            Consumer<Throwable> fatal) {
         this.connection = connection;
         this.dataSource = dataSource;
         this.settings = settings;
         this.metrics = metrics;
-        this.stream = new ResultsStream(connection);
-        this.link = new PullLink(connection, decoder);
-        this.intake = new Intake(
+        this.fatal = fatal;
+        this.stream = new ResultsStream(connection, options);
+        this.link = new PullLink(connection, options, decoder, fatal);
+        IntakeLimits limits = new IntakeLimits(
                 settings.batchMessages(),
                 settings.batchBytes().toBytes(),
                 settings.linger(),
-                link::request,
-                metrics::holding);
+                settings.writersHere(),
+                connection.getMaxPayload());
+        this.intake = new Intake(limits, link::request, metrics::holding, metrics.outage()::isTotal);
+        this.watcher = new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), metrics::looked);
+        this.replySubjects = new ReplySubjects(settings.replySubjects());
         this.listener = (c, event) -> {
             if (event == ConnectionListener.Events.RESUBSCRIBED) {
                 intake.abandonPulls();
@@ -95,100 +109,53 @@ public final class Ingestor implements AutoCloseable {
      */
     public void start() {
         stream.ensure();
-        link.start(intake, 4 * settings.batchBytes().toBytes() + 2 * connection.getMaxPayload());
+        link.start(intake);
         connection.addConnectionListener(listener);
-        Thread writer = new Thread(this::writeBatches, "ingest-writer");
-        writers.add(writer);
-        writer.start();
+        for (int i = 1; i <= settings.writersHere(); i++) {
+            Thread writer = new Thread(guarded(this::writeBatches), "ingest-writer-" + i);
+            writers.add(writer);
+            writer.start();
+        }
         keeper.execute(this::look);
         keeper.scheduleWithFixedDelay(
-                guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)), 250, 250, TimeUnit.MILLISECONDS);
-        LOG.info("Ingesting from {}", ResultsStream.NAME);
+                guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)),
+                HOUSEKEEPING_MILLIS,
+                HOUSEKEEPING_MILLIS,
+                TimeUnit.MILLISECONDS);
+        LOG.info("Ingesting from {} with {} writers", ResultsStream.NAME, writers.size());
     }
 
     public IngestMetrics metrics() {
         return metrics;
     }
 
-    /** Finds the subjects that have messages, and comes back the sooner the less that costs. */
+    /** Looks at the stream, and comes back the sooner the less that costs. */
     private void look() {
         long begin = System.nanoTime();
-        try {
-            openAndClose(stream.backlog());
-            failing = false;
-        } catch (IOException | JetStreamApiException | RuntimeException e) {
-            complain(e);
-            recoverStream(e);
-        }
+        guarded(watcher::look).run();
         long took = System.nanoTime() - begin;
         if (!keeper.isShutdown()) {
             keeper.schedule(this::look, Math.max(POLL.toNanos(), 10 * took), TimeUnit.NANOSECONDS);
         }
     }
 
-    private void openAndClose(Map<String, Long> backlog) {
-        for (String subject : intake.takeLost()) {
-            intake.close(subject);
-            rotation.lost(subject);
-        }
-        long turn = 2L * settings.batchMessages();
-        Rotation.Change change = rotation.next(
-                backlog.keySet(),
-                subject -> intake.nothingSince(subject, IDLE_AFTER),
-                subject -> intake.hasServed(subject, turn, TURN));
-        change.close().forEach(intake::close);
-        change.open().forEach(this::open);
-        List<IngestSnapshot.Job> jobs = new ArrayList<>();
-        backlog.forEach((subject, messages) ->
-                jobs.add(new IngestSnapshot.Job(subject, Subjects.jobId(subject), messages, rotation.isOpen(subject))));
-        metrics.jobs(jobs);
-    }
-
-    private void open(String subject) {
-        try {
-            stream.openConsumer(subject);
-            intake.open(subject);
-        } catch (IOException | JetStreamApiException e) {
-            rotation.lost(subject);
-            complain(e);
-        }
-    }
-
-    private void recoverStream(Exception cause) {
-        if (cause instanceof JetStreamApiException) {
-            try {
-                stream.ensure();
-            } catch (StartupException e) {
-                LOG.error("{} {}", e.getMessage(), e.hint());
-            }
-        }
-    }
-
-    private void complain(Exception e) {
-        if (failing) {
-            LOG.debug("Still: {}", e.toString());
-        } else if (stopping.getCount() > 0) {
-            LOG.warn("Looking for messages failed, trying again: {}", e.toString());
-        }
-        failing = true;
-    }
-
     private void writeBatches() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
-            BatchWriter writer = new BatchWriter(db, metrics, stopping);
-            for (List<Delivery> batch = intake.next(); !batch.isEmpty(); batch = intake.next()) {
+            BatchWriter writer = new BatchWriter(db, metrics, metrics.outage(), settings.maxAttempts(), stopping);
+            List<Delivery> batch = intake.next(writer.mostMessages());
+            while (!batch.isEmpty()) {
                 write(writer, batch);
+                batch = intake.next(writer.mostMessages());
             }
+            metrics.outage().left(writer);
         } catch (InterruptedException e) {
             LOG.info("The batch in work was given up: {}; its messages will come again", e.getMessage());
         }
     }
 
     private void write(BatchWriter writer, List<Delivery> batch) throws InterruptedException {
-        List<DecodedMessage> messages = new ArrayList<>(batch.size());
-        batch.forEach(delivery -> messages.addAll(delivery.results()));
         try {
-            writer.write(messages);
+            writer.write(batch);
         } catch (RuntimeException e) {
             LOG.error(
                     "Writing {} messages failed in a way that was not foreseen; they will come again", batch.size(), e);
@@ -200,7 +167,7 @@ public final class Ingestor implements AutoCloseable {
             throw e;
         }
         metrics.committed(batch);
-        acker.execute(() -> ack(batch));
+        acker.execute(guarded(() -> ack(batch)));
     }
 
     /** Acks what is committed. An ack that gets lost brings the message again, and it changes nothing then. */
@@ -208,11 +175,7 @@ public final class Ingestor implements AutoCloseable {
         try {
             for (Delivery delivery : batch) {
                 delivery.ack();
-                for (DecodedMessage result : delivery.results()) {
-                    if (result.replySubject() != null) {
-                        connection.publish(result.replySubject(), ACK);
-                    }
-                }
+                delivery.replySubjects().forEach(this::reply);
             }
             connection.flush(FLUSH_PATIENCE);
         } catch (TimeoutException | IllegalStateException | IllegalArgumentException e) {
@@ -220,7 +183,18 @@ public final class Ingestor implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
-            intake.release(batch);
+            intake.release(batch, true);
+        }
+    }
+
+    private void reply(String subject) {
+        if (replySubjects.allows(subject)) {
+            connection.publish(subject, ACK);
+        } else if (refusedSubjects.size() < REFUSED_SUBJECTS_NAMED && refusedSubjects.add(subject)) {
+            LOG.warn(
+                    "A message asks for an answer to {}, which is none of COUNTERSINK_INGEST_REPLY_SUBJECTS;"
+                            + " it is applied, but nothing is published there",
+                    subject);
         }
     }
 
@@ -230,10 +204,10 @@ public final class Ingestor implements AutoCloseable {
         } catch (IllegalStateException e) {
             LOG.debug("Not connected, so the messages come again by themselves: {}", e.getMessage());
         }
-        intake.release(batch);
+        intake.release(batch, false);
     }
 
-    /** Finishes the batch in work, acks it, and gives the rest back. */
+    /** Finishes the batches in work, acks them, and gives the rest back. */
     @Override
     public void close() {
         if (stopping.getCount() == 0) {
@@ -260,12 +234,15 @@ public final class Ingestor implements AutoCloseable {
         LOG.info("Ingestion stopped after {} messages", metrics.snapshot().messages());
     }
 
-    private static Runnable guarded(Runnable task) {
+    /** What is not foreseen is logged, and the task goes on; after an error nothing can be relied on. */
+    private Runnable guarded(Runnable task) {
         return () -> {
             try {
                 task.run();
             } catch (RuntimeException e) {
-                LOG.error("A periodic task failed; it goes on", e);
+                LOG.error("A task of the ingestion failed", e);
+            } catch (Error e) {
+                fatal.accept(e);
             }
         };
     }

@@ -37,7 +37,7 @@ class SettingsTest {
                 "COUNTERSINK_INGEST_BATCH_BYTES", "2MB",
                 "COUNTERSINK_INGEST_LINGER", "250ms");
         assertThat(bind("ingest", IngestSettings.class, environment))
-                .isEqualTo(new IngestSettings(77, DataSize.ofMegabytes(2), Duration.ofMillis(250)));
+                .isEqualTo(IngestSettings.defaults().withBatch(77, DataSize.ofMegabytes(2), Duration.ofMillis(250)));
 
         NatsSettings nats = bind(
                 "nats",
@@ -64,7 +64,7 @@ class SettingsTest {
 
     @Test
     void aValueOutOfBoundsIsRefusedInAFullSentence() {
-        assertThatThrownBy(() -> new IngestSettings(0, DataSize.ofMegabytes(1), Duration.ZERO))
+        assertThatThrownBy(() -> IngestSettings.defaults().withBatch(0, DataSize.ofMegabytes(1), Duration.ZERO))
                 .isInstanceOfSatisfying(StartupException.class, e -> {
                     assertThat(e)
                             .hasMessage(
@@ -91,7 +91,7 @@ class SettingsTest {
     void secretsAreNotPrinted() {
         assertThat(DbSettings.of("jdbc:postgresql://db/app", "app", "secret").toString())
                 .doesNotContain("secret");
-        assertThat(new NatsSettings("nats://n", "u", "secret", "secret", null, false).toString())
+        assertThat(new NatsSettings("nats://n", "u", "secret", "secret", null, false, null, null).toString())
                 .doesNotContain("secret");
         assertThat(new ApiSettings("secret-secret-secret").toString()).doesNotContain("secret-");
     }

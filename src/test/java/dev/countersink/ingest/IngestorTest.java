@@ -51,7 +51,7 @@ class IngestorTest {
     @Test
     void aLoneMessageIsCommittedWithoutWaitingForMore() throws Exception {
         // It would wait ten seconds for more, and the test but a few.
-        rig.ingest(new IngestSettings(1000, DataSize.ofMegabytes(32), Duration.ofSeconds(10)));
+        rig.ingest(IngestSettings.defaults().withBatch(1000, DataSize.ofMegabytes(32), Duration.ofSeconds(10)));
         rig.publish("results.1", Messages.result(1));
         Eventually.await("the first is finished", Duration.ofSeconds(9), rig::left, left -> left == 0);
         rig.publish("results.1", Messages.result(2, Messages.detection(2, 1, Messages.classification("Moth", 0.9))));
@@ -167,7 +167,7 @@ class IngestorTest {
     @Test
     void theReplySubjectIsAckedAfterTheCommit() throws Exception {
         Subscription replies = rig.connection().subscribe("worker.replies.*");
-        rig.ingest();
+        rig.ingest(IngestSettings.defaults().withReplySubjects("worker.replies.*"));
         rig.publish("results.1", Messages.envelope("worker.replies.1", Messages.result(1)));
         Message reply = replies.nextMessage(Duration.ofSeconds(30));
         assertThat(reply.getSubject()).isEqualTo("worker.replies.1");
@@ -203,8 +203,8 @@ class IngestorTest {
                 "TRUNCATE results.detection, results.occurrence, results.classification, results.job_capture CASCADE");
         publishUsual(400, 1);
         publishUsual(400, 2);
-        rig.ingest(new IngestSettings(50, DataSize.ofMegabytes(4), Duration.ZERO));
-        rig.ingest(new IngestSettings(50, DataSize.ofMegabytes(4), Duration.ZERO));
+        rig.ingest(IngestSettings.defaults().withBatch(50, DataSize.ofMegabytes(4), Duration.ZERO));
+        rig.ingest(IngestSettings.defaults().withBatch(50, DataSize.ofMegabytes(4), Duration.ZERO));
         rig.awaitFinished();
         List<List<Object>> twice = rig.rows(COUNTS);
         assertThat(twice.get(0).subList(0, 6)).isEqualTo(once.get(0).subList(0, 6));
@@ -214,7 +214,7 @@ class IngestorTest {
     @Test
     void whatAStoppedInstanceHeldGoesToTheNextAtOnce() throws Exception {
         publishUsual(600, 1);
-        Ingestor first = rig.ingest(new IngestSettings(20, DataSize.ofMegabytes(4), Duration.ZERO));
+        Ingestor first = rig.ingest(IngestSettings.defaults().withBatch(20, DataSize.ofMegabytes(4), Duration.ZERO));
         Eventually.await("it is at work", () -> first.metrics().snapshot().messages(), done -> done > 0);
         first.close();
         assertThat(rig.left()).isEqualTo(600 - first.metrics().snapshot().messages());
@@ -244,7 +244,8 @@ class IngestorTest {
                 Statement statement = connection.createStatement()) {
             connection.setAutoCommit(false);
             statement.execute("LOCK TABLE results.job_capture");
-            ingestor = rig.ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)));
+            ingestor = rig.ingest(
+                    IngestSettings.defaults().withBatch(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)));
             Eventually.await(
                     "it holds what it may",
                     () -> ingestor.metrics().snapshot().heldBytes(),
@@ -297,16 +298,7 @@ class IngestorTest {
     }
 
     private void publishWhenBack(String subject, String json) {
-        Eventually.await("it can be published", () -> published(subject, json), done -> done);
-    }
-
-    private boolean published(String subject, String json) {
-        try {
-            rig.publish(subject, json);
-            return true;
-        } catch (Exception e) {
-            return false;
-        }
+        Eventually.await("it can be published", () -> rig.published(subject, json), done -> done);
     }
 
     private static byte[] compressed(String json, String encoding) throws Exception {

@@ -24,25 +24,34 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import javax.sql.DataSource;
-import org.postgresql.ds.PGSimpleDataSource;
 import org.springframework.util.unit.DataSize;
 
 /** A NATS server and a database of a test's own, and the real ingestion between them. */
 public final class Rig implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
+    private static final IngestSettings DEFAULTS = IngestSettings.defaults()
+            .withBatch(200, DataSize.ofMegabytes(4), Duration.ofMillis(10))
+            .withReplySubjects("_INBOX.>", "$JS.ACK.>", "workers.*");
 
     private final DbSettings database = TestPostgres.migrated();
     private final TestNats nats = new TestNats();
     private final Connection publisher = NatsLink.connect(nats.settings());
+    private final List<Throwable> fatal = new CopyOnWriteArrayList<>();
     private final Deque<Runnable> opened = new ArrayDeque<>();
 
     public Rig() {
-        new ResultsStream(publisher).ensure();
+        new ResultsStream(publisher, NatsLink.jetStream(nats.settings())).ensure();
     }
 
     public DbSettings database() {
         return database;
+    }
+
+    /** The errors after which an instance would have ended the program. */
+    public List<Throwable> fatal() {
+        return fatal;
     }
 
     public TestNats nats() {
@@ -59,7 +68,7 @@ public final class Rig implements AutoCloseable {
 
     /** Starts an instance with a connection of its own. */
     public Ingestor ingest() {
-        return ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)));
+        return ingest(DEFAULTS);
     }
 
     public Ingestor ingest(IngestSettings settings) {
@@ -67,12 +76,19 @@ public final class Rig implements AutoCloseable {
     }
 
     public Ingestor ingest(MessageDecoder decoder) {
-        return ingest(new IngestSettings(200, DataSize.ofMegabytes(4), Duration.ofMillis(10)), decoder);
+        return ingest(DEFAULTS, decoder);
     }
 
     private Ingestor ingest(IngestSettings settings, MessageDecoder decoder) {
         Connection connection = NatsLink.connect(nats.settings());
-        Ingestor ingestor = new Ingestor(connection, dataSource(), settings, decoder, new IngestMetrics());
+        Ingestor ingestor = new Ingestor(
+                connection,
+                NatsLink.jetStream(nats.settings()),
+                dataSource(),
+                settings,
+                decoder,
+                IngestMetrics.unregistered(),
+                fatal::add);
         opened.push(() -> {
             ingestor.close();
             close(connection);
@@ -82,11 +98,7 @@ public final class Rig implements AutoCloseable {
     }
 
     public DataSource dataSource() {
-        PGSimpleDataSource source = new PGSimpleDataSource();
-        source.setUrl(database.url());
-        source.setUser(database.user());
-        source.setPassword(database.password());
-        return source;
+        return Database.unpooled(database);
     }
 
     public void publish(String subject, String json) throws IOException, JetStreamApiException {
@@ -106,6 +118,20 @@ public final class Rig implements AutoCloseable {
                         .headers(headers)
                         .data(payload)
                         .build());
+    }
+
+    /** Publishes if that is possible. */
+    public boolean published(String subject, String json) {
+        try {
+            publish(subject, json);
+            return true;
+        } catch (IOException | JetStreamApiException | RuntimeException e) {
+            return false;
+        }
+    }
+
+    public boolean connected() {
+        return publisher.getStatus() == Connection.Status.CONNECTED;
     }
 
     /** Waits until every message is acked, which it is only after the commit. */

@@ -130,7 +130,7 @@ class SteadyDefinitionsTest {
                 SELECT tally.create_rollup('a.r', 'a.f', '{grp}', '{"n":"count(*)"}', filter => $$at < timestamptz '2024-01-02 00:00+00' AND grp > 1$$);
                 SELECT tally.activate('a.f')""");
         assertThat(engine.text("SELECT filter FROM tally.derived_view WHERE relation_name = 'r'"))
-                .contains("(grp > 1)");
+                .contains("(d.grp > 1)");
     }
 
     @Test

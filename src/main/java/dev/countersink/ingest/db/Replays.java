@@ -44,7 +44,7 @@ public final class Replays {
                         continue;
                     }
                     if (worthwhile && SqlErrorClassifier.isOfMessage(e)) {
-                        Rejection rejection = new Rejection(e.getSQLState(), e.getMessage());
+                        Rejection rejection = new Rejection(e.getSQLState(), SqlErrorClassifier.sentence(e));
                         db.recordReplayFailure(deadLetter, rejection);
                         return Optional.of(rejection);
                     }

@@ -3,15 +3,21 @@ package dev.countersink.ingest.db;
 import dev.countersink.ingest.message.DecodeException;
 import dev.countersink.ingest.message.DecodedMessage;
 import dev.countersink.ingest.message.MessageDecoder;
+import java.nio.charset.StandardCharsets;
+import java.sql.Array;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import javax.sql.DataSource;
 import org.postgresql.PGConnection;
 import org.slf4j.Logger;
@@ -27,6 +33,8 @@ public final class ResultsDb implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ResultsDb.class);
 
     static final String NO_DEAD_LETTER = "RS030";
+
+    private static final long BYTES_OF_A_STATEMENT = 8L * 1024 * 1024;
 
     private final DataSource dataSource;
     private Connection connection;
@@ -59,10 +67,14 @@ public final class ResultsDb implements AutoCloseable {
                 rejects.add(new Reject(msg, fault.sqlState(), fault.getMessage()));
             }
         }
-        for (Reject reject : rejects) {
-            DecodedMessage rejected = batch.get(reject.msg());
-            recordDeadLetter(c, rejected.letter(), reject.sqlState(), rejected.explain(reject.reason()));
-        }
+        recordDeadLetters(
+                c,
+                rejects.stream()
+                        .map(r -> new DeadLetter(
+                                batch.get(r.msg()).letter(),
+                                r.sqlState(),
+                                batch.get(r.msg()).explain(r.reason())))
+                        .toList());
         return rejects;
     }
 
@@ -80,7 +92,7 @@ public final class ResultsDb implements AutoCloseable {
     /** Records that a dead letter failed again in a way that left nothing of its transaction. */
     void recordReplayFailure(long id, Replays.Rejection rejection) throws SQLException {
         inTransaction(c -> {
-            recordDeadLetter(c, beginReplay(c, id), rejection.sqlState(), rejection.reason());
+            recordDeadLetters(c, List.of(new DeadLetter(beginReplay(c, id), rejection.sqlState(), rejection.reason())));
             return null;
         });
     }
@@ -102,11 +114,45 @@ public final class ResultsDb implements AutoCloseable {
     }
 
     /** Makes one message a dead letter. */
-    public void recordDeadLetter(DecodedMessage incoming, String sqlState, String reason) throws SQLException {
+    public void recordDeadLetter(DecodedMessage.Origin origin, String sqlState, String reason) throws SQLException {
         inTransaction(c -> {
-            recordDeadLetter(c, incoming.letter(), sqlState, reason);
+            recordDeadLetters(c, List.of(new DeadLetter(origin, sqlState, reason)));
             return null;
         });
+    }
+
+    /**
+     * Notes that a message is tried which was delivered again and again; what ends the program leaves the count.
+     *
+     * @return how many attempts have begun without an end, this one included
+     */
+    public int beginAttempt(DecodedMessage.Origin origin, long publishedMicros) throws SQLException {
+        return inTransaction(c -> {
+            try (PreparedStatement call = c.prepareStatement("SELECT results.begin_attempt(?, ?, ?)")) {
+                identify(call, origin, publishedMicros);
+                try (ResultSet row = call.executeQuery()) {
+                    row.next();
+                    return row.getInt(1);
+                }
+            }
+        });
+    }
+
+    /** Forgets the attempts of a message that has come to an outcome. */
+    public void endAttempt(DecodedMessage.Origin origin, long publishedMicros) throws SQLException {
+        inTransaction(c -> {
+            try (PreparedStatement call = c.prepareStatement("SELECT results.end_attempt(?, ?, ?)")) {
+                identify(call, origin, publishedMicros);
+                return call.execute();
+            }
+        });
+    }
+
+    private static void identify(PreparedStatement call, DecodedMessage.Origin origin, long publishedMicros)
+            throws SQLException {
+        call.setString(1, origin.stream());
+        call.setLong(2, origin.sequence());
+        call.setObject(3, Instant.EPOCH.plus(publishedMicros, ChronoUnit.MICROS).atOffset(ZoneOffset.UTC));
     }
 
     private interface Work<T> {
@@ -132,6 +178,8 @@ public final class ResultsDb implements AutoCloseable {
         if (connection == null) {
             Connection fresh = dataSource.getConnection();
             connection = fresh;
+            // Whatever the database's default is: apply_batch is written for it.
+            fresh.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             fresh.setAutoCommit(false);
             try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage()")) {
                 call.execute();
@@ -167,19 +215,43 @@ public final class ResultsDb implements AutoCloseable {
         return rejects;
     }
 
-    private static void recordDeadLetter(Connection c, DecodedMessage.Origin origin, String sqlState, String reason)
-            throws SQLException {
-        try (PreparedStatement call =
-                c.prepareStatement("SELECT results.record_dead_letter(?, ?, ?, ?::jsonb, ?, ?, ?)")) {
-            call.setString(1, origin.stream());
-            call.setLong(2, origin.sequence());
-            call.setString(3, storable(origin.subject()));
-            call.setString(4, json(origin.headers()));
-            call.setBytes(5, origin.payload());
-            call.setString(6, storable(reason));
-            call.setString(7, sqlState);
+    private record DeadLetter(DecodedMessage.Origin origin, String sqlState, String reason) {}
+
+    /** One statement for as many as fit into a message to the server with ease. */
+    private static void recordDeadLetters(Connection c, List<DeadLetter> letters) throws SQLException {
+        int from = 0;
+        long bytes = 0;
+        for (int i = 0; i < letters.size(); i++) {
+            bytes += letters.get(i).origin().payload().length;
+            if (bytes > BYTES_OF_A_STATEMENT || i == letters.size() - 1) {
+                recordTogether(c, letters.subList(from, i + 1));
+                from = i + 1;
+                bytes = 0;
+            }
+        }
+    }
+
+    private static void recordTogether(Connection c, List<DeadLetter> letters) throws SQLException {
+        try (PreparedStatement call = c.prepareStatement("SELECT results.record_dead_letters(?, ?, ?, ?, ?, ?, ?)")) {
+            call.setArray(1, texts(c, letters, letter -> letter.origin().stream()));
+            Object[] sequences =
+                    letters.stream().map(letter -> letter.origin().sequence()).toArray();
+            call.setArray(2, c.createArrayOf("bigint", sequences));
+            call.setArray(3, texts(c, letters, letter -> letter.origin().subject()));
+            call.setArray(4, texts(c, letters, letter -> json(letter.origin().headers())));
+            Object[] payloads =
+                    letters.stream().map(letter -> letter.origin().payload()).toArray(byte[][]::new);
+            call.setArray(5, c.createArrayOf("bytea", payloads));
+            call.setArray(6, texts(c, letters, DeadLetter::reason));
+            call.setArray(7, texts(c, letters, DeadLetter::sqlState));
             call.execute();
         }
+    }
+
+    private static Array texts(Connection c, List<DeadLetter> letters, Function<DeadLetter, String> text)
+            throws SQLException {
+        return c.createArrayOf(
+                "text", letters.stream().map(text).map(ResultsDb::storable).toArray());
     }
 
     /** The database holds no NUL. */
@@ -187,33 +259,16 @@ public final class ResultsDb implements AutoCloseable {
         return text.replace('\0', '\ufffd');
     }
 
+    /** What a header's bytes cannot say as text is replaced, for JSON in the database takes neither NUL nor half a pair. */
     private static String json(Map<String, List<String>> headers) {
-        StringBuilder json = new StringBuilder("{");
-        headers.forEach((name, values) -> {
-            json.append(json.length() == 1 ? "" : ", ");
-            quote(json, name);
-            json.append(": [");
-            for (int i = 0; i < values.size(); i++) {
-                json.append(i == 0 ? "" : ", ");
-                quote(json, values.get(i));
-            }
-            json.append(']');
-        });
-        return json.append('}').toString();
+        Map<String, List<String>> storable = new LinkedHashMap<>();
+        headers.forEach((name, values) -> storable.put(
+                wellFormed(name), values.stream().map(ResultsDb::wellFormed).toList()));
+        return JsonMapper.shared().writeValueAsString(storable);
     }
 
-    private static void quote(StringBuilder json, String text) {
-        json.append('"');
-        for (char c : storable(text).toCharArray()) {
-            if (c == '"' || c == '\\') {
-                json.append('\\').append(c);
-            } else if (c < ' ' || Character.isSurrogate(c)) {
-                json.append(c < ' ' ? String.format(Locale.ROOT, "\\u%04x", (int) c) : "\ufffd");
-            } else {
-                json.append(c);
-            }
-        }
-        json.append('"');
+    private static String wellFormed(String text) {
+        return new String(storable(text).getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
     }
 
     /** Gives the connection back; the next call takes another one. */

@@ -7,6 +7,8 @@ public final class DecodeException extends Exception {
     static final String UNDECODABLE = "RS010";
     static final String NO_SCORES = "RS011";
     static final String TOO_LARGE = "RS012";
+    /** Not of decoding: the program has ended again and again while it was tried. */
+    public static final String NO_OUTCOME = "RS013";
 
     private final String sqlState;
     private final String replySubject;

@@ -40,6 +40,11 @@ public final class Subjects {
         }
     }
 
+    /** Whether a consumer can filter by it; the server also stores messages whose subject reads as a wildcard. */
+    public static boolean isFilterable(String subject) {
+        return isLiteral(subject);
+    }
+
     private static boolean isLiteral(String subject) {
         for (String token : subject.split("\\.", -1)) {
             if (token.isEmpty() || token.equals("*") || token.equals(">")) {

@@ -3,35 +3,109 @@ package dev.countersink.ingest.nats;
 import dev.countersink.ingest.message.DecodedMessage;
 import dev.countersink.ingest.message.MessageDecoder;
 import io.nats.client.Message;
+import io.nats.client.api.MessageInfo;
 import io.nats.client.impl.Headers;
 import io.nats.client.impl.NatsJetStreamMetaData;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /** A message that the server has delivered and waits to have acked. */
 public final class Delivery {
-    private final Message message;
-    private final List<DecodedMessage> results;
-    private final long weight;
-    private final long publishedMillis;
+    /** What was delivered so often without any outcome may be what ended the program each time. */
+    private static final long SUSPICIOUS_DELIVERIES = 3;
+
+    private static final long MILLION = 1_000_000;
+
+    private final DecodedMessage.Origin origin;
+    private final MessageDecoder decoder;
+    private final Receipt receipt;
+    private final Key key;
     private final long deliveries;
+    private final boolean suspect;
+    private final long weight;
+    private List<DecodedMessage> results;
     private volatile long keptAliveNanos = System.nanoTime();
 
-    Delivery(Message message, MessageDecoder decoder) {
+    /** How the server is told what becomes of a message. */
+    interface Receipt {
+        void ack();
+
+        void giveBack();
+
+        void keepAlive();
+    }
+
+    /** A message is the same if both agree: a stream made anew gives its numbers again. */
+    record Key(long sequence, long publishedMicros) {}
+
+    private Delivery(
+            DecodedMessage.Origin origin,
+            long publishedMicros,
+            long deliveries,
+            MessageDecoder decoder,
+            Receipt receipt) {
+        this.origin = origin;
+        this.decoder = decoder;
+        this.receipt = receipt;
+        this.key = new Key(origin.sequence(), publishedMicros);
+        this.deliveries = deliveries;
+        this.suspect = deliveries >= SUSPICIOUS_DELIVERIES;
+        this.results = suspect ? null : DecodedMessage.decode(decoder, origin);
+        this.weight = suspect
+                ? 500L + origin.payload().length
+                : results.stream().mapToLong(DecodedMessage::weight).sum();
+    }
+
+    /** A message that a consumer has delivered. */
+    static Delivery of(Message message, MessageDecoder decoder) {
         NatsJetStreamMetaData meta = message.metaData();
-        this.message = message;
-        this.results = DecodedMessage.decode(
-                decoder,
+        return new Delivery(
                 new DecodedMessage.Origin(
                         meta.getStream(),
                         meta.streamSequence(),
                         message.getSubject(),
                         headers(message.getHeaders()),
-                        message.getData()));
-        this.weight = results.stream().mapToLong(DecodedMessage::weight).sum();
-        this.publishedMillis = meta.timestamp().toInstant().toEpochMilli();
-        this.deliveries = meta.deliveredCount();
+                        message.getData()),
+                micros(meta.timestamp()),
+                meta.deliveredCount(),
+                decoder,
+                new Receipt() {
+                    @Override
+                    public void ack() {
+                        message.ack();
+                    }
+
+                    @Override
+                    public void giveBack() {
+                        message.nak();
+                    }
+
+                    @Override
+                    public void keepAlive() {
+                        message.inProgress();
+                    }
+                });
+    }
+
+    /** A message that was read from the stream by its number. */
+    static Delivery of(MessageInfo message, MessageDecoder decoder, Receipt receipt) {
+        return new Delivery(
+                new DecodedMessage.Origin(
+                        ResultsStream.NAME,
+                        message.getSeq(),
+                        message.getSubject(),
+                        headers(message.getHeaders()),
+                        message.getData() == null ? new byte[0] : message.getData()),
+                micros(message.getTime()),
+                1,
+                decoder,
+                receipt);
+    }
+
+    private static long micros(java.time.ZonedDateTime time) {
+        return time.toEpochSecond() * MILLION + time.getNano() / 1000;
     }
 
     private static Map<String, List<String>> headers(Headers headers) {
@@ -43,21 +117,47 @@ public final class Delivery {
         return map;
     }
 
-    /** The results that the message holds, one at least. */
+    public DecodedMessage.Origin origin() {
+        return origin;
+    }
+
+    /** The results that the message holds, one at least; a suspect one is decoded when they are first asked for. */
     public List<DecodedMessage> results() {
+        if (results == null) {
+            results = DecodedMessage.decode(decoder, origin);
+        }
         return results;
     }
 
+    /** Whether it has to be tried alone, and each attempt recorded before it is decoded. */
+    public boolean isSuspect() {
+        return suspect;
+    }
+
+    /** Where senders wait for {@code +ACK}; of a message that was not decoded nothing is known. */
+    public List<String> replySubjects() {
+        return results == null
+                ? List.of()
+                : results.stream()
+                        .map(DecodedMessage::replySubject)
+                        .filter(Objects::nonNull)
+                        .toList();
+    }
+
+    Key key() {
+        return key;
+    }
+
     public String subject() {
-        return message.getSubject();
+        return origin.subject();
     }
 
     public long weight() {
         return weight;
     }
 
-    public long publishedMillis() {
-        return publishedMillis;
+    public long publishedMicros() {
+        return key.publishedMicros();
     }
 
     public long deliveries() {
@@ -65,20 +165,20 @@ public final class Delivery {
     }
 
     public void ack() {
-        message.ack();
+        receipt.ack();
     }
 
     /** Gives it back, so that another instance gets it at once. */
     public void giveBack() {
-        message.nak();
+        receipt.giveBack();
     }
 
-    /** Tells the server that it is in work, if that was last said so long ago. */
-    public void keepAlive(long olderThanNanos) {
+    /** Sends in-progress if the last one is older than {@code olderThanNanos}. */
+    void keepAlive(long olderThanNanos) {
         long now = System.nanoTime();
         if (now - keptAliveNanos > olderThanNanos) {
             keptAliveNanos = now;
-            message.inProgress();
+            receipt.keepAlive();
         }
     }
 }

@@ -1,33 +1,52 @@
 package dev.countersink.ingest.nats;
 
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 /**
  * Between the server and the writers: asks each open subject for as many messages as there is room for, queues what comes,
  * and hands it out in batches. Room is shared by the open subjects and bounded in messages and bytes, so that memory does
- * not depend on the backlog: what was asked for is charged at the subject's mean message until it comes. Thread-safe.
+ * not depend on the backlog: what was asked for is charged at the subject's mean message until it comes, and a subject of
+ * which nothing is known at the largest message that the server takes. Thread-safe.
  */
 public final class Intake {
-    private static final int BATCHES_HELD = 3;
     private static final int SMALLEST_WINDOW = 16;
     private static final long QUANTUM_BYTES = 64 * 1024;
     /** Any subject may have one message of up to this size in flight, however full the rest is. */
     private static final long ALWAYS_FITS_BYTES = 1024 * 1024;
+    /** What the server adds to a message when it compares it with a pull's bytes. */
+    private static final long OVERHEAD_BYTES = 64 * 1024;
+    /** After a probe found nothing that can be delivered: others may have it in work. */
+    private static final long PROBE_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(400);
 
     static final Duration PULL_EXPIRES = Duration.ofSeconds(10);
     private static final long OVERDUE_NANOS = PULL_EXPIRES.plusSeconds(2).toNanos();
+    private static final long PROBE_OVERDUE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+    /**
+     * What is asked of a consumer.
+     *
+     * @param maxBytes of all messages together
+     * @param noWait whether the server answers at once if it has nothing to deliver
+     */
+    public record PullRequest(String consumer, long id, int messages, long maxBytes, boolean noWait) {}
 
     /** Sends a pull request. */
     public interface Requests {
-        void send(String consumer, long pullId, int messages, long maxBytes);
+        void send(PullRequest request);
     }
 
     /** Is told how much is in memory whenever that changes. */
@@ -35,32 +54,40 @@ public final class Intake {
         void holding(int messages, long bytes);
     }
 
-    private final int batchMessages;
-    private final long batchBytes;
-    private final long lingerNanos;
+    private enum Outcome {
+        ASKED,
+        NOT_NEEDED,
+        LATER,
+        NO_ROOM
+    }
+
+    private final IntakeLimits limits;
     private final Requests requests;
     private final HeldListener heldListener;
+    private final BooleanSupplier paused;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition arrived = lock.newCondition();
     private final FairQueues<Delivery> queues = new FairQueues<>(QUANTUM_BYTES);
+    private final Deque<Delivery> suspects = new ArrayDeque<>();
     private final Map<String, SubjectConsumer> consumers = new HashMap<>();
     private final Map<Long, SubjectConsumer> pulls = new HashMap<>();
     private final Set<SubjectConsumer> waitingForRoom = new LinkedHashSet<>();
-    private final Set<Delivery> held = new LinkedHashSet<>();
+    private final Map<Delivery.Key, Delivery> held = new LinkedHashMap<>();
     private final Set<String> lost = new LinkedHashSet<>();
     private long heldBytes;
     private long queuedBytes;
     private long lastPullId;
     private int open;
+    private boolean suspectInWork;
     private boolean stopping;
 
-    public Intake(int batchMessages, long batchBytes, Duration linger, Requests requests, HeldListener held) {
-        this.batchMessages = batchMessages;
-        this.batchBytes = batchBytes;
-        this.lingerNanos = linger.toNanos();
+    /** @param paused whether nothing should be asked for at present */
+    public Intake(IntakeLimits limits, Requests requests, HeldListener held, BooleanSupplier paused) {
+        this.limits = limits;
         this.requests = requests;
         this.heldListener = held;
+        this.paused = paused;
     }
 
     /** Begins to pull from a subject's consumer. */
@@ -91,7 +118,7 @@ public final class Intake {
     public boolean nothingSince(String subject, Duration time) {
         return lockedGet(() -> {
             SubjectConsumer consumer = consumers.get(subject);
-            return consumer == null || consumer.nanosSinceLast() > time.toNanos();
+            return consumer == null || System.nanoTime() - consumer.deliveredNanos() > time.toNanos();
         });
     }
 
@@ -102,19 +129,69 @@ public final class Intake {
         });
     }
 
+    /**
+     * What this instance has of a subject.
+     *
+     * @param held messages in memory
+     * @param deliveredNanos when the last one came, by {@link System#nanoTime}
+     * @param finishedNanos when the last one was finished
+     */
+    record Activity(int held, long deliveredNanos, long finishedNanos) {}
+
+    /** Null if nothing is known of the subject. */
+    Activity activity(String subject) {
+        return lockedGet(() -> {
+            SubjectConsumer consumer = consumers.get(subject);
+            return consumer == null
+                    ? null
+                    : new Activity(consumer.held(), consumer.deliveredNanos(), consumer.finishedNanos());
+        });
+    }
+
+    /** Forgets what was asked of a subject's consumer, which nobody answers, and asks anew. */
+    void renewPull(String subject) {
+        locked(() -> {
+            SubjectConsumer consumer = consumers.get(subject);
+            if (consumer != null && consumer.isOpen()) {
+                pulls.remove(consumer.pullId());
+                consumer.pullEnded();
+                consumer.postpone(0);
+                requestFor(consumer);
+            }
+        });
+    }
+
     /** A message has come; {@code stillPending} more wait on the server. */
     void delivered(Delivery delivery, long stillPending) {
         locked(() -> {
             SubjectConsumer consumer = consumers.computeIfAbsent(delivery.subject(), SubjectConsumer::new);
-            consumer.delivered(delivery.weight(), stillPending);
-            held.add(delivery);
-            heldBytes += delivery.weight();
+            Delivery before = held.get(delivery.key());
+            if (before != null) {
+                // The server has lost patience with it; an ack of either delivery will do.
+                consumer.deliveredAgain(stillPending);
+                before.keepAlive(0);
+            } else {
+                consumer.delivered(delivery.weight(), stillPending);
+                take(delivery);
+            }
+            if (!consumer.isAsking()) {
+                pulls.remove(consumer.pullId());
+            }
+            requestFor(consumer);
+        });
+    }
+
+    private void take(Delivery delivery) {
+        held.put(delivery.key(), delivery);
+        heldBytes += delivery.weight();
+        if (delivery.isSuspect()) {
+            suspects.addLast(delivery);
+        } else {
             queuedBytes += delivery.weight();
             queues.add(delivery.subject(), delivery, delivery.weight());
-            heldListener.holding(held.size(), heldBytes);
-            requestFor(consumer);
-            arrived.signal();
-        });
+        }
+        heldListener.holding(held.size(), heldBytes);
+        arrived.signal();
     }
 
     /** A pull has ended on the server without having brought all it asked for. */
@@ -122,6 +199,20 @@ public final class Intake {
         locked(() -> {
             SubjectConsumer consumer = end(pullId);
             if (consumer != null) {
+                if (!consumer.isSizeKnown()) {
+                    consumer.postpone(PROBE_AGAIN_NANOS);
+                }
+                requestFor(consumer);
+            }
+        });
+    }
+
+    /** The next message is larger than all that was asked for: a probe will take it alone. */
+    void pullTooSmall(long pullId) {
+        locked(() -> {
+            SubjectConsumer consumer = end(pullId);
+            if (consumer != null) {
+                consumer.forgetSize();
                 requestFor(consumer);
             }
         });
@@ -167,7 +258,7 @@ public final class Intake {
         });
     }
 
-    /** Looks after what no event looks after: pulls that never ended, requests to repeat, messages long in work. */
+    /** Periodic upkeep: times out lost pulls, repeats refused requests, extends acks of old messages. */
     public void housekeep(Duration keepAliveAfter) {
         List<Delivery> all = lockedGet(() -> {
             long now = System.nanoTime();
@@ -178,51 +269,71 @@ public final class Intake {
                 }
             }
             requestMore();
-            return List.copyOf(held);
+            return List.copyOf(held.values());
         });
         all.forEach(delivery -> delivery.keepAlive(keepAliveAfter.toNanos()));
     }
 
-    /** Waits for a batch; an empty one says that it is time to stop. */
-    public List<Delivery> next() throws InterruptedException {
+    /**
+     * Waits for a batch; an empty one says that it is time to stop. A suspect message comes alone, and no other suspect
+     * one until that is released.
+     *
+     * @param mostMessages of this batch, at most those of the limits
+     */
+    public List<Delivery> next(int mostMessages) throws InterruptedException {
         lock.lockInterruptibly();
         try {
-            while (queues.size() == 0 && !stopping) {
+            while (queues.size() == 0 && !suspectReady() && !stopping) {
                 arrived.await();
             }
-            long left = lingerNanos;
-            while (left > 0 && !stopping && isWorthWaiting()) {
+            if (!stopping && suspectReady()) {
+                suspectInWork = true;
+                return List.of(suspects.removeFirst());
+            }
+            int most = Math.max(1, Math.min(mostMessages, limits.batchMessages()));
+            long left = limits.linger().toNanos();
+            while (left > 0 && !stopping && isWorthWaiting(most)) {
                 left = arrived.awaitNanos(left);
             }
             if (stopping) {
                 arrived.signalAll();
                 return List.of();
             }
-            List<Delivery> batch = queues.take(batchMessages, batchBytes);
+            List<Delivery> batch = queues.take(most, limits.batchBytes());
             batch.forEach(delivery -> queuedBytes -= delivery.weight());
             if (queues.size() > 0) {
                 arrived.signal();
             }
-            return batch;
+            // Another writer may have taken all of it while this one waited for more.
+            return batch.isEmpty() ? next(mostMessages) : batch;
         } finally {
             lock.unlock();
         }
     }
 
-    private boolean isWorthWaiting() {
-        return queues.size() < batchMessages
-                && queuedBytes < batchBytes
+    private boolean suspectReady() {
+        return !suspectInWork && !suspects.isEmpty();
+    }
+
+    private boolean isWorthWaiting(int most) {
+        return queues.size() < most
+                && queuedBytes < limits.batchBytes()
                 && pulls.values().stream().anyMatch(SubjectConsumer::isMoreArriving);
     }
 
-    /** A batch is done with, acked or not: its room is free. */
-    public void release(List<Delivery> batch) {
+    /**
+     * A batch is done with: its room is free.
+     *
+     * @param finished whether its messages are committed, and not given back
+     */
+    public void release(List<Delivery> batch, boolean finished) {
         locked(() -> {
             for (Delivery delivery : batch) {
-                held.remove(delivery);
+                held.remove(delivery.key());
                 heldBytes -= delivery.weight();
+                suspectInWork &= !delivery.isSuspect();
                 SubjectConsumer consumer = consumers.get(delivery.subject());
-                consumer.released();
+                consumer.released(finished);
                 if (consumer.isOpen()) {
                     waitingForRoom.add(consumer);
                 } else {
@@ -231,6 +342,9 @@ public final class Intake {
             }
             heldListener.holding(held.size(), heldBytes);
             requestMore();
+            if (suspectReady()) {
+                arrived.signal();
+            }
         });
     }
 
@@ -244,45 +358,91 @@ public final class Intake {
 
     /** Takes what no batch has taken. */
     public List<Delivery> drain() {
-        return lockedGet(queues::drain);
+        return lockedGet(() -> {
+            List<Delivery> all = new ArrayList<>(queues.drain());
+            all.addAll(suspects);
+            suspects.clear();
+            return all;
+        });
     }
 
-    /** Asks for the hungry in turn until one does not fit: it is the first when there is room again. */
+    /** Requests messages for waiting subjects in order; stops at the first that does not fit, which stays at the head. */
     private void requestMore() {
         for (SubjectConsumer consumer : new ArrayList<>(waitingForRoom)) {
-            waitingForRoom.remove(consumer);
-            if (!requestFor(consumer)) {
+            Outcome outcome = requestFor(consumer);
+            if (outcome == Outcome.NO_ROOM) {
                 return;
+            }
+            if (outcome != Outcome.LATER) {
+                waitingForRoom.remove(consumer);
             }
         }
     }
 
-    /** Returns whether there was room. */
-    private boolean requestFor(SubjectConsumer consumer) {
-        int window = Math.max(SMALLEST_WINDOW, BATCHES_HELD * batchMessages / Math.max(1, open));
-        long budget = BATCHES_HELD * batchBytes;
-        int wanted = stopping ? 0 : consumer.wanted(window, budget / Math.max(1, open));
+    private Outcome requestFor(SubjectConsumer consumer) {
+        if (stopping || !consumer.isOpen() || consumer.isAsking()) {
+            return Outcome.NOT_NEEDED;
+        }
+        Outcome outcome = Outcome.NO_ROOM;
+        if (!paused.getAsBoolean()) {
+            outcome = consumer.isSizeKnown() ? requestSeveral(consumer) : probe(consumer);
+        }
+        if (outcome == Outcome.NO_ROOM || outcome == Outcome.LATER) {
+            waitingForRoom.add(consumer);
+        }
+        return outcome;
+    }
+
+    /** Asks for one message, and gets it or an answer at once, so that its size is known. */
+    private Outcome probe(SubjectConsumer consumer) {
+        long now = System.nanoTime();
+        if (!consumer.mayAsk(now)) {
+            return Outcome.LATER;
+        }
+        long each = limits.maxPayload() + OVERHEAD_BYTES;
+        boolean another = pulls.values().stream().anyMatch(asked -> !asked.isSizeKnown());
+        // One probe at a time needs no room: a subject must not wait for ever because others fill it.
+        if (another && committedBytes() + each > limits.mostBytes()) {
+            return Outcome.NO_ROOM;
+        }
+        send(consumer, 1, each, each, true, now + PROBE_OVERDUE_NANOS);
+        return Outcome.ASKED;
+    }
+
+    private Outcome requestSeveral(SubjectConsumer consumer) {
+        int sharers = Math.max(1, open);
+        int window = Math.max(SMALLEST_WINDOW, limits.mostMessages() / sharers);
+        int wanted = consumer.wanted(window, limits.mostBytes() / sharers);
         if (wanted == 0) {
-            return true;
+            return Outcome.NOT_NEEDED;
         }
         long each = consumer.weightEach();
+        long committed = committedBytes();
+        int count = (int) Math.min(wanted, (limits.mostBytes() - committed) / each);
+        boolean fitsMinimum = consumer.isIdle() && (each <= ALWAYS_FITS_BYTES || committed == 0);
+        if (count <= 0 && !fitsMinimum) {
+            return Outcome.NO_ROOM;
+        }
+        count = Math.max(1, count);
+        send(consumer, count, each, 2 * count * each + OVERHEAD_BYTES, false, System.nanoTime() + OVERDUE_NANOS);
+        return Outcome.ASKED;
+    }
+
+    private void send(
+            SubjectConsumer consumer, int count, long each, long maxBytes, boolean noWait, long deadlineNanos) {
+        long id = ++lastPullId;
+        pulls.remove(consumer.pullId());
+        pulls.put(id, consumer);
+        consumer.requested(id, count, each, deadlineNanos);
+        requests.send(new PullRequest(consumer.name(), id, count, maxBytes, noWait));
+    }
+
+    private long committedBytes() {
         long committed = heldBytes;
         for (SubjectConsumer asked : pulls.values()) {
             committed += asked.outstandingWeight();
         }
-        int count = (int) Math.min(wanted, (budget - committed) / each);
-        boolean fitsMinimum = consumer.isIdle() && (each <= ALWAYS_FITS_BYTES || committed == 0);
-        if (count <= 0 && !fitsMinimum) {
-            waitingForRoom.add(consumer);
-            return false;
-        }
-        count = Math.max(1, count);
-        long id = ++lastPullId;
-        pulls.remove(consumer.pullId());
-        pulls.put(id, consumer);
-        consumer.requested(id, count, System.nanoTime() + OVERDUE_NANOS);
-        requests.send(consumer.name(), id, count, 2 * count * each);
-        return true;
+        return committed;
     }
 
     private SubjectConsumer end(long pullId) {
@@ -310,7 +470,7 @@ public final class Intake {
         }
     }
 
-    private <T> T lockedGet(java.util.function.Supplier<T> action) {
+    private <T> T lockedGet(Supplier<T> action) {
         lock.lock();
         try {
             return action.get();

@@ -6,6 +6,7 @@ import io.nats.client.AuthenticationException;
 import io.nats.client.Connection;
 import io.nats.client.Consumer;
 import io.nats.client.ErrorListener;
+import io.nats.client.JetStreamOptions;
 import io.nats.client.Nats;
 import io.nats.client.Options;
 import java.io.IOException;
@@ -41,6 +42,17 @@ public final class NatsLink {
         }
     }
 
+    /** How JetStream's API is reached over the connection. */
+    public static JetStreamOptions jetStream(NatsSettings settings) {
+        JetStreamOptions.Builder builder = JetStreamOptions.builder();
+        if (settings.domain() != null) {
+            builder.domain(settings.domain());
+        } else if (settings.prefix() != null) {
+            builder.prefix(settings.prefix());
+        }
+        return builder.build();
+    }
+
     private static Options options(NatsSettings settings) throws NoSuchAlgorithmException {
         Options.Builder builder = Options.builder()
                 .servers(settings.url().split("\\s*,\\s*"))
@@ -48,7 +60,7 @@ public final class NatsLink {
                 .connectionTimeout(Duration.ofSeconds(5))
                 .maxReconnects(-1)
                 .reconnectWait(Duration.ofMillis(250))
-                .pingInterval(Duration.ofSeconds(10))
+                .pingInterval(Duration.ofSeconds(2))
                 .connectionListener((connection, event) -> LOG.info("NATS: {}", event))
                 .errorListener(new Complaints());
         if (settings.credentials() != null) {

@@ -3,11 +3,13 @@ package dev.countersink.ingest.nats;
 import dev.countersink.ingest.message.MessageDecoder;
 import io.nats.client.Connection;
 import io.nats.client.Dispatcher;
+import io.nats.client.JetStreamOptions;
 import io.nats.client.Message;
 import io.nats.client.support.Status;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,41 +25,44 @@ public final class PullLink implements AutoCloseable {
     private static final int NO_RESPONDERS = 503;
     private static final int HEARTBEAT = 100;
     private static final Duration DRAIN_PATIENCE = Duration.ofSeconds(2);
-    private static final long OVERHEAD_BYTES = 64 * 1024;
 
     private final Connection connection;
+    private final String apiPrefix;
+    private final Consumer<Throwable> fatal;
     private final MessageDecoder decoder;
     private final String inbox;
     private final Dispatcher dispatcher;
     private volatile Intake intake;
 
-    public PullLink(Connection connection, MessageDecoder decoder) {
+    /** @param fatal is told of an error after which nothing can be relied on, as when memory is full */
+    public PullLink(
+            Connection connection, JetStreamOptions options, MessageDecoder decoder, Consumer<Throwable> fatal) {
         this.connection = connection;
+        this.apiPrefix = options.getPrefix();
+        this.fatal = fatal;
         this.decoder = decoder;
         this.inbox = connection.createInbox() + ".";
         this.dispatcher = connection.createDispatcher(this::handle);
     }
 
-    /** @param maxBytes beyond it the client drops messages, and the server sends them again */
-    public void start(Intake target, long maxBytes) {
+    /** Begins to receive. What may be on its way is bounded by what is asked for, so the client need not drop anything. */
+    public void start(Intake target) {
         intake = target;
-        dispatcher.setPendingLimits(-1, maxBytes);
+        dispatcher.setPendingLimits(-1, -1);
         dispatcher.subscribe(inbox + "*");
     }
 
-    public void request(String consumer, long pullId, int messages, long maxBytes) {
-        // The largest message must fit, or the server would refuse to send it for ever.
-        long bytes = Math.max(maxBytes, connection.getMaxPayload() + OVERHEAD_BYTES);
-        String body = "{\"batch\":" + messages + ",\"expires\":" + Intake.PULL_EXPIRES.toNanos() + ",\"max_bytes\":"
-                + bytes + "}";
+    public void request(Intake.PullRequest pull) {
+        String waiting = pull.noWait() ? "\"no_wait\":true" : "\"expires\":" + Intake.PULL_EXPIRES.toNanos();
+        String body = "{\"batch\":" + pull.messages() + "," + waiting + ",\"max_bytes\":" + pull.maxBytes() + "}";
         try {
             connection.publish(
-                    "$JS.API.CONSUMER.MSG.NEXT." + ResultsStream.NAME + "." + consumer,
-                    inbox + pullId,
+                    apiPrefix + "CONSUMER.MSG.NEXT." + ResultsStream.NAME + "." + pull.consumer(),
+                    inbox + pull.id(),
                     body.getBytes(StandardCharsets.UTF_8));
         } catch (IllegalStateException e) {
             // Not connected; when the connection is back, every pull is asked for anew.
-            LOG.debug("Could not pull from {}: {}", consumer, e.getMessage());
+            LOG.debug("Could not pull from {}: {}", pull.consumer(), e.getMessage());
         }
     }
 
@@ -67,10 +72,12 @@ public final class PullLink implements AutoCloseable {
                 status(message);
             } else if (message.isJetStream()) {
                 intake.delivered(
-                        new Delivery(message, decoder), message.metaData().pendingCount());
+                        Delivery.of(message, decoder), message.metaData().pendingCount());
             }
         } catch (RuntimeException e) {
             LOG.error("A message could not be taken in; the server sends it again", e);
+        } catch (Error e) {
+            fatal.accept(e);
         }
     }
 
@@ -86,6 +93,8 @@ public final class PullLink implements AutoCloseable {
         }
         if (status.getCode() == TIMEOUT || status.getCode() == NOT_FOUND) {
             intake.pullExpired(pullId);
+        } else if (status.getCode() == CONFLICT && text.startsWith("Message Size Exceeds MaxBytes")) {
+            intake.pullTooSmall(pullId);
         } else if (gone) {
             intake.consumerLost(pullId);
         } else {

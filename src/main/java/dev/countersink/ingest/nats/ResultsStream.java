@@ -5,9 +5,13 @@ import dev.countersink.ingest.message.Subjects;
 import io.nats.client.Connection;
 import io.nats.client.JetStreamApiException;
 import io.nats.client.JetStreamManagement;
+import io.nats.client.JetStreamOptions;
 import io.nats.client.api.AckPolicy;
 import io.nats.client.api.ConsumerConfiguration;
+import io.nats.client.api.ConsumerInfo;
 import io.nats.client.api.DeliverPolicy;
+import io.nats.client.api.DiscardPolicy;
+import io.nats.client.api.MessageInfo;
 import io.nats.client.api.RetentionPolicy;
 import io.nats.client.api.StorageType;
 import io.nats.client.api.StreamConfiguration;
@@ -15,31 +19,47 @@ import io.nats.client.api.StreamInfo;
 import io.nats.client.api.StreamInfoOptions;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.ZonedDateTime;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /** The stream and its consumers, as the server keeps them. */
 public final class ResultsStream {
     public static final String NAME = "RESULTS";
-    public static final Duration ACK_WAIT = Duration.ofSeconds(30);
+    /** A crashed instance's messages come again after so long; one that lives says more often that it is at work. */
+    public static final Duration ACK_WAIT = Duration.ofSeconds(3);
+
     private static final Duration EXPIRE_AFTER = Duration.ofMinutes(5);
     /** No bound that is ever met: what an instance holds is bounded by what it asks for. */
     private static final long MAX_ACK_PENDING = 1_000_000;
 
     private static final int STREAM_NOT_FOUND = 10059;
     private static final int NAME_IN_USE = 10058;
+    private static final int CONSUMER_NOT_FOUND = 10014;
+    private static final int MESSAGE_NOT_FOUND = 10037;
 
     private final JetStreamManagement management;
 
-    public ResultsStream(Connection connection) {
+    public ResultsStream(Connection connection, JetStreamOptions options) {
         try {
-            this.management = connection.jetStreamManagement();
+            this.management = connection.jetStreamManagement(options);
         } catch (IOException e) {
             throw new StartupException(
                     "JetStream cannot be used: " + e.getMessage() + ".", "Is the server reachable?", e);
         }
     }
+
+    /**
+     * The stream at one moment.
+     *
+     * @param backlog the subjects that have messages, with how many, those in work included
+     * @param created another one than before says that the stream was made anew
+     * @param problem what makes it unsuitable, as a sentence, or null
+     */
+    record State(
+            Map<String, Long> backlog, ZonedDateTime created, long firstSequence, long lastSequence, String problem) {}
 
     /**
      * Makes the stream unless it is there.
@@ -58,7 +78,10 @@ public final class ResultsStream {
                     e);
         }
         try {
-            check(findOrMake().getConfiguration());
+            Optional<Unsuitable> found = problem(findOrMake().getConfiguration());
+            if (found.isPresent()) {
+                throw new StartupException(found.get().sentence(), found.get().hint());
+            }
         } catch (IOException | JetStreamApiException e) {
             throw new StartupException(
                     String.format(Locale.ROOT, "The stream %s can neither be read nor made: %s.", NAME, e.getMessage()),
@@ -82,6 +105,8 @@ public final class ResultsStream {
                     .subjects(Subjects.ALL)
                     .storageType(StorageType.File)
                     .retentionPolicy(RetentionPolicy.WorkQueue)
+                    // If somebody sets a limit one day, publishers are told that it is reached; no message is dropped.
+                    .discardPolicy(DiscardPolicy.New)
                     .build());
         } catch (JetStreamApiException e) {
             if (e.getApiErrorCode() == NAME_IN_USE) {
@@ -91,35 +116,76 @@ public final class ResultsStream {
         }
     }
 
-    private static void check(StreamConfiguration found) {
+    private record Unsuitable(String sentence, String hint) {}
+
+    private static Optional<Unsuitable> problem(StreamConfiguration found) {
         if (!found.getSubjects().equals(List.of(Subjects.ALL))) {
-            throw unsuitable("the subjects " + found.getSubjects(), "[" + Subjects.ALL + "]");
+            return foreign("the subjects " + found.getSubjects(), "[" + Subjects.ALL + "]");
         }
         if (found.getRetentionPolicy() != RetentionPolicy.WorkQueue) {
-            throw unsuitable("the retention '" + found.getRetentionPolicy() + "'", "'workqueue'");
+            return foreign("the retention '" + found.getRetentionPolicy() + "'", "'workqueue'");
         }
         if (found.getStorageType() != StorageType.File) {
-            throw unsuitable("the storage '" + found.getStorageType() + "'", "'file'");
+            return foreign("the storage '" + found.getStorageType() + "'", "'file'");
         }
+        if (!found.getMaxAge().isZero()) {
+            return dropping("a max_age of " + found.getMaxAge(), "Remove max_age.");
+        }
+        boolean limited = found.getMaxMsgs() > 0 || found.getMaxBytes() > 0;
+        if (limited && found.getDiscardPolicy() != DiscardPolicy.New) {
+            return dropping(
+                    "a limit and discards old messages", "Set its discard policy to 'new', or remove the limit.");
+        }
+        if (found.getMaxMsgsPerSubject() > 0
+                && !(found.getDiscardPolicy() == DiscardPolicy.New && found.isDiscardNewPerSubject())) {
+            return dropping(
+                    "max_msgs_per_subject and discards old messages",
+                    "Set its discard policy to 'new' for each subject, or remove the limit.");
+        }
+        return Optional.empty();
     }
 
-    private static StartupException unsuitable(String has, String needed) {
-        return new StartupException(
+    private static Optional<Unsuitable> foreign(String has, String needed) {
+        return Optional.of(new Unsuitable(
                 String.format(Locale.ROOT, "The stream %s has %s, but Countersink needs %s.", NAME, has, needed),
                 "It belongs to something else: use another NATS account,"
-                        + " or remove the stream and let Countersink make its own.");
+                        + " or remove the stream and let Countersink make its own."));
     }
 
-    /** The subjects that have messages, with how many, those in work included. */
-    public Map<String, Long> backlog() throws IOException, JetStreamApiException {
-        return management
-                .getStreamInfo(NAME, StreamInfoOptions.filterSubjects(Subjects.ALL))
-                .getStreamState()
-                .getSubjectMap();
+    private static Optional<Unsuitable> dropping(String has, String hint) {
+        return Optional.of(new Unsuitable(
+                String.format(
+                        Locale.ROOT,
+                        "The stream %s has %s, so that messages are lost before they are applied.",
+                        NAME,
+                        has),
+                hint));
+    }
+
+    /** The stream as it is now; nothing if it is not there. */
+    Optional<State> state() throws IOException, JetStreamApiException {
+        try {
+            StreamInfo info = management.getStreamInfo(NAME, StreamInfoOptions.filterSubjects(Subjects.ALL));
+            Map<String, Long> backlog = info.getStreamState().getSubjectMap();
+            String problem = problem(info.getConfiguration())
+                    .map(found -> found.sentence() + " " + found.hint())
+                    .orElse(null);
+            return Optional.of(new State(
+                    backlog == null ? Map.of() : backlog,
+                    info.getCreateTime(),
+                    info.getStreamState().getFirstSequence(),
+                    info.getStreamState().getLastSequence(),
+                    problem));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == STREAM_NOT_FOUND) {
+                return Optional.empty();
+            }
+            throw e;
+        }
     }
 
     /** Makes the consumer of a subject unless it is there; one that nobody pulls from expires by itself. */
-    public void openConsumer(String subject) throws IOException, JetStreamApiException {
+    void openConsumer(String subject) throws IOException, JetStreamApiException {
         management.addOrUpdateConsumer(
                 NAME,
                 ConsumerConfiguration.builder()
@@ -132,5 +198,51 @@ public final class ResultsStream {
                         .maxAckPending(MAX_ACK_PENDING)
                         .inactiveThreshold(EXPIRE_AFTER)
                         .build());
+    }
+
+    /** The consumer of a subject as it is now; nothing if it is not there. */
+    Optional<ConsumerInfo> consumer(String subject) throws IOException, JetStreamApiException {
+        try {
+            return Optional.of(management.getConsumerInfo(NAME, Subjects.consumerName(subject)));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == CONSUMER_NOT_FOUND || e.getApiErrorCode() == STREAM_NOT_FOUND) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    /** Removes the consumer of a subject, so that one made anew delivers every message that the stream has. */
+    void removeConsumer(String subject) throws IOException, JetStreamApiException {
+        try {
+            management.deleteConsumer(NAME, Subjects.consumerName(subject));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() != CONSUMER_NOT_FOUND) {
+                throw e;
+            }
+        }
+    }
+
+    /** The first message from a number on; nothing if there is none. */
+    Optional<MessageInfo> nextMessage(long sequence) throws IOException, JetStreamApiException {
+        try {
+            return Optional.of(management.getNextMessage(NAME, sequence, Subjects.ALL));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == MESSAGE_NOT_FOUND) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    /** Removes a message by its number; one that is gone already is no error. */
+    void removeMessage(long sequence) throws IOException, JetStreamApiException {
+        try {
+            management.deleteMessage(NAME, sequence, false);
+        } catch (JetStreamApiException e) {
+            if (nextMessage(sequence).filter(m -> m.getSeq() == sequence).isPresent()) {
+                throw e;
+            }
+        }
     }
 }

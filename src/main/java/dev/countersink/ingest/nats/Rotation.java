@@ -63,6 +63,11 @@ public final class Rotation {
         return new Change(closed, opened);
     }
 
+    /** The subjects with an open consumer. */
+    public List<String> opened() {
+        return List.copyOf(open);
+    }
+
     public boolean isOpen(String subject) {
         return open.contains(subject);
     }

@@ -4,25 +4,26 @@ import dev.countersink.ingest.message.Subjects;
 
 /** What is known of one subject's consumer: what was asked for, what is held, how large its messages are. */
 final class SubjectConsumer {
-    /** Assumed of a subject that has sent nothing yet. */
-    private static final long UNKNOWN_WEIGHT = 64 * 1024;
-
-    private static final int FIRST_REQUEST = 4;
     private static final int IDLE_REQUEST = 16;
+    /** The mean follows what comes, so one larger message is no surprise that matters. */
+    private static final double SHARE_OF_LATEST = 0.1;
 
     private final String subject;
     private final String name;
     private boolean open;
     private long openedNanos;
     private long servedSinceOpening;
-    private long lastNanos = System.nanoTime();
+    private long deliveredNanos = System.nanoTime();
+    private long finishedNanos = System.nanoTime();
     private int held;
+    private boolean sizeKnown;
     private double meanWeight;
     private long pendingOnServer;
     private long pullId;
     private int outstanding;
     private long outstandingEach;
     private long deadlineNanos;
+    private long notBeforeNanos = System.nanoTime();
 
     SubjectConsumer(String subject) {
         this.subject = subject;
@@ -44,7 +45,7 @@ final class SubjectConsumer {
     void open() {
         open = true;
         openedNanos = System.nanoTime();
-        lastNanos = openedNanos;
+        deliveredNanos = openedNanos;
         servedSinceOpening = 0;
         // Opened because there is something; the first delivery says how much.
         pendingOnServer = Math.max(1, pendingOnServer);
@@ -58,6 +59,10 @@ final class SubjectConsumer {
         return held == 0 && outstanding == 0;
     }
 
+    boolean isAsking() {
+        return outstanding > 0;
+    }
+
     int held() {
         return held;
     }
@@ -66,8 +71,12 @@ final class SubjectConsumer {
         return pullId;
     }
 
-    long nanosSinceLast() {
-        return System.nanoTime() - lastNanos;
+    long deliveredNanos() {
+        return deliveredNanos;
+    }
+
+    long finishedNanos() {
+        return finishedNanos;
     }
 
     boolean hasServed(long messages, long nanos) {
@@ -76,36 +85,54 @@ final class SubjectConsumer {
 
     void delivered(long weight, long stillPending) {
         held++;
+        arrived(stillPending);
         servedSinceOpening++;
-        lastNanos = System.nanoTime();
-        meanWeight = meanWeight == 0 ? weight : meanWeight * 0.9 + weight * 0.1;
+        meanWeight = sizeKnown ? meanWeight * (1 - SHARE_OF_LATEST) + weight * SHARE_OF_LATEST : weight;
+        sizeKnown = true;
+    }
+
+    /** Something came that is held already. */
+    void deliveredAgain(long stillPending) {
+        arrived(stillPending);
+    }
+
+    private void arrived(long stillPending) {
+        deliveredNanos = System.nanoTime();
         pendingOnServer = stillPending;
         outstanding = Math.max(0, outstanding - 1);
     }
 
-    void released() {
+    void released(boolean finished) {
         held--;
+        if (finished) {
+            finishedNanos = System.nanoTime();
+        }
     }
 
     boolean isMoreArriving() {
         return outstanding > 0 && pendingOnServer > 0;
     }
 
+    /** Whether a message of this subject has been seen, and the next one was not too large for what was asked. */
+    boolean isSizeKnown() {
+        return sizeKnown;
+    }
+
+    void forgetSize() {
+        sizeKnown = false;
+    }
+
     long weightEach() {
-        return meanWeight == 0 ? UNKNOWN_WEIGHT : (long) Math.ceil(meanWeight);
+        return Math.max(1, (long) Math.ceil(meanWeight));
     }
 
     long outstandingWeight() {
         return outstanding * outstandingEach;
     }
 
-    /** How many messages to ask for; few of a subject about which nothing is known, or that has nothing more. */
+    /** How many messages to ask for; few if there were no more when the last one came. */
     int wanted(int window, long windowWeight) {
-        if (!open || outstanding > 0) {
-            return 0;
-        }
-        long byWeight = Math.max(1, windowWeight / weightEach());
-        long most = Math.min(Math.min(window, byWeight), meanWeight == 0 ? FIRST_REQUEST : Integer.MAX_VALUE);
+        long most = Math.min(window, Math.max(1, windowWeight / weightEach()));
         long room = most - held;
         // A small request only when there is nothing left to do meanwhile.
         if (room <= 0 || (held > 0 && room < most / 4)) {
@@ -114,10 +141,10 @@ final class SubjectConsumer {
         return (int) Math.min(room, Math.max(pendingOnServer, IDLE_REQUEST));
     }
 
-    void requested(long id, int count, long deadline) {
+    void requested(long id, int count, long each, long deadline) {
         pullId = id;
         outstanding = count;
-        outstandingEach = weightEach();
+        outstandingEach = each;
         deadlineNanos = deadline;
     }
 
@@ -127,5 +154,13 @@ final class SubjectConsumer {
 
     void pullEnded() {
         outstanding = 0;
+    }
+
+    void postpone(long nanos) {
+        notBeforeNanos = System.nanoTime() + nanos;
+    }
+
+    boolean mayAsk(long nowNanos) {
+        return nowNanos - notBeforeNanos >= 0;
     }
 }

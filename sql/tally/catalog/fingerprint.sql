@@ -1,0 +1,185 @@
+-- The fingerprint of a definition: what is below it, as digests, so that a merge can tell whether it still means the same.
+
+-- tally.place: where OIDs mean something: this cluster and database.
+CREATE OR REPLACE FUNCTION tally.place()
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s/%s', (SELECT c.system_identifier FROM pg_control_system() c), (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+$$;
+
+-- tally.glance: one cheap look at the catalog rows below a definition: it differs whenever one of them was written, came or went.
+--   Returns    sums of the rows' xmin: a row that is written again has a younger one. And since when the server runs, for
+--              another library may bring other collations
+CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
+RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN format('%s %s %s %s %s %s %s',
+        (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_class c WHERE c.oid = ANY (f.relations)),
+        (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
+        (SELECT (count(*), sum(r.xmin::text::bigint)) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
+        (SELECT (count(*), sum(p.xmin::text::bigint)) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
+        (SELECT (count(*), sum(n.xmin::text::bigint)) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations))),
+        CASE WHEN f.types <> '{}' THEN tally.glance_types(f.types) END,
+        extract(epoch FROM pg_postmaster_start_time()));
+END
+$$;
+
+-- tally.glance_types: as tally.glance, of types: their rows, labels, checks and columns.
+CREATE OR REPLACE FUNCTION tally.glance_types(types oid[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT concat_ws(' ',
+        (SELECT (count(*), sum(t.xmin::text::bigint)) FROM pg_type t WHERE t.oid = ANY (types)),
+        (SELECT (count(*), sum(e.xmin::text::bigint)) FROM pg_enum e WHERE e.enumtypid = ANY (types)),
+        (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_constraint c WHERE c.contypid = ANY (types)),
+        (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)))
+$$;
+
+-- tally.functions_below: the functions of users that trees call, and those that these call: from the catalog, and by name from bodies
+-- that the catalog does not look into. Too many rather than too few.
+CREATE OR REPLACE FUNCTION tally.functions_below(trees text[])
+RETURNS oid[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known oid[] := '{}';
+    next  oid[] := ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':(?:funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) (\d+)', 'g') m)
+                || ARRAY(SELECT DISTINCT o.oprcode::oid FROM unnest(trees) t, regexp_matches(t, ':(?:eqop|sortop) (\d+)', 'g') m JOIN pg_operator o ON o.oid = m[1]::oid);
+BEGIN
+    LOOP
+        next := ARRAY(SELECT DISTINCT n FROM unnest(next) n WHERE n >= 16384 AND n <> ALL (known));  -- those of PostgreSQL itself have lower OIDs
+        EXIT WHEN next = '{}';
+        known := known || next;
+        next := ARRAY(SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = ANY (next) AND d.refclassid = 'pg_proc'::regclass)
+             || ARRAY(SELECT m FROM pg_aggregate a CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE a.aggfnoid = ANY (next))
+             || ARRAY(SELECT q.oid FROM pg_proc q WHERE q.oid >= 16384 AND q.proname = ANY (ARRAY(
+                          SELECT DISTINCT lower(m[1]) FROM pg_proc p, regexp_matches(p.prosrc, '"?([[:alpha:]_][[:alnum:]_$]*)"?\s*\(', 'g') m WHERE p.oid = ANY (next))));
+    END LOOP;
+    RETURN ARRAY(SELECT k FROM unnest(known) k ORDER BY k);
+END
+$$;
+
+-- tally.types_below: the types of users among these, and those that they are made of.
+CREATE OR REPLACE FUNCTION tally.types_below(types oid[])
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE below(oid) AS (
+        SELECT unnest(types)
+        UNION
+        SELECT x.oid FROM below b JOIN pg_type t ON t.oid = b.oid
+        CROSS JOIN LATERAL (SELECT unnest(ARRAY[t.typbasetype, t.typelem]) UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0
+                            AND t.typrelid NOT IN (SELECT c.oid FROM pg_class c WHERE c.relkind <> 'c')) x(oid) WHERE x.oid <> 0)
+    SELECT ARRAY(SELECT DISTINCT b.oid FROM below b WHERE b.oid >= 16384 ORDER BY b.oid)
+$$;
+
+-- tally.bare_tree: a tree's text without the places in the statement that it came from.
+CREATE OR REPLACE FUNCTION tally.bare_tree(tree text)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT regexp_replace(tree, ' :(location|stmt_location|stmt_len|list_start|list_end) -?\d+', '', 'g')
+$$;
+
+-- tally.columns_below: the columns of tables that a definition uses, by number: each with what decides about its values.
+--   Returns    relation, attnum; by_row: a view names a whole row, so every column and its name counts
+CREATE OR REPLACE FUNCTION tally.columns_below(v tally.derived_view)
+RETURNS TABLE (relation oid, attnum smallint, by_row boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH views AS MATERIALIZED (SELECT u AS oid FROM tally.views_under(v.definition) u),
+    rule AS MATERIALIZED (SELECT r.oid, r.ev_action::text ~ ':varattno 0 ' AS by_row FROM views JOIN pg_rewrite r ON r.ev_class = views.oid),
+    reads AS MATERIALIZED (SELECT d.refobjid AS oid, d.refobjsubid, bool_or(rule.by_row) OVER () AS by_row FROM rule
+                           JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = rule.oid AND d.refclassid = 'pg_class'::regclass)
+    SELECT a.attrelid, a.attnum, r.by_row FROM reads r JOIN pg_class c ON c.oid = r.oid AND c.relkind IN ('r', 'p', 'm', 'f') AND c.oid <> v.definition
+    JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum = r.refobjsubid OR r.by_row)
+    UNION
+    SELECT a.attrelid, a.attnum, false FROM tally.source s CROSS JOIN unnest(s.columns) c JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = c AND a.attnum > 0
+    WHERE s.projection_id = v.id
+$$;
+
+-- tally.numbers_watched: the numbers of the watched columns, by the source's ordinal.
+CREATE OR REPLACE FUNCTION tally.numbers_watched(v tally.derived_view)
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(s.ordinal, (
+        SELECT jsonb_agg(a.attnum ORDER BY c.i) FROM unnest(s.columns) WITH ORDINALITY c(name, i) LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = c.name AND a.attnum > 0)), '{}')
+    FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL
+$$;
+
+-- tally.fingerprint_of: the fingerprint of a projection's or a snapshot's definition, as it is now.
+CREATE OR REPLACE FUNCTION tally.fingerprint_of(v tally.derived_view)
+RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    f      tally.fingerprint;
+    views  oid[] := ARRAY(SELECT u FROM tally.views_under(v.definition) u ORDER BY 1);
+    expands text[] := ARRAY(SELECT tally.bare_tree(p.prosqlbody::text) FROM tally.functions_made(v) m JOIN pg_proc p ON p.oid = m.function::regprocedure WHERE m.suffix ~ '^_expand_' ORDER BY m.suffix);
+    trees  text[] := ARRAY(SELECT r.ev_class || tally.bare_tree(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = ANY (views) ORDER BY r.ev_class);
+    filters text[] := ARRAY(SELECT r.ev_action::text FROM tally.derived_view d JOIN pg_rewrite r ON r.ev_class = tally.relation_of(d, '_def') WHERE d.root_id = v.id);
+BEGIN
+    f.view_id := v.id;
+    f.place := tally.place();
+    f.mend := false;
+    f.functions := tally.functions_below(trees || expands || filters);
+    f.types := tally.types_below(ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees || expands) t, regexp_matches(t, ':(?:\w*type|typid|typeId) (\d+)', 'g') m)
+                              || ARRAY(SELECT a.atttypid FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum));
+    f.relations := ARRAY(SELECT unnest(views) UNION SELECT c.relation FROM tally.columns_below(v) c UNION SELECT t FROM tally.tables_read(v.definition) t
+                         UNION SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id
+                         UNION SELECT m.relation FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id AND v.id IN (d.id, d.root_id) ORDER BY 1);
+    f.watched := tally.numbers_watched(v);
+    f.used := (SELECT coalesce(jsonb_object_agg(s.ordinal, (SELECT jsonb_agg(c.attnum ORDER BY c.attnum) FROM tally.columns_below(v) c WHERE c.relation = s.relation)), '{}')
+               FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL);
+    f.meaning := md5(concat_ws(E'\n', array_to_string(trees, E'\n'), array_to_string(expands, E'\n'), tally.details_below(v, f)));
+    f.names := md5(tally.names_below(v, f));
+    f.collations := tally.collations_below(trees);
+    f.glance := tally.glance(f);
+    RETURN f;
+END
+$$;
+
+-- tally.details_below: what decides about the values of a definition besides its trees: columns, functions, types, policies.
+CREATE OR REPLACE FUNCTION tally.details_below(v tally.derived_view, f tally.fingerprint)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat_ws(E'\n',
+        (SELECT string_agg(concat_ws(' ', c.relation, c.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, CASE WHEN c.by_row THEN a.attname END,
+                (SELECT pg_get_expr(e.adbin, e.adrelid) FROM pg_attrdef e WHERE a.attgenerated <> '' AND e.adrelid = a.attrelid AND e.adnum = a.attnum)), E'\n' ORDER BY c.relation, c.attnum, c.by_row)
+         FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
+        (SELECT string_agg(concat_ws(' ', p.oid, p.prosrc, p.prosqlbody::text, p.probin, p.proconfig, p.provolatile, p.proisstrict, p.prosecdef, p.prolang, p.prorettype), E'\n' ORDER BY p.oid)
+         FROM pg_proc p WHERE p.oid = ANY (f.functions)),
+        (SELECT string_agg(concat_ws(' ', t.oid, t.typbasetype, t.typtypmod, t.typcollation, t.typnotnull,
+                (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
+                (SELECT string_agg(k.conbin::text, ',' ORDER BY k.oid) FROM pg_constraint k WHERE k.contypid = t.oid),
+                (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation), ',' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
+                 AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))), E'\n' ORDER BY t.oid)
+         FROM pg_type t WHERE t.oid = ANY (f.types)),
+        (SELECT string_agg(p.relation::text || p.role, E'\n' ORDER BY p.relation::text, p.role) FROM tally.policies_that_bind(v.definition) p))
+$$;
+
+-- tally.names_below: what is called how that generated code names: relations, their used columns, functions.
+CREATE OR REPLACE FUNCTION tally.names_below(v tally.derived_view, f tally.fingerprint)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat_ws(E'\n',
+        (SELECT string_agg(c.oid::regclass::text, E'\n' ORDER BY c.oid) FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.oid NOT IN (SELECT m.relation FROM tally.made m WHERE m.view_id IN (SELECT d.id FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id)))),
+        (SELECT string_agg(concat_ws(' ', c.relation, a.attnum, a.attname), E'\n' ORDER BY c.relation, a.attnum) FROM (SELECT DISTINCT b.relation, b.attnum FROM tally.columns_below(v) b) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
+        (SELECT string_agg(concat_ws(' ', a.attnum, a.attname), E'\n' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = v.definition AND a.attnum > 0 AND NOT a.attisdropped),
+        (SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.oid = ANY (f.functions)))
+$$;
+
+-- tally.collations_below: the versions that the libraries have now of the collations in trees.
+CREATE OR REPLACE FUNCTION tally.collations_below(trees text[])
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(string_agg(concat_ws('=', c.collname, CASE WHEN c.collprovider = 'd' THEN pg_database_collation_actual_version((SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+                                                      ELSE pg_collation_actual_version(c.oid) END), ',' ORDER BY c.collname COLLATE "C", c.oid), '')
+    FROM pg_collation c WHERE c.oid IN (SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':\w*coll\w* (\d+)', 'g') m)
+$$;
+
+-- tally.remember_made: note by which OIDs the engine knows the tables that it made for a projection and what is above it.
+--   Writes     tally.made
+CREATE OR REPLACE FUNCTION tally.remember_made(v tally.derived_view)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO tally.made AS m (view_id, suffix, relation)
+    SELECT d.id, s, tally.relation_of(d, s) FROM tally.derived_view d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
+    WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL
+    ON CONFLICT (view_id, suffix) DO UPDATE SET relation = excluded.relation WHERE m.relation <> excluded.relation
+$$;
+
+-- tally.take_fingerprint: note what a definition means now.
+--   Writes     tally.fingerprint
+CREATE OR REPLACE FUNCTION tally.take_fingerprint(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    f tally.fingerprint := tally.fingerprint_of(v);
+BEGIN
+    DELETE FROM tally.fingerprint x WHERE x.view_id = v.id;
+    INSERT INTO tally.fingerprint SELECT f.*;
+END
+$$;

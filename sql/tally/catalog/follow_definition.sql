@@ -1,0 +1,255 @@
+-- tally.follow_definition: before a merge: whether the definition still means what it meant, and is called what it was called.
+-- If not, what the engine made for it is made anew, and every key is swept by the next merges.
+--   Parameters v: a projection or a snapshot, with its advisory lock held; told: do so even if nothing seems to have changed
+--   Returns    whether something was made anew
+--   Reads      tally.glance, some tenths of a millisecond; the whole fingerprint only when that differs
+--   Writes     tally.fingerprint, tally.source, tally.derived_view; functions and views; a sweep
+--   Locks      where other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources, until the transaction
+--              ends, which is soon; given up after half a second
+--   Raises     TL007, TL008, TL016 as tally.activate; TL015; TL023
+CREATE OR REPLACE FUNCTION tally.follow_definition(v tally.derived_view, told boolean DEFAULT false)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old tally.fingerprint;
+    new tally.fingerprint;
+BEGIN
+    SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
+    IF old.glance = tally.glance(old) AND NOT told THEN
+        RETURN tally.mend_if_noted(v, old);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
+        RETURN false;  -- dropped: tally.lost tells
+    END IF;
+    new := tally.fingerprint_of(v);
+    IF old.place IS DISTINCT FROM new.place THEN  -- of an engine without fingerprints, or restored from a dump
+        PERFORM tally.remember_made(v);
+        PERFORM tally.take_fingerprint(v);
+        IF old.collations IS DISTINCT FROM new.collations AND old.place IS NOT NULL THEN
+            PERFORM tally.enqueue_sweep(v);
+        END IF;
+        RETURN false;
+    END IF;
+    IF (old.meaning, old.names, old.collations) = (new.meaning, new.names, new.collations) AND NOT tally.is_renamed(v.id) AND NOT told THEN
+        UPDATE tally.fingerprint f SET glance = new.glance, relations = new.relations WHERE f.view_id = v.id;
+        RETURN false;
+    END IF;
+    IF NOT tally.is_owner(v) THEN
+        PERFORM tally.fail('TL023', format('What %s is made of has changed, and %s may not make its functions anew.', tally.part(v), current_user),
+            format('Its owner, or a superuser, has to call tally.heal(%L).', tally.part(v)));
+    END IF;
+    PERFORM tally.make_for_definition(v, old, new);
+    RETURN true;
+END
+$$;
+
+-- tally.make_for_definition: make anew what was made for a definition that has changed, or got other names.
+CREATE OR REPLACE FUNCTION tally.make_for_definition(v tally.derived_view, old tally.fingerprint, new tally.fingerprint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    renamed boolean := tally.is_renamed(v.id);
+BEGIN
+    PERFORM tally.follow_names(d) FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id);
+    PERFORM tally.follow_filter(d) FROM tally.derived_view d WHERE d.root_id = v.id AND d.filter IS NOT NULL;
+    v := tally.view_by_id(v.id);
+    PERFORM tally.follow_columns(v, old.watched);
+    PERFORM tally.refuse_unsafe(v, v.definition);
+    IF v.kind = 'snapshot' THEN
+        PERFORM tally.activate_snapshot(v);
+    ELSE
+        PERFORM tally.require_same_columns(v);
+        IF old.used <> new.used THEN
+            PERFORM tally.lock_sources_briefly(v);
+        END IF;
+        PERFORM tally.drop_generated(v);
+        PERFORM tally.generate_anew(v);
+        IF renamed OR old.meaning <> new.meaning OR old.collations <> new.collations THEN
+            PERFORM tally.enqueue_sweep(v);
+        END IF;
+    END IF;
+    PERFORM tally.take_fingerprint(v);
+    UPDATE tally.fingerprint f SET mend = v.kind = 'projection' AND (old.meaning <> new.meaning OR old.collations <> new.collations) WHERE f.view_id = v.id;
+END
+$$;
+
+-- tally.mend_if_noted: after a definition has changed, compute the rollups again that do not add up what is below them: a function
+-- in a filter may be another one.
+CREATE OR REPLACE FUNCTION tally.mend_if_noted(v tally.derived_view, f tally.fingerprint)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF f.mend THEN
+        PERFORM tally.mend_rollups(v);
+        UPDATE tally.fingerprint x SET mend = false WHERE x.view_id = v.id;
+    END IF;
+    RETURN false;
+END
+$$;
+
+-- tally.follow_names: let the catalog and everything that was made for one derived view follow its table, which somebody renamed or
+-- moved to another schema.
+--   Writes     tally.derived_view; names
+CREATE OR REPLACE FUNCTION tally.follow_names(d tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    wanted record;  -- what the table is called now
+    rest   name;    -- the schema in which the other things are
+    m      record;
+BEGIN
+    SELECT n.nspname, left(c.relname, length(c.relname) - length(x.suffix)) AS relname, x.suffix INTO wanted
+    FROM tally.made x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE x.view_id = d.id ORDER BY x.suffix LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOR m IN SELECT x.relation, x.suffix, c.relname FROM tally.made x JOIN pg_class c ON c.oid = x.relation
+             WHERE x.view_id = d.id AND x.suffix <> wanted.suffix AND c.relname <> d.relation_name || x.suffix LOOP
+        EXECUTE format('ALTER TABLE %s RENAME TO %I', m.relation, d.relation_name || m.suffix);
+    END LOOP;
+    SELECT n.nspname INTO rest FROM tally.made x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE x.view_id = d.id AND x.suffix <> wanted.suffix LIMIT 1;
+    IF coalesce(rest, wanted.nspname) <> d.schema_name THEN
+        UPDATE tally.derived_view x SET schema_name = coalesce(rest, wanted.nspname) WHERE x.id = d.id RETURNING * INTO d;
+    END IF;
+    IF wanted.nspname <> d.schema_name THEN
+        PERFORM tally.move_made(d, wanted.nspname);
+        UPDATE tally.derived_view x SET schema_name = wanted.nspname WHERE x.id = d.id RETURNING * INTO d;
+    END IF;
+    IF wanted.relname <> d.relation_name THEN
+        IF octet_length(wanted.relname) > 40 THEN
+            PERFORM tally.fail('TL003', format('"%s" is too long for the name of a derived view.', wanted.relname));
+        END IF;
+        PERFORM tally.rename_made(d, wanted.relname);
+        UPDATE tally.derived_view x SET relation_name = wanted.relname WHERE x.id = d.id;
+    END IF;
+END
+$$;
+
+-- tally.follow_filter: let the text of a rollup's filter follow renames of what it calls: the rollup's oracle does so by itself.
+--   Writes     tally.derived_view
+CREATE OR REPLACE FUNCTION tally.follow_filter(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+DECLARE
+    now_is text := (regexp_match(pg_get_viewdef(tally.part(r, '_def')::regclass), '\n\s*WHERE (.*?)(?:\n\s*GROUP BY [^\n]*)?;?\s*$'))[1];
+BEGIN
+    IF now_is <> r.filter THEN
+        UPDATE tally.derived_view d SET filter = '(' || now_is || ')' WHERE d.id = r.id;
+    END IF;
+END
+$$;
+
+-- tally.move_made: move what was made for one derived view to another schema, but for what is there already.
+CREATE OR REPLACE FUNCTION tally.move_made(d tally.derived_view, target name)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    o record;
+BEGIN
+    FOR o IN SELECT f.function FROM tally.functions_made(d) f LOOP
+        EXECUTE format('ALTER FUNCTION %s SET SCHEMA %I', o.function, target);
+    END LOOP;
+    FOR o IN SELECT s FROM unnest('{_identity,_cell}'::text[]) s WHERE to_regtype(tally.part(d, s)) IS NOT NULL LOOP
+        EXECUTE format('ALTER TYPE %s SET SCHEMA %I', tally.part(d, o.s), target);
+    END LOOP;
+    FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
+             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- a projection's is the user's own
+        EXECUTE format('ALTER TABLE %s SET SCHEMA %I', tally.part(d, o.s), target);
+    END LOOP;
+END
+$$;
+
+-- tally.follow_columns: let the watched columns of the sources, and the columns of the delta table named for them, follow renames:
+-- by their numbers.
+--   Parameters watched: of the fingerprint
+--   Writes     tally.source; the delta table
+--   Raises     TL023 for a watched column that was dropped
+CREATE OR REPLACE FUNCTION tally.follow_columns(v tally.derived_view, watched jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s     tally.source;
+    names name[];
+    i     integer;
+BEGIN
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL AND x.columns <> '{}' AND watched ? x.ordinal::text LOOP
+        names := ARRAY(SELECT a.attname FROM jsonb_array_elements_text(watched -> s.ordinal::text) WITH ORDINALITY n(attnum, i)
+                       LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attnum = n.attnum::smallint AND NOT a.attisdropped ORDER BY n.i);
+        CONTINUE WHEN names = s.columns;
+        IF array_position(names, NULL) IS NOT NULL THEN
+            PERFORM tally.fail('TL023', format('Column "%s" of %s, which %s watches, was dropped.', s.columns[array_position(names, NULL)], s.relation, tally.part(v)),
+                format('Declare %s again, watching a column that is there.', tally.part(v)));
+        END IF;
+        IF s.expand IS NOT NULL THEN
+            FOR i IN SELECT g FROM generate_subscripts(names, 1) g WHERE tally.logged_column(s.ordinal, names[g]) <> tally.logged_column(s.ordinal, s.columns[g]) LOOP
+                EXECUTE format('ALTER TABLE %s RENAME COLUMN %I TO %I', tally.part(v, '_delta'), tally.logged_column(s.ordinal, s.columns[i]), tally.logged_column(s.ordinal, names[i]));
+            END LOOP;
+        END IF;
+        UPDATE tally.source x SET columns = names WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+    END LOOP;
+END
+$$;
+
+-- tally.require_same_columns: raise TL023 if a definition has other output columns than the derived table.
+CREATE OR REPLACE FUNCTION tally.require_same_columns(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF tally.columns_of(v.definition) <> tally.columns_of(tally.part(v)::regclass) THEN
+        PERFORM tally.fail('TL023', format('%s has the columns (%s) now, but %s has (%s).', v.definition, tally.column_list(tally.columns_of(v.definition)),
+            tally.part(v), tally.column_list(tally.columns_of(tally.part(v)::regclass))),
+            format('SELECT tally.redefine(%L, %L) fills a table with the new columns and puts it in place.', tally.part(v), v.definition));
+    END IF;
+END
+$$;
+
+-- tally.lock_sources_briefly: as tally.lock_sources, but writers that queue behind it wait half a second at most.
+CREATE OR REPLACE FUNCTION tally.lock_sources_briefly(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+BEGIN
+    PERFORM set_config('lock_timeout', '500ms', true);
+    PERFORM tally.lock_sources(v);
+    PERFORM set_config('lock_timeout', patience, true);
+END
+$$;
+
+-- tally.drop_generated: drop the functions of a projection and of what is above it that are made anew, for their arguments may have
+-- changed; not those that triggers and views hold.
+CREATE OR REPLACE FUNCTION tally.drop_generated(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    f text;
+BEGIN
+    FOR f IN SELECT m.function FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) m
+             WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|expand|pending)' LOOP
+        EXECUTE format('DROP FUNCTION %s', f);
+    END LOOP;
+END
+$$;
+
+-- tally.definition_trouble: what has happened to a definition that the engine has not followed yet; NULL: nothing.
+--   Used by    tally.health
+CREATE OR REPLACE FUNCTION tally.definition_trouble(view_id integer)
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v   tally.derived_view := tally.view_by_id(view_id);
+    old tally.fingerprint;
+    new tally.fingerprint;
+BEGIN
+    SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
+    IF NOT FOUND OR v.state = 'defined' OR old.glance = tally.glance(old) OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
+        RETURN NULL;
+    END IF;
+    IF tally.is_renamed(v.id) THEN
+        RETURN format('it has another name or schema now: the next merge, or tally.heal(%L), follows', tally.part(v));
+    END IF;
+    new := tally.fingerprint_of(v);
+    IF old.place = new.place AND (old.meaning, old.names, old.collations) IS DISTINCT FROM (new.meaning, new.names, new.collations) THEN
+        PERFORM tally.refuse_unsafe(v, v.definition);
+        IF v.kind = 'projection' THEN
+            PERFORM tally.require_same_columns(v);
+        END IF;
+        RETURN format('what %s is made of has changed: the next merge, or tally.heal(%L), follows', v.definition, tally.part(v));
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    WHEN sqlstate 'TL007' OR sqlstate 'TL008' OR sqlstate 'TL016' OR sqlstate 'TL023' THEN
+        RETURN format('merges have stopped: %s', SQLERRM);
+END
+$$;

@@ -1,0 +1,68 @@
+package dev.countersink.ingest;
+
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.Objects;
+import java.util.Set;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Whether the database takes batches: one line in the log when that ends, and one when it is so again. Thread-safe. */
+final class Outage {
+    private static final Logger LOG = LoggerFactory.getLogger(Outage.class);
+    private static final long REPEAT_NANOS = Duration.ofSeconds(30).toNanos();
+
+    private final Set<Object> blocked = new HashSet<>();
+    private String reason;
+    private String loggedReason;
+    private long loggedNanos;
+    private long beganNanos;
+    private boolean anyCommit;
+
+    /** A writer's batch was refused, not by a message's fault. */
+    synchronized void failed(Object writer, String sqlState, String message) {
+        long now = System.nanoTime();
+        if (blocked.isEmpty()) {
+            beganNanos = now;
+            anyCommit = false;
+            loggedReason = null;
+        }
+        blocked.add(writer);
+        reason = message;
+        boolean another = !Objects.equals(loggedReason, message) && now - loggedNanos > REPEAT_NANOS;
+        if (loggedReason == null || another) {
+            loggedReason = message;
+            loggedNanos = now;
+            LOG.warn("The database takes no batch ({}: {}); nothing is acked, trying again", sqlState, message);
+        }
+    }
+
+    /** A writer's batch was committed. */
+    synchronized void committed(Object writer) {
+        anyCommit = true;
+        end(writer);
+    }
+
+    /** A writer stops. */
+    synchronized void left(Object writer) {
+        blocked.remove(writer);
+    }
+
+    private void end(Object writer) {
+        if (blocked.remove(writer) && blocked.isEmpty()) {
+            reason = null;
+            long seconds = Duration.ofNanos(System.nanoTime() - beganNanos).toSeconds();
+            LOG.info("The database takes batches again, after {} s", seconds);
+        }
+    }
+
+    /** Why a batch is not taken, or null. */
+    synchronized String reason() {
+        return blocked.isEmpty() ? null : reason;
+    }
+
+    /** Whether no writer has got through since one failed. */
+    synchronized boolean isTotal() {
+        return !blocked.isEmpty() && !anyCommit;
+    }
+}

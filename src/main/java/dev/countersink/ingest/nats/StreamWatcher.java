@@ -1,0 +1,218 @@
+package dev.countersink.ingest.nats;
+
+import dev.countersink.config.StartupException;
+import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.Subjects;
+import io.nats.client.JetStreamApiException;
+import io.nats.client.api.ConsumerInfo;
+import java.io.IOException;
+import java.time.Duration;
+import java.time.ZonedDateTime;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Looks at the stream again and again: opens a consumer for each subject that has messages, and makes anew whatever the
+ * server has lost. Not thread-safe.
+ */
+public final class StreamWatcher {
+    private static final Logger LOG = LoggerFactory.getLogger(StreamWatcher.class);
+    private static final int MOST_OPEN = 256;
+    private static final Duration IDLE_AFTER = Duration.ofMinutes(1);
+    private static final Duration TURN = Duration.ofSeconds(2);
+    /** A subject of which nothing comes is checked after so long, then ever less often. */
+    private static final long FIRST_CHECK_NANOS = Duration.ofMillis(1500).toNanos();
+
+    private static final int CHECK_DOUBLINGS = 3;
+
+    private final ResultsStream stream;
+    private final Intake intake;
+    private final Listener listener;
+    private final long turnMessages;
+    private final UnfilterableMessages unfilterable;
+    private final Rotation rotation = new Rotation(MOST_OPEN);
+    private final Map<String, Progress> progress = new HashMap<>();
+    private ZonedDateTime created;
+    private String problem;
+    private String failure;
+
+    /**
+     * A subject with messages in the stream.
+     *
+     * @param open whether this instance pulls from it
+     * @param stalledNanos how long nothing of it has been finished by anybody, though there was something
+     */
+    public record Subject(String name, long messages, boolean open, long stalledNanos) {}
+
+    /** Is told what each look has found. */
+    public interface Listener {
+        /** @param problem why the stream cannot be trusted at present, as a sentence, or null */
+        void looked(List<Subject> subjects, String problem);
+    }
+
+    /** @param turnMessages how many messages a subject may have taken before another one takes its place */
+    public StreamWatcher(
+            ResultsStream stream, Intake intake, MessageDecoder decoder, long turnMessages, Listener listener) {
+        this.stream = stream;
+        this.intake = intake;
+        this.listener = listener;
+        this.turnMessages = turnMessages;
+        this.unfilterable = new UnfilterableMessages(stream, intake, decoder);
+    }
+
+    /** What was last seen of a subject. */
+    private static final class Progress {
+        private long messages;
+        private long movedNanos = System.nanoTime();
+        private long checkedNanos = movedNanos;
+        private int checks;
+        private long ackFloor = -1;
+        private boolean leftOver;
+
+        void moved(long now) {
+            movedNanos = Math.max(movedNanos, now);
+            checks = 0;
+            leftOver = false;
+        }
+    }
+
+    /** Looks once; never raises what the server's state may bring about. */
+    public void look() {
+        try {
+            Optional<ResultsStream.State> state = stream.state();
+            if (state.isEmpty()) {
+                LOG.warn("The stream {} is gone; it is made anew", ResultsStream.NAME);
+                stream.ensure();
+                return;
+            }
+            look(state.get());
+            failure = null;
+        } catch (StartupException e) {
+            complain(e.getMessage() + " " + e.hint());
+        } catch (IOException | JetStreamApiException | IllegalStateException e) {
+            complain("The stream cannot be looked at: " + e.getMessage());
+        }
+    }
+
+    private void complain(String what) {
+        if (!Objects.equals(failure, what)) {
+            LOG.warn("{}; trying again", what);
+        }
+        failure = what;
+        listener.looked(null, what);
+    }
+
+    private void look(ResultsStream.State state) throws IOException, JetStreamApiException {
+        noteProblem(state.problem());
+        if (created != null && !created.equals(state.created())) {
+            LOG.warn("The stream {} was made anew; so are its consumers", ResultsStream.NAME);
+            rotation.opened().forEach(this::lose);
+        }
+        created = state.created();
+        intake.takeLost().forEach(this::lose);
+        Map<String, Long> filterable = new HashMap<>(state.backlog());
+        filterable.keySet().removeIf(subject -> !Subjects.isFilterable(subject));
+        Rotation.Change change = rotation.next(
+                filterable.keySet(),
+                subject -> intake.nothingSince(subject, IDLE_AFTER),
+                subject -> intake.hasServed(subject, turnMessages, TURN));
+        change.close().forEach(intake::close);
+        change.open().forEach(this::open);
+        watch(state.backlog());
+        unfilterable.look(state);
+    }
+
+    private void noteProblem(String found) {
+        if (found != null && !found.equals(problem)) {
+            LOG.error("{}", found);
+        } else if (found == null && problem != null) {
+            LOG.info("The stream {} is suitable again", ResultsStream.NAME);
+        }
+        problem = found;
+    }
+
+    private void lose(String subject) {
+        intake.close(subject);
+        rotation.lost(subject);
+    }
+
+    private void open(String subject) {
+        try {
+            stream.openConsumer(subject);
+            intake.open(subject);
+        } catch (IOException | JetStreamApiException e) {
+            rotation.lost(subject);
+            complain("A consumer for " + subject + " cannot be made: " + e.getMessage());
+        }
+    }
+
+    private void watch(Map<String, Long> backlog) throws IOException, JetStreamApiException {
+        progress.keySet().retainAll(backlog.keySet());
+        List<Subject> subjects = new ArrayList<>();
+        long now = System.nanoTime();
+        for (Map.Entry<String, Long> entry : backlog.entrySet()) {
+            String subject = entry.getKey();
+            Progress seen = progress.computeIfAbsent(subject, name -> new Progress());
+            if (entry.getValue() < seen.messages) {
+                seen.moved(now);
+            }
+            seen.messages = entry.getValue();
+            Intake.Activity activity = intake.activity(subject);
+            if (activity != null && activity.finishedNanos() - seen.movedNanos > 0) {
+                seen.moved(activity.finishedNanos());
+            }
+            if (rotation.isOpen(subject) && activity != null && isDue(seen, activity, now)) {
+                seen.checks++;
+                seen.checkedNanos = now;
+                check(subject, seen);
+            }
+            subjects.add(new Subject(subject, entry.getValue(), rotation.isOpen(subject), now - seen.movedNanos));
+        }
+        listener.looked(subjects, problem);
+    }
+
+    /** Whether there should be something to hold, and nothing has come for a while. */
+    private static boolean isDue(Progress seen, Intake.Activity activity, long now) {
+        long wait = FIRST_CHECK_NANOS << Math.min(seen.checks, CHECK_DOUBLINGS);
+        return activity.held() == 0
+                && now - activity.deliveredNanos() > FIRST_CHECK_NANOS
+                && now - Math.max(seen.movedNanos, seen.checkedNanos) > wait;
+    }
+
+    /** Nothing comes of a subject that has messages: either others have them in work, or the server has lost something. */
+    private void check(String subject, Progress seen) throws IOException, JetStreamApiException {
+        Optional<ConsumerInfo> found = stream.consumer(subject);
+        if (found.isEmpty()) {
+            LOG.warn("The consumer of {} is gone; it is made anew", subject);
+            stream.openConsumer(subject);
+            intake.renewPull(subject);
+            return;
+        }
+        ConsumerInfo consumer = found.get();
+        long ackFloor = consumer.getAckFloor().getConsumerSequence();
+        if (seen.ackFloor >= 0 && ackFloor != seen.ackFloor) {
+            seen.moved(System.nanoTime());
+        }
+        seen.ackFloor = ackFloor;
+        boolean leftOver = consumer.getNumPending() == 0 && consumer.getNumAckPending() == 0;
+        if (leftOver && seen.leftOver) {
+            LOG.warn(
+                    "{} has {} messages that its consumer takes for finished, as after a crash of the server;"
+                            + " it is made anew, so that they come again",
+                    subject,
+                    seen.messages);
+            stream.removeConsumer(subject);
+            stream.openConsumer(subject);
+        }
+        if (leftOver || consumer.getNumPending() > 0) {
+            intake.renewPull(subject);
+        }
+        seen.leftOver = leftOver;
+    }
+}

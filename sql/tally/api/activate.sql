@@ -45,6 +45,7 @@ BEGIN
     PERFORM tally.generate_quarantine(v);
     PERFORM tally.generate_consume(v);
     PERFORM tally.generate_live(v);
+    PERFORM tally.generate_upkeep(v);
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = v.id ORDER BY d.serves_id NULLS LAST, d.id LOOP
         PERFORM tally.generate_rollup_apply(r);
     END LOOP;
@@ -55,6 +56,8 @@ BEGIN
     WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL;
     PERFORM tally.remember_made(v);
     UPDATE tally.derived_view d SET generated_by = tally.generator() WHERE d.id = v.id;
+    PERFORM tally.own_made(v);
+    PERFORM tally.grant_engine(v);
 END
 $$;
 

@@ -77,7 +77,8 @@ BEGIN
         RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
     END IF;
     IF v.kind = 'snapshot' THEN
-        RETURN tally.refresh_snapshot(v);
+        EXECUTE format('SELECT * FROM %s()', tally.part(v, '_refresh')) INTO result;
+        RETURN result;
     END IF;
     v := tally.view_by_id(v.id);
     EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_consume')) INTO result USING max_keys;

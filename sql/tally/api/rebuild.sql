@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
-    PERFORM tally.mend_rollups(v);
+    EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
     PERFORM tally.enqueue_sweep(v);
 END
 $$;

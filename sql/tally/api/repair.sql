@@ -15,24 +15,37 @@ BEGIN
         PERFORM tally.rebuild(name);
         RETURN 1;
     END IF;
-    EXECUTE format('INSERT INTO %1$s (%2$s) SELECT DISTINCT %3$s FROM (%4$s) AS x(view, side, data) CROSS JOIN LATERAL jsonb_populate_record(NULL::%5$s, x.data) p',
-        tally.part(v, '_delta'), tally.column_list(v.key), tally.column_list(v.key, 'p.'), tally.sql_verify(v, 1.0), tally.part(v));
-    GET DIAGNOSTICS enqueued = ROW_COUNT;
-    PERFORM tally.mend_rollups(v);
+    EXECUTE format('SELECT %s()', tally.part(v, '_repair')) INTO enqueued;
+    EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
     RETURN enqueued;
 END
 $$;
 COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';
 
+-- tally.enqueue_differing: enqueue the keys of a projection that differ from its definition; returns how many.
+--   Writes    the delta table
+CREATE OR REPLACE FUNCTION tally.enqueue_differing(view_id integer)
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v        tally.derived_view := tally.view_by_id(view_id);
+    enqueued bigint;
+BEGIN
+    EXECUTE format('INSERT INTO %1$s (%2$s) SELECT DISTINCT %3$s FROM (%4$s) AS x(view, side, data) CROSS JOIN LATERAL jsonb_populate_record(NULL::%5$s, x.data) p',
+        tally.part(v, '_delta'), tally.column_list(v.key), tally.column_list(v.key, 'p.'), tally.sql_verify(v, 1.0), tally.part(v));
+    GET DIAGNOSTICS enqueued = ROW_COUNT;
+    RETURN enqueued;
+END
+$$;
+
 -- tally.mend_rollups: compute again the rollups of a projection that do not add up what is stored below them.
 --   Writes    those rollups
-CREATE OR REPLACE FUNCTION tally.mend_rollups(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally.mend_rollups(view_id integer)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     r     tally.derived_view;
     wrong boolean;
 BEGIN
-    FOR r IN SELECT * FROM tally.rollups_above(v.id) LOOP
+    FOR r IN SELECT * FROM tally.rollups_above(view_id) LOOP
         EXECUTE format('SELECT EXISTS (%s)', tally.sql_verify_rollup(r)) INTO wrong;
         IF wrong THEN
             PERFORM tally.fill_rollup(r);

@@ -21,12 +21,7 @@ BEGIN
     IF sample IS NULL OR sample <= 0 OR sample > 1 THEN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
-    IF v.kind = 'snapshot' THEN
-        RETURN QUERY EXECUTE tally.sql_verify_snapshot(v);
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE tally.sql_verify(v, sample) || coalesce((
-        SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '');
+    RETURN QUERY EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_verify')) USING sample;
 END
 $$;
 COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
@@ -97,4 +92,13 @@ RETURNS text LANGUAGE sql STABLE AS $$
         UNION ALL SELECT %1$L, 'oracle', to_jsonb(x.*) FROM ((%2$s) EXCEPT ALL SELECT * FROM %1$s) x) d
         WHERE NOT EXISTS (SELECT FROM %3$s)$sql$,
         v.definition, rtrim(pg_get_viewdef(v.definition), ';'), tally.part(v, '_delta'))
+$$;
+
+-- tally.sql_verify_all: SELECT of the rows in which a projection and the rollups above it, or a snapshot, differ from their oracles:
+-- one statement, so that all are seen in one snapshot.
+CREATE OR REPLACE FUNCTION tally.sql_verify_all(view_id integer, sample float8)
+RETURNS text LANGUAGE sql VOLATILE AS $$
+    SELECT CASE v.kind WHEN 'snapshot' THEN tally.sql_verify_snapshot(v) ELSE tally.sql_verify(v, sample) || coalesce((
+        SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '') END
+    FROM tally.view_by_id(view_id) v
 $$;

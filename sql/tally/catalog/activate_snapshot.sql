@@ -17,6 +17,7 @@ BEGIN
 END
 $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta')));
     PERFORM tally.seal(log || '()', 'tells ' || tally.part(v) || ' that something it reads has changed');
+    PERFORM tally.generate_upkeep(v);
     PERFORM tally.lock_sources(v);
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id ORDER BY ordinal LOOP
         FOR t IN SELECT tally.table_and_children(s.relation) LOOP
@@ -27,6 +28,8 @@ $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta
         END LOOP;
     END LOOP;
     PERFORM tally.remember_members(v);
+    PERFORM tally.own_made(v);
+    PERFORM tally.grant_engine(v);
     EXECUTE format('INSERT INTO %s DEFAULT VALUES', tally.part(v, '_delta'));
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state <> 'paused';
 END

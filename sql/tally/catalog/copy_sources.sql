@@ -55,6 +55,11 @@ DECLARE
     made tally.derived_view;
     new  boolean := false;
 BEGIN
+    IF NOT tally.is_declarer(v) AND EXISTS (  -- else code of the declarer's would run with the rights of who merges
+        SELECT FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL
+        UNION ALL SELECT FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL) THEN
+        PERFORM tally.fail('TL005', format('Rollups of %s have come or gone since its redefinition began: its owner has to call tally.redefine again.', tally.part(v)));
+    END IF;
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL ORDER BY d.id DESC LOOP
         PERFORM tally.drop(tally.part(r));  -- its counterpart is gone
         new := true;

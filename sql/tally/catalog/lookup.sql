@@ -149,7 +149,7 @@ $$;
 
 -- tally.lost: one sentence about what a derived view has lost; NULL: nothing.
 CREATE OR REPLACE FUNCTION tally.lost(v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('Dropped without tally.drop: %s. SELECT tally.drop(%L) removes the rest.',
                   string_agg(p, ', '), tally.part(tally.view_by_id(coalesce(v.serves_id, v.id))))
     FROM tally.lost_parts(v) p HAVING count(*) > 0
@@ -157,7 +157,7 @@ $$;
 
 -- tally.lost_under: as tally.lost, of a projection or a rollup above it.
 CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
-RETURNS text LANGUAGE sql STABLE AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT tally.lost(d) FROM tally.derived_view d WHERE lost_under.root_id IN (d.id, d.root_id) AND tally.lost(d) IS NOT NULL ORDER BY d.id LIMIT 1
 $$;
 

@@ -3,7 +3,8 @@
 -- Where the installing role may not create roles, the roles that are there are used.
 DO $$
 DECLARE
-    wanted name;
+    wanted   name;
+    asked_by text;
 BEGIN
     FOREACH wanted IN ARRAY '{countersink_owner,countersink_reader,countersink_operator}'::name[] LOOP
         IF to_regrole(wanted) IS NULL THEN
@@ -24,15 +25,22 @@ BEGIN
     IF to_regrole('countersink_reader') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA tally TO countersink_reader;
         GRANT SELECT ON tally.status, tally.health TO countersink_reader;
-        GRANT EXECUTE ON FUNCTION tally.token(), tally.wait_for(text, xid8, interval), tally.exists(text), tally.views(text), tally.due(),
-            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator(), tally.definition_trouble(integer) TO countersink_reader;
+        GRANT EXECUTE ON FUNCTION tally.token(), tally.wait_for(text, xid8, interval), tally.exists(text), tally.views(text), tally.due() TO countersink_reader;
     END IF;
     IF to_regrole('countersink_operator') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA tally TO countersink_operator;
         GRANT SELECT ON tally.status, tally.health TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
-            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval),
-            tally.backlog_of(integer), tally.table_and_children(regclass), tally.stray_triggers(tally.source), tally.trigger_name(tally.derived_view, tally.source, text), tally.generator(), tally.definition_trouble(integer) TO countersink_operator;
+            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval) TO countersink_operator;
     END IF;
+    -- status and health call functions: who may read the views may call these
+    FOR wanted IN SELECT r FROM unnest('{countersink_reader,countersink_operator}'::name[]) r WHERE to_regrole(r) IS NOT NULL LOOP
+        FOR asked_by IN
+            SELECT DISTINCT d.refobjid::regprocedure::text FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+            JOIN pg_proc p ON p.oid = d.refobjid AND d.refclassid = 'pg_proc'::regclass AND p.pronamespace = 'tally'::regnamespace
+            WHERE w.ev_class IN ('tally.status'::regclass, 'tally.health'::regclass) LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', asked_by, wanted);
+        END LOOP;
+    END LOOP;
 END
 $$;

@@ -46,6 +46,8 @@ BEGIN;
 \ir ../catalog/quarantine.sql
 \ir ../generate/generate_rollup_apply.sql
 \ir ../generate/generate_rollup_live.sql
+\ir ../generate/generate_upkeep.sql
+\ir ../catalog/own_made.sql
 \ir ../api/create_snapshot.sql
 \ir ../catalog/activate_snapshot.sql
 \ir ../api/activate.sql

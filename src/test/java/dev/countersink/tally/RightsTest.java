@@ -88,6 +88,34 @@ class RightsTest {
     }
 
     @Test
+    void aDeclarersCodeRunsWithTheDeclarersRightsOnly() {
+        engine.run("""
+                DO 'BEGIN CREATE ROLE app_team NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                GRANT countersink_owner TO app_team; CREATE SCHEMA team AUTHORIZATION app_team; SET ROLE app_team;
+                CREATE TABLE team.trace (who name); GRANT INSERT ON team.trace TO PUBLIC;
+                CREATE TABLE team.t (id int PRIMARY KEY, v int); INSERT INTO team.t VALUES (1, 1), (2, 2);
+                CREATE FUNCTION team.note(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN INSERT INTO team.trace VALUES (current_user); RETURN $1; END';
+                CREATE VIEW team.f_def AS SELECT id, team.note(v) AS v FROM team.t; CREATE VIEW team.f_def2 AS SELECT id, team.note(v) + 1 AS v FROM team.t;
+                SELECT tally.create_projection('team.f', 'team.f_def', '{id}'); SELECT tally.watch('team.f', 'team.t', '{id}');
+                SELECT tally.allow_function('team.f', 'team.note(int)');
+                SELECT tally.create_rollup('team.r', 'team.f', '{v}', '{"n":"count(*)","hi":"max(id)"}', 'team.note(v) > 0'); SELECT tally.activate('team.f');
+                CREATE MATERIALIZED VIEW team.m AS SELECT count(*) AS n FROM team.t; CREATE UNIQUE INDEX ON team.m (n);
+                SELECT tally.create_snapshot('team.m'); SELECT tally.activate('team.m'); RESET ROLE;
+                SELECT tally.refresh('team.f'); SELECT tally.verify('team.f'); SELECT tally.rebuild('team.f'); SELECT tally.merge('team.f');
+                UPDATE team.r_state SET cell_rows = 7; SELECT tally.repair('team.f'); SELECT tally.verify('team.f', 0.5);
+                SELECT tally.refresh('team.m'); SELECT tally.verify('team.m');
+                UPDATE tally.derived_view SET generated_by = 'an older engine' WHERE schema_name = 'team'; SELECT tally.regenerate();
+                UPDATE team.t SET v = v + 1; SELECT tally.refresh('team.f');
+                SET ROLE app_team; SELECT tally.redefine('team.f', 'team.f_def2'); RESET ROLE; SELECT tally.refresh('team.f'); SELECT tally.refresh('team.f')""");
+        assertThat(engine.text("SELECT string_agg(DISTINCT who::text, ' ') FROM team.trace"))
+                .isEqualTo("app_team");
+        assertThat(engine.text("""
+                SELECT coalesce(string_agg(what, ' '), 'the declarer''s') FROM (
+                    SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'team'::regnamespace AND proowner <> 'app_team'::regrole
+                    UNION ALL SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'team'::regnamespace AND relowner <> 'app_team'::regrole) x(what)""")).isEqualTo("the declarer's");
+    }
+
+    @Test
     void nothingIsGrantedToPublic() {
         assertThat(engine.text("""
                 SELECT coalesce(string_agg(oid::regprocedure::text, ', '), '-') FROM pg_proc p

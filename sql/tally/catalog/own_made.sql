@@ -1,0 +1,49 @@
+-- tally.own_made: let what was made for a projection, or a snapshot, belong to whom its table belongs to, whoever made it (a scheduler that
+-- merges, an upgrade): functions that run with their owner's rights run a definition with its declarer's rights and no others.
+--   Writes    owners of functions, views, tables and types of the view and of the rollups above it
+CREATE OR REPLACE FUNCTION tally.own_made(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    owner   oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v));
+    command text;
+BEGIN
+    FOR command IN
+        SELECT format('ALTER FUNCTION %s OWNER TO %s', f.function, owner::regrole)
+        FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) f JOIN pg_proc p ON p.oid = f.function::regprocedure
+        WHERE v.id IN (d.id, d.root_id) AND p.proowner <> owner
+        UNION ALL
+        SELECT format('ALTER %s %s OWNER TO %s', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, c.oid::regclass, owner::regrole)
+        FROM tally.derived_view d CROSS JOIN unnest('{"",_live,_change,_def,_delta,_state,_identity,_cell}'::text[]) s JOIN pg_class c ON c.oid = tally.relation_of(d, s)
+        WHERE v.id IN (d.id, d.root_id) AND d.kind <> 'snapshot' AND c.relowner <> owner AND c.oid IS DISTINCT FROM d.definition LOOP
+        EXECUTE command;
+    END LOOP;
+END
+$$;
+
+-- tally.grant_engine: let whoever installed the engine call what was made for a derived view, and look at its delta table: it may
+-- be another role than the declarer, and no superuser.
+CREATE OR REPLACE FUNCTION tally.grant_engine(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    engine  regrole := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'tally');
+    command text;
+BEGIN
+    IF pg_has_role(engine::oid, (SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v)), 'USAGE') THEN
+        RETURN;
+    END IF;
+    FOR command IN
+        SELECT format('GRANT USAGE ON SCHEMA %I TO %s', v.schema_name, engine)
+        UNION ALL SELECT format('GRANT SELECT ON %s TO %s', tally.relation_of(v), engine)
+        UNION ALL SELECT format('GRANT SELECT, INSERT, DELETE ON %s TO %s', tally.relation_of(v, '_delta'), engine)
+        UNION ALL SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', f.function, engine) FROM tally.functions_made(v) f
+                  WHERE f.suffix IN ('_consume', '_verify', '_repair', '_mend', '_first', '_refresh') LOOP
+        EXECUTE command;
+    END LOOP;
+END
+$$;
+
+-- tally.is_declarer: whether the caller is the very role to which a derived view belongs.
+CREATE OR REPLACE FUNCTION tally.is_declarer(v tally.derived_view)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.relowner = current_user::regrole FROM pg_class c WHERE c.oid = tally.relation_of(v)
+$$;

@@ -21,6 +21,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
+    PERFORM tally.note_doubts(v);
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);
     PERFORM tally.take_fingerprint(v);

@@ -41,6 +41,12 @@ UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), v.definition::text, NULL, false, t.problem
 FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
 UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, false, format('what is watched of %s cannot reach every key: %s; see tally.explain', s.relation, s.doubt)
+FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id WHERE s.doubt IS NOT NULL AND v.state <> 'defined'
+UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, true, 'an index is missing on the way to the keys: ' || m
+FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.missing_indexes(s.wanted) m WHERE v.state <> 'defined'
+UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

@@ -1,26 +1,43 @@
 -- tally.watch: say which columns of a table tell what changed in a projection.
---   Parameters projection, source; columns: of the source, their old and new values are logged by every write
+--   Parameters projection, source; columns: of the source, their old and new values are logged by every write; null: both are derived
 --              expand: a query over the relation "changed" (those columns) that returns keys; null: they are the key
 --   Writes     tally.source; columns for the logged values in the delta table; the function that runs expand
 --   Raises     TL004, TL005, TL006, TL010, TL016, TL018
 --   Locks      when the projection is active already (its redefinition will read the source): SHARE ROW EXCLUSIVE on all of
 --              its sources until the transaction ends
 --   Used by    the owner of the schema, before tally.activate, or before tally.redefine
-CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[], expand text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[] DEFAULT NULL, expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v   tally.derived_view := tally.lookup(projection);
-    s   tally.source;
-    col name;
 BEGIN
     PERFORM tally.require_declaring(v);
     IF coalesce((SELECT relkind FROM pg_class WHERE oid = source), '-') NOT IN ('r', 'p') THEN
         PERFORM tally.fail('TL016', format('%s is not a table, so triggers cannot watch it.', source));
     END IF;
-    PERFORM tally.require_columns(source, columns);
     PERFORM tally.require_new_source(v, source);
-    INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)
-    SELECT v.id, coalesce(max(x.ordinal), 0) + 1, source, watch.columns, watch.expand FROM tally.source x WHERE x.projection_id = v.id
+    IF columns IS NULL THEN
+        PERFORM tally.watch_derived(v, source, expand);
+    ELSE
+        PERFORM tally.require_columns(source, columns);
+        PERFORM tally.add_source(v, source, columns::name[], tally.without_changed(expand, source, columns::name[]), false);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
+    'say which columns of a source tell what changed, and how they lead to keys';
+
+-- tally.add_source: the row of a source, the columns for its logged values, the function that runs its expand.
+--   Parameters derived: columns and expand come from tally.derive
+--   Writes     as tally.watch
+CREATE OR REPLACE FUNCTION tally.add_source(v tally.derived_view, source regclass, columns name[], expand text, derived boolean)
+RETURNS tally.source LANGUAGE plpgsql AS $$
+DECLARE
+    s   tally.source;
+    col name;
+BEGIN
+    INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand, derived)
+    SELECT v.id, coalesce(max(x.ordinal), 0) + 1, source, add_source.columns, add_source.expand, add_source.derived FROM tally.source x WHERE x.projection_id = v.id
     RETURNING * INTO s;
     IF v.state <> 'defined' THEN
         PERFORM tally.lock_sources(v);
@@ -41,10 +58,19 @@ BEGIN
         PERFORM tally.install_triggers(v, v.definition);
         UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;  -- merges may have stopped because of this table
     END IF;
+    RETURN s;
 END
 $$;
-COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
-    'say which columns of a source tell what changed, and how they lead to keys';
+
+-- tally.without_changed: an expand as tally.explain shows it, with all rows of the source as "changed", without that.
+CREATE OR REPLACE FUNCTION tally.without_changed(expand text, source regclass, columns name[])
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    own text := format('WITH changed AS (SELECT %s FROM %s)', tally.column_list(columns), source);
+BEGIN
+    RETURN CASE WHEN starts_with(ltrim(expand, E' \n\t'), own) THEN ltrim(substr(ltrim(expand, E' \n\t'), length(own) + 1), E' \n\t') ELSE expand END;
+END
+$$;
 
 -- tally.logged_column: where the delta table keeps a watched column of an expanding source.
 CREATE OR REPLACE FUNCTION tally.logged_column(ordinal integer, col name)

@@ -1,6 +1,7 @@
 -- tally.copy_sources: give a projection that will take another's place the same sources.
 --   Writes     tally.source, the delta table, the functions that expand. An expand that reads what the old projection or its
---              rollups store reads the new ones' instead
+--              rollups store reads the new ones' instead; what was derived is derived anew, of the new definition, with tables that only
+--              that one reads
 --   Raises     TL010
 CREATE OR REPLACE FUNCTION tally.copy_sources(v tally.derived_view, next tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -9,6 +10,7 @@ DECLARE
     col name;
 BEGIN
     FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id ORDER BY x.ordinal LOOP
+        CONTINUE WHEN s.derived;
         INSERT INTO tally.source (projection_id, ordinal, relation, columns, expand)
         VALUES (next.id, s.ordinal, s.relation, s.columns, s.expand);
         CONTINUE WHEN s.expand IS NULL;
@@ -18,6 +20,9 @@ BEGIN
         END LOOP;
         PERFORM tally.copy_expand(v, next, s);
     END LOOP;
+    IF EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.derived) THEN
+        PERFORM tally.derive_sources(next);
+    END IF;
 END
 $$;
 

@@ -1,0 +1,223 @@
+-- tally.derive: which rows of which tables change which keys of a view.
+--   Parameters definition: any view; key: columns of it; stored: the table that keeps it, or what stands for that
+--   Returns    a row per table: columns to watch, expand (NULL: the columns are the key), reach, why (a code), ways (for indexes and
+--              estimates), instances
+--   Notes      Of all changed rows that a row of the view was made of, one at least must have a way that uses none of the others. So ways
+--              are put in an order (tally.order_ways); where that is not enough, the rest of the key is looked up in what is stored.
+--   Called by  tally.explain, tally.watch
+CREATE OR REPLACE FUNCTION tally.derive(definition regclass, key name[], stored text)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, why text, ways jsonb, shape jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    starts jsonb;
+    vals   jsonb;
+BEGIN
+    shape := tally.read_definition(definition);
+    shape := shape || jsonb_build_object('edges', tally.common_edges(shape));
+    SELECT jsonb_agg(shape -> 'columns' -> k ORDER BY n) INTO vals FROM unnest(key) WITH ORDINALITY u(k, n);
+    SELECT coalesce(jsonb_agg(jsonb_build_object('i', i, 'jumps', to_jsonb(s.jumps), 'result', s.result) ORDER BY i, s.jumps), '[]') INTO starts
+    FROM generate_series(0, jsonb_array_length(shape -> 'instances') - 1) i CROSS JOIN LATERAL tally.derive_starts(shape, i, vals) s;
+    starts := tally.order_ways(starts);
+    shape := shape - 'edges';
+    FOR source IN SELECT t FROM tally.tables_read(definition) t ORDER BY t::text COLLATE "C" LOOP
+        SELECT d.* INTO columns, expand, reach, why, ways FROM tally.derive_source(definition, key, stored, source, shape, starts) d;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- tally.order_ways: put the ways of all instances in an order in which each uses only what stands before it, and mark those that have
+-- to ask what is stored (stored: true), or that no order has room for (none: 'together').
+CREATE OR REPLACE FUNCTION tally.order_ways(starts jsonb)
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    done text[] := '{}';
+    n    integer;
+    s    record;
+BEGIN
+    LOOP
+        n := cardinality(done);
+        FOR s IN SELECT x, i FROM jsonb_array_elements(starts) WITH ORDINALITY u(x, i) LOOP
+            IF tally.start_name(s.x) <> ALL (done) AND (s.x -> 'result' ? 'none' OR tally.used_starts(s.x) <@ done) THEN
+                done := done || tally.start_name(s.x);
+            END IF;
+        END LOOP;
+        EXIT WHEN cardinality(done) = jsonb_array_length(starts);
+        CONTINUE WHEN cardinality(done) > n;
+        SELECT x, i INTO s FROM jsonb_array_elements(starts) WITH ORDINALITY u(x, i)
+        WHERE tally.start_name(x) <> ALL (done)
+        ORDER BY NOT tally.holds_part(x), x -> 'jumps' <> '[]', (SELECT max(jsonb_array_length(w -> 'joins')) FROM jsonb_array_elements(x -> 'result' -> 'ways') w) DESC, i LIMIT 1;
+        starts := jsonb_set(starts, ARRAY[(s.i - 1)::text, 'result'], CASE WHEN tally.holds_part(s.x) THEN s.x -> 'result' || '{"stored": true}' ELSE '{"none": "together"}' END);
+        done := done || tally.start_name(s.x);
+    END LOOP;
+    RETURN starts;
+END
+$$;
+
+-- tally.start_name: instance and jumps as one text.
+CREATE OR REPLACE FUNCTION tally.start_name(s jsonb)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT (s ->> 'i') || (s ->> 'jumps') $$;
+
+-- tally.used_starts: what the ways of a start go through, as starts of their own.
+CREATE OR REPLACE FUNCTION tally.used_starts(s jsonb)
+RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT ARRAY(SELECT DISTINCT format('%s%s', u::integer / 8, coalesce((SELECT jsonb_agg(j ORDER BY n) FROM jsonb_array_elements(s -> 'jumps') WITH ORDINALITY x(j, n) WHERE n > u::integer % 8), '[]'))
+                     FROM jsonb_array_elements(s -> 'result' -> 'ways') w, jsonb_array_elements(w -> 'uses') u));
+END
+$$;
+
+-- tally.holds_part: whether a changed row of a start itself holds a column of the key, whichever way that comes about.
+CREATE OR REPLACE FUNCTION tally.holds_part(s jsonb)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT s -> 'jumps' = '[]' AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(s -> 'result' -> 'ways') w
+            WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(w -> 'targets') t WHERE t ? 'constant' OR t -> 'node' = w -> 'home' AND t -> 'f' = '{}')));
+END
+$$;
+
+-- tally.derive_source: the watch of one table, of the ways of all its instances.
+CREATE OR REPLACE FUNCTION tally.derive_source(definition regclass, key name[], stored text, source regclass, shape jsonb, starts jsonb,
+    OUT columns name[], OUT expand text, OUT reach text, OUT why text, OUT ways jsonb)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    own     jsonb;
+    queries text[];
+    plain   name[];
+BEGIN
+    SELECT coalesce(jsonb_agg(s ORDER BY n), '[]') INTO own FROM jsonb_array_elements(starts) WITH ORDINALITY u(s, n)
+    WHERE (shape -> 'instances' -> (s ->> 'i')::integer ->> 'relation')::oid = source;
+    SELECT s -> 'result' ->> 'none' INTO why FROM jsonb_array_elements(own) s WHERE s -> 'result' ? 'none' LIMIT 1;
+    SELECT coalesce(jsonb_agg(w || jsonb_build_object('i', s -> 'i', 'jumps', s -> 'jumps', 'stored', s -> 'result' ? 'stored') ORDER BY n, m), '[]') INTO ways
+    FROM jsonb_array_elements(own) WITH ORDINALITY u(s, n), jsonb_array_elements(CASE WHEN why IS NULL THEN s -> 'result' -> 'ways' ELSE '[]' END) WITH ORDINALITY v(w, m);
+    columns := tally.watched(source, ways);
+    IF own = '[]' THEN
+        reach := 'exact'; why := 'unread';
+        expand := tally.sql_no_key(definition, key);
+        RETURN;
+    ELSIF why IS NOT NULL THEN
+        reach := 'every key';
+        expand := format('SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), definition)
+            || CASE WHEN stored <> definition::text THEN format(E'\nUNION SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), stored) ELSE '' END;
+        RETURN;
+    END IF;
+    SELECT array_agg(q ORDER BY n) INTO queries FROM (
+        SELECT q, min(n) AS n FROM (
+            SELECT tally.way_sql(shape, w) AS q, i * 2 AS n FROM jsonb_array_elements(ways) WITH ORDINALITY u(w, i)
+            UNION ALL SELECT tally.stored_sql(key, stored, shape, w), i * 2 + 1 FROM jsonb_array_elements(ways) WITH ORDINALITY u(w, i) WHERE (w ->> 'stored')::boolean) x
+        WHERE q IS NOT NULL GROUP BY q) y;
+    reach := CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) w WHERE tally.is_wider(w)) THEN 'wider' ELSE 'exact' END;
+    plain := tally.plain_key(definition, key, source, ways);
+    IF plain IS NOT NULL AND cardinality(queries) = 1 THEN
+        columns := plain;
+    ELSE
+        expand := array_to_string(queries, E'\nUNION ALL\n');
+    END IF;
+END
+$$;
+
+-- tally.sql_no_key: an expand that names none.
+CREATE OR REPLACE FUNCTION tally.sql_no_key(definition regclass, key name[])
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('SELECT %s FROM changed WHERE false', string_agg(format('NULL::%s AS %I', tally.type_of(definition, k), k), ', ' ORDER BY n)) FROM unnest(key) WITH ORDINALITY u(k, n)
+$$;
+
+-- tally.watched: the columns of a table that its ways begin with; some of it that is short if they need none.
+CREATE OR REPLACE FUNCTION tally.watched(source regclass, ways jsonb)
+RETURNS name[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(
+            (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
+             WHERE a.attrelid = source AND a.attnum IN (SELECT c::integer FROM jsonb_array_elements(ways) w, jsonb_array_elements(w -> 'watch') c)),
+            (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey) WHERE x.indrelid = source AND x.indisprimary),
+            (SELECT ARRAY[a.attname] FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attlen < 0, a.attnum LIMIT 1)));
+END
+$$;
+
+-- tally.plain_key: the columns of a changed row that are the key as they stand, if the only way is that.
+CREATE OR REPLACE FUNCTION tally.plain_key(definition regclass, key name[], source regclass, ways jsonb)
+RETURNS name[] LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT array_agg(a.attname ORDER BY t.n)
+        FROM jsonb_array_elements(ways -> 0 -> 'targets') WITH ORDINALITY t(goal, n)
+        JOIN pg_attribute k ON k.attrelid = definition AND k.attname = key[t.n]
+        LEFT JOIN pg_attribute a ON a.attrelid = source AND a.attnum = (t.goal ->> 'col')::integer AND t.goal -> 'node' = ways -> 0 -> 'home' AND a.atttypid = k.atttypid
+             AND (a.attnotnull OR NOT t.goal ? 'equal')
+        WHERE ways -> 0 -> 'joins' = '[]' AND NOT (ways -> 0 ->> 'stored')::boolean
+        HAVING count(a.attname) = cardinality(key) AND count(DISTINCT a.attname) = cardinality(key));
+END
+$$;
+
+-- tally.is_wider: whether a way may lead to keys that did not change: through neighbours, an inequality, or what is stored.
+CREATE OR REPLACE FUNCTION tally.is_wider(way jsonb)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT way -> 'jumps' <> '[]' OR (way ->> 'stored')::boolean OR EXISTS (SELECT FROM jsonb_array_elements(way -> 'joins') j WHERE NOT j -> 'e' ? 'op'));
+END
+$$;
+
+-- tally.way_sql: a way as a query over the relation "changed".
+CREATE OR REPLACE FUNCTION tally.way_sql(shape jsonb, way jsonb)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    aliases jsonb := tally.way_aliases(shape, way);
+    joins   text := (SELECT string_agg(format(E'\nJOIN %s%s ON %s', c.oid::regclass, CASE WHEN aliases ->> (j ->> 'b') = quote_ident(c.relname) THEN '' ELSE ' AS ' || (aliases ->> (j ->> 'b')) END,
+                            tally.bare(j ->> 'q')), '' ORDER BY n)
+                     FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n) JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid);
+    calls   text := (SELECT string_agg(DISTINCT format(E'\nCROSS JOIN LATERAL %s', f.value), '') FROM jsonb_array_elements(way -> 'targets') t, jsonb_each_text(t -> 'f') f);
+    nulls   text := (SELECT string_agg(DISTINCT format('%s IS NOT NULL', t ->> 'q'), ' AND ') FROM jsonb_array_elements(way -> 'targets') t
+                     JOIN pg_attribute a ON a.attrelid = (shape -> 'instances' -> (way ->> 'i')::integer ->> 'relation')::oid AND a.attnum = (t ->> 'col')::integer
+                     WHERE t ? 'equal' AND t -> 'node' = way -> 'home' AND NOT a.attnotnull);
+BEGIN
+    RETURN tally.with_aliases(format('SELECT %s FROM changed', (SELECT string_agg(CASE WHEN t ? 'constant' AND t ->> 'q' = 'NULL' THEN 'NULL::' || tally.type_name((t ->> 't')::oid) ELSE t ->> 'q' END, ', ' ORDER BY n)
+                                                             FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)))
+        || coalesce(joins, '') || coalesce(calls, '') || coalesce(E'\nWHERE ' || nulls, ''), aliases);
+END
+$$;
+
+-- tally.bare: SQL without brackets around the whole.
+CREATE OR REPLACE FUNCTION tally.bare(q text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN q ~ '^\([^()'']*\)$' THEN substr(q, 2, length(q) - 2) ELSE q END $$;
+
+-- tally.way_aliases: the names by which a way's nodes go: a table's own, numbered where it comes again.
+CREATE OR REPLACE FUNCTION tally.way_aliases(shape jsonb, way jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_object_agg(node, quote_ident(CASE WHEN k = 1 AND relname NOT IN ('changed', 'stored') THEN relname ELSE relname || '_' || k + (relname IN ('changed', 'stored'))::integer END)), '{}')
+               || jsonb_build_object(way ->> 'home', 'changed')
+        FROM (SELECT j ->> 'b' AS node, c.relname::text, row_number() OVER (PARTITION BY c.relname ORDER BY n) AS k
+              FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n) JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid) x);
+END
+$$;
+
+-- tally.with_aliases: a text over nodes with their names.
+CREATE OR REPLACE FUNCTION tally.with_aliases(q text, aliases jsonb)
+RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    a record;
+BEGIN
+    FOR a IN SELECT key, value FROM jsonb_each_text(aliases) LOOP
+        q := replace(q, E'\x01n' || a.key || E'\x02', a.value);
+    END LOOP;
+    RETURN q;
+END
+$$;
+
+-- tally.stored_sql: the keys that are stored with what a changed row holds of them: rows that led to the others may be gone, too.
+CREATE OR REPLACE FUNCTION tally.stored_sql(key name[], stored text, shape jsonb, way jsonb)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT format(E'SELECT %s FROM changed\nJOIN %s AS stored ON %s', tally.column_list(key, 'stored.'), stored,
+            string_agg(format(CASE WHEN t ? 'equal' THEN 'stored.%I = %s' ELSE 'stored.%I IS NOT DISTINCT FROM %s' END, key[n],
+                CASE WHEN t ->> 'q' = 'NULL' THEN 'NULL' ELSE tally.with_aliases(t ->> 'q', jsonb_build_object(way ->> 'home', 'changed')) END), ' AND ' ORDER BY n))
+        FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)
+        WHERE t ? 'constant' OR t -> 'node' = way -> 'home' AND t -> 'f' = '{}');
+END
+$$;

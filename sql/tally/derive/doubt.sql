@@ -1,0 +1,78 @@
+-- tally.doubt: why a watch that was written by hand cannot reach every key that the derived one reaches; NULL if nothing speaks against it.
+--   Notes     What the catalog tells: columns that are not watched, and columns on the derived way that its query does not read (unless it
+--             asks what is stored, or the view itself, or does not look at the changed rows at all).
+CREATE OR REPLACE FUNCTION tally.doubt(v tally.derived_view, s tally.source, columns name[], expand text, reach text)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    body    text;
+    unread  text;
+    unwatched text := (SELECT string_agg(format('%s.%I', s.relation, c), ', ') FROM unnest(columns) c WHERE c <> ALL (s.columns));
+    f       oid;
+BEGIN
+    IF reach = 'every key' AND s.expand IS NULL THEN
+        RETURN format('a change of %s may matter to every key, but only its own is named', s.relation);
+    ELSIF reach = 'every key' THEN
+        RETURN NULL;
+    ELSIF s.expand IS NULL THEN
+        RETURN CASE WHEN expand IS NULL AND columns <> s.columns THEN format('the key is in %s, but {%s} is watched', (SELECT string_agg(format('%s.%I', s.relation, c), ', ') FROM unnest(columns) c), array_to_string(s.columns, ','))
+                    WHEN expand IS NOT NULL AND (unwatched IS NOT NULL OR expand ~ '\mJOIN\M') THEN format('{%s} alone does not name every key: %s', array_to_string(s.columns, ','), regexp_replace(expand, '\s+', ' ', 'g')) END;
+    END IF;
+    SELECT p.oid, pg_get_function_sqlbody(p.oid) INTO f, body FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = v.schema_name AND p.proname = v.relation_name || '_expand_' || s.ordinal;
+    IF body ~ '\m(LIMIT|FETCH FIRST)\M' THEN
+        RETURN 'its LIMIT leaves keys out';
+    ELSIF EXISTS (SELECT FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid WHERE d.objid = f AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass AND p.provolatile = 'v')
+        OR body ~ '\mrandom\(' THEN
+        RETURN 'what it returns depends on more than the rows';
+    ELSIF body !~ '\mFROM\s+\(*changed\M|JOIN\s+changed\M|,\s*changed\M' OR EXISTS (SELECT FROM pg_depend d WHERE d.objid = f AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass
+            AND (d.refobjid = v.definition OR d.refobjid IN (SELECT tally.relation_of(x) FROM tally.derived_view x))) THEN
+        RETURN NULL;   -- every key, or what the catalog cannot tell
+    ELSIF unwatched IS NOT NULL THEN
+        RETURN format('%s is not watched, so what it was is not known', unwatched);
+    ELSIF body ~ '\mWHERE false\M' AND expand !~ '\mWHERE false\M' THEN
+        RETURN 'it returns nothing';
+    END IF;
+    unread := tally.not_read(v, f, columns, expand, s);
+    RETURN CASE WHEN unread IS NOT NULL THEN format('it does not look at %s, which the way to the key goes through', unread) END;
+END
+$$;
+
+-- tally.columns_named: the columns of tables that a derived expand reads, by its own text: JOIN table [AS alias], alias.column.
+CREATE OR REPLACE FUNCTION tally.columns_named(expand text)
+RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH joined AS (
+        SELECT m[1]::regclass AS relation, coalesce(m[2], (parse_ident(m[1]))[cardinality(parse_ident(m[1]))]) AS alias
+        FROM regexp_matches(expand, '(?n)^JOIN ((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)(?: AS ((?:"(?:[^"]|"")+"|[\w$]+)))? ON', 'g') m)
+    SELECT DISTINCT j.relation, a.attname FROM joined j JOIN pg_attribute a ON a.attrelid = j.relation AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE strpos(expand, quote_ident(trim('"' FROM j.alias)) || '.' || quote_ident(a.attname)) > 0
+      AND expand ~ (regexp_replace(quote_ident(trim('"' FROM j.alias)) || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])')
+$$;
+
+-- tally.not_read: the columns that a derived expand reads and a function does not.
+CREATE OR REPLACE FUNCTION tally.not_read(v tally.derived_view, function oid, columns name[], expand text, s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('%s.%I', a.attrelid::regclass, a.attname), ', ' ORDER BY a.attrelid::regclass::text, a.attname)
+    FROM tally.columns_named(expand) n JOIN pg_attribute a ON a.attrelid = n.relation AND a.attname = n.col
+    WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = function AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+$$;
+
+-- tally.note_doubts: compare what was declared by hand with what is derived, and note what it cannot reach and which indexes its derived way takes.
+--   Writes    tally.source
+--   Used by   tally.activate
+CREATE OR REPLACE FUNCTION tally.note_doubts(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    s tally.source;
+    d record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL AND NOT x.derived) THEN
+        RETURN;
+    END IF;
+    FOR d IN SELECT * FROM tally.derive(v.definition, v.key, tally.part(v)) LOOP
+        SELECT * INTO s FROM tally.source x WHERE x.projection_id = v.id AND x.relation = d.source AND x.columns IS NOT NULL AND NOT x.derived;
+        CONTINUE WHEN NOT FOUND;
+        UPDATE tally.source x SET doubt = tally.doubt(v, s, d.columns, d.expand, d.reach), wanted = tally.wanted_indexes(d.ways, d.shape)
+        WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+    END LOOP;
+END
+$$;

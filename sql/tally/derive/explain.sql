@@ -1,0 +1,97 @@
+-- tally.explain: what would have to be watched to keep a view, declared or not, and how it leads to keys.
+--   Parameters definition: any view; key: columns of it. Without one, for each key that would do, the best first
+--   Returns    a row per source: source; columns to watch; expand: how rows lead to keys, as SQL to be run (for all rows of the source) or handed to
+--              tally.watch; reach: exact, wider (keys that did not change are named, too), every key, or cannot be watched; reason;
+--              index: those used, or the CREATE INDEX that is missing; keys_per_row: that a changed row leads to, from statistics; key;
+--              declared: what tally.explain(name) found declared by hand, or NULL
+--   Raises     TL004, TL006
+--   Used by    whoever may read the catalog; statistics tell a caller only of what he may read
+CREATE OR REPLACE FUNCTION tally.explain(definition regclass, key text[] DEFAULT NULL)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    k name[];
+BEGIN
+    IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
+        PERFORM tally.fail('TL004', format('%s is not a view, so there is nothing to derive.', definition));
+    END IF;
+    IF key IS NOT NULL THEN
+        PERFORM tally.require_columns(definition, explain.key);
+        RETURN QUERY SELECT * FROM tally.explain_key(definition, explain.key::name[], definition::text, NULL);
+        RETURN;
+    END IF;
+    FOR k IN SELECT p.key FROM tally.propose_keys(definition) p LOOP
+        RETURN QUERY SELECT * FROM tally.explain_key(definition, k, definition::text, NULL);
+    END LOOP;
+    IF NOT FOUND THEN
+        PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key.', definition));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tally.explain(regclass, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: on any view';
+
+-- tally.compared: what is declared for a source, if not what is derived; and what it cannot reach.
+CREATE OR REPLACE FUNCTION tally.compared(projection integer, source regclass, columns name[], expand text)
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN projection IS NULL THEN NULL
+        ELSE coalesce((SELECT CASE WHEN s.columns IS NULL THEN 'assumed static'
+                                   WHEN s.derived THEN 'derived'
+                                   WHEN s.columns = compared.columns AND s.expand IS NOT DISTINCT FROM compared.expand THEN 'by hand, the same'
+                                   ELSE format('by hand: {%s}%s%s', array_to_string(s.columns, ','), coalesce(E'\n' || s.expand, ''), coalesce(E'\n' || s.doubt, '')) END
+                       FROM tally.source s WHERE s.projection_id = projection AND s.relation = source), 'not watched') END
+$$;
+
+-- tally.explain_key: the same for one key.
+--   Parameters stored: where a kept view's rows are; projection: its number, to show beside what was declared by hand
+CREATE OR REPLACE FUNCTION tally.explain_key(definition regclass, key name[], stored text, projection integer)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE sql SET jit = off AS $$
+    WITH derived AS MATERIALIZED (SELECT * FROM tally.derive(definition, key, stored)),
+    size AS MATERIALIZED (SELECT tally.estimated_rows(definition) AS keys),
+    step AS MATERIALIZED (SELECT d.source AS of_source, s.* FROM derived d CROSS JOIN LATERAL tally.way_steps(d.ways, d.shape) s),
+    per_way AS (SELECT of_source, way, CASE WHEN bool_and(rows IS NOT NULL) THEN exp(sum(ln(greatest(rows, 0.001)))) END AS keys FROM step GROUP BY 1, 2),
+    looked AS (SELECT of_source, count(*) AS ways, CASE WHEN bool_and(keys IS NOT NULL) THEN sum(keys) END AS keys FROM per_way GROUP BY 1)
+    SELECT d.source, d.columns,
+           format('WITH changed AS (SELECT %s FROM %s)%s%s', tally.column_list(d.columns), d.source, E'\n', coalesce(d.expand, format('SELECT %s FROM changed', tally.column_list(d.columns)))),
+           CASE WHEN c.relkind IN ('r', 'p') THEN d.reach ELSE 'cannot be watched' END,
+           concat_ws(' ', tally.reason(d.source, key, d.reach, d.why, d.ways, d.shape),
+               CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'It is no ordinary table, so triggers cannot watch it: vouch for it with tally.assume_static, or read its tables.' END,
+               tally.reason_of_cost(key, d.shape), (SELECT format('Beware: a row that leads to %s.%s = %s leads to about %s keys, %s %% of all.', s.relation, s.col, s.value, round(s.common::numeric), round((100 * s.common / size.keys)::numeric))
+                FROM step s WHERE s.of_source = d.source AND s.common >= size.keys * 0.1 AND s.common >= 100 AND size.keys > 0 ORDER BY s.common DESC LIMIT 1)),
+           (SELECT string_agg(DISTINCT coalesce(s.index::text, s.missing), E'\n') FROM step s WHERE s.of_source = d.source),
+           CASE WHEN d.reach = 'every key' THEN round(size.keys::numeric) WHEN d.why = 'unread' THEN 0 WHEN l.of_source IS NULL THEN jsonb_array_length(d.ways)
+                ELSE round((l.keys + jsonb_array_length(d.ways) - l.ways)::numeric, 1) END,
+           key, tally.compared(projection, d.source, d.columns, d.expand)
+    FROM derived d JOIN pg_class c ON c.oid = d.source LEFT JOIN looked l ON l.of_source = d.source CROSS JOIN size ORDER BY d.source::text COLLATE "C"
+$$;
+
+-- tally.explain: of a declared view, beside what was declared by hand; of any other view, the same without that.
+--   Raises    TL001, TL004
+CREATE OR REPLACE FUNCTION tally.explain(name text)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    v record;
+BEGIN
+    SELECT * INTO v FROM tally.declared_as(name);
+    IF v.definition IS NULL THEN
+        IF to_regclass(name) IS NULL THEN
+            PERFORM tally.fail('TL001', format('There is no view "%s".', name));
+        END IF;
+        RETURN QUERY SELECT * FROM tally.explain(name::regclass, NULL::text[]);
+    ELSE
+        RETURN QUERY SELECT * FROM tally.explain_key(v.definition, v.key, v.stored, v.id);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside what was declared by hand';
+
+-- tally.declared_as: what a name is declared as: the projection of that name, or under a rollup of that name.
+CREATE OR REPLACE FUNCTION tally.declared_as(name text, OUT id integer, OUT definition regclass, OUT key name[], OUT stored text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    SELECT p.id, p.definition, p.key, tally.part(p) INTO id, definition, key, stored
+    FROM tally.derived_view d JOIN tally.derived_view p ON p.id = coalesce(d.root_id, d.id)
+    WHERE p.kind = 'projection' AND (ARRAY[d.schema_name, d.relation_name]::text[] = parse_ident(name) OR d.relation_name = (parse_ident(name))[1] AND cardinality(parse_ident(name)) = 1) ORDER BY d.id LIMIT 1;
+END
+$$;

@@ -1,0 +1,116 @@
+-- tally.read_condition: what rows fulfil that are joined (a WHERE, an ON), and the subqueries in it.
+--   Parameters scopes: in which it holds: of a full join, each side's; truth: rows for which it is NULL are dropped
+--   Returns    the shape with it; what cannot be used is left out, which only adds keys
+--   Called by  tally.read_from
+CREATE OR REPLACE FUNCTION tally.read_condition(st jsonb, env jsonb, n jsonb, scopes integer[], truth boolean)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    part jsonb;
+    s    integer;
+BEGIN
+    IF n IS NULL THEN
+        RETURN st;
+    ELSIF n ->> '_' = 'BOOLEXPR' AND n -> 'boolop' ->> 0 = 'and' THEN
+        FOR part IN SELECT a.item FROM tally.node_items(n, 'args') a ORDER BY a.i LOOP
+            st := tally.read_condition(st, env, part, scopes, truth);
+        END LOOP;
+        RETURN st;
+    END IF;
+    FOR part IN SELECT v FROM jsonb_array_elements(tally.resolve(env, n)) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 2 LOOP
+        FOREACH s IN ARRAY scopes LOOP
+            st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END);
+        END LOOP;
+    END LOOP;
+    RETURN tally.read_sublinks(st, env, n, scopes[1], truth);
+END
+$$;
+
+-- tally.add_condition: note a condition over two instances, unless it could hold for a row that an outer join has filled with NULLs.
+CREATE OR REPLACE FUNCTION tally.add_condition(st jsonb, c jsonb, scope integer, sides jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    two integer[] := ARRAY(SELECT k::integer FROM jsonb_object_keys(c -> 'v') k ORDER BY 1);
+    i   integer;
+BEGIN
+    FOREACH i IN ARRAY two LOOP
+        IF NOT c -> 's' @> to_jsonb(i) AND EXISTS (
+            SELECT FROM jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> i ->> 'scope')::integer -> 'up') u
+            WHERE st -> 'scopes' -> u::integer ->> 'kind' <> 'query' AND NOT st -> 'scopes' -> scope -> 'up' @> u) THEN
+            RETURN st;
+        END IF;
+    END LOOP;
+    IF c -> 'f' <> '{}' AND sides IS NULL THEN  -- of a function in FROM only what is NULL for a NULL
+        RETURN st;
+    END IF;
+    RETURN jsonb_insert(st, '{conditions,-1}', jsonb_build_object('scope', scope, 'i', two[1], 'j', two[2], 'v', c -> 'v', 's', c -> 's', 'f', c -> 'f', 'e', sides,
+        'q', CASE WHEN c -> 'f' = '{}' THEN c ->> 'q' ELSE format('EXISTS (SELECT FROM %s WHERE %s)',
+            (SELECT string_agg(f.value ->> 'sql', ', ' ORDER BY f.key) FROM jsonb_each(c -> 'f') f), c ->> 'q') END,
+        'm', (st -> 'scopes' -> scope -> 'm') || (st -> 'instances' -> two[1] -> 'm') || (st -> 'instances' -> two[2] -> 'm') || (c -> 'm')), true);
+END
+$$;
+
+-- tally.equality: both sides of a condition of which an operator says that they are equal: their instances, SQL and types.
+CREATE OR REPLACE FUNCTION tally.equality(env jsonb, n jsonb, c jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_build_object('op', tally.operator_name(o.oid), 'eq', o.oprcanmerge,
+            'i', (SELECT k::integer FROM jsonb_object_keys(a -> 'v') k), 'qi', a ->> 'q', 'ti', a -> 't', 'ci', a -> 'col' -> 1, 'fi', a -> 'f',
+            'j', (SELECT k::integer FROM jsonb_object_keys(b -> 'v') k), 'qj', b ->> 'q', 'tj', b -> 't', 'cj', b -> 'col' -> 1, 'fj', b -> 'f')
+        FROM pg_operator o, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 0)) a, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 1)) b
+        WHERE o.oid = (n -> 'opno' ->> 0)::oid AND format('(%s %s %s)', a ->> 'q', replace(tally.operator_name(o.oid), '%%', '%'), b ->> 'q') = c ->> 'q'
+          AND (SELECT count(*) FROM jsonb_object_keys(a -> 'v')) = 1 AND (SELECT count(*) FROM jsonb_object_keys(b -> 'v')) = 1
+          AND (SELECT p.proisstrict FROM pg_proc p WHERE p.oid = o.oprcode)
+        LIMIT 1);
+END
+$$;
+
+-- tally.read_sublinks: the subqueries in an expression.
+--   Parameters truth: it matters only whether it is true, so that an IN compares its rows with equal ones alone; NULL: under NOT
+CREATE OR REPLACE FUNCTION tally.read_sublinks(st jsonb, env jsonb, n jsonb, scope integer, truth boolean)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    part record;
+BEGIN
+    IF n IS NULL OR strpos(n::text, '"SUBLINK"') = 0 THEN
+        RETURN st;
+    ELSIF jsonb_typeof(n) = 'array' THEN
+        FOR part IN SELECT e FROM jsonb_array_elements(n) WITH ORDINALITY u(e, i) ORDER BY i LOOP
+            st := tally.read_sublinks(st, env, part.e, scope, truth);
+        END LOOP;
+    ELSIF n ->> '_' = 'SUBLINK' THEN
+        st := tally.read_sublink(st, env, n, scope, truth);
+    ELSIF jsonb_typeof(n) = 'object' THEN
+        FOR part IN SELECT key, value FROM jsonb_each(n) ORDER BY key LOOP
+            st := tally.read_sublinks(st, env, part.value, scope, CASE n ->> '_'
+                WHEN 'BOOLEXPR' THEN CASE n -> 'boolop' ->> 0 WHEN 'not' THEN NULL ELSE truth END WHEN 'CASEWHEN' THEN part.key = 'expr' WHEN 'CASEEXPR' THEN part.key = 'args'
+                WHEN 'AGGREF' THEN part.key = 'aggfilter' ELSE false END);
+        END LOOP;
+    END IF;
+    RETURN st;
+END
+$$;
+
+-- tally.read_sublink: one subquery in an expression: EXISTS, IN, a scalar or an array.
+CREATE OR REPLACE FUNCTION tally.read_sublink(st jsonb, env jsonb, n jsonb, scope integer, truth boolean)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    test jsonb := tally.node(n, 'testexpr');
+    own  jsonb;
+    cols jsonb;
+BEGIN
+    SELECT * INTO st, own FROM tally.open_scope(st, scope, 'sublink', '{}');
+    SELECT * INTO st, cols FROM tally.read_query(st, tally.node(n, 'subselect'), env, own::integer);
+    IF test IS NULL THEN
+        RETURN st;
+    END IF;
+    IF n -> 'subLinkType' ->> 0 = '2' AND coalesce(truth, false) AND NOT st -> 'scopes' -> own::integer ? 'barrier' THEN
+        st := tally.read_condition(st, jsonb_set(env, '{0,params}', cols), test, ARRAY[own::integer], true);
+    ELSE
+        st := jsonb_insert(st, '{notes,-1}', jsonb_build_object('scope', own, 'kind', CASE WHEN n -> 'subLinkType' ->> 0 <> '2' THEN 'ALL' WHEN truth IS NULL THEN 'NOT IN' ELSE 'IN' END,
+            'columns', (SELECT coalesce(jsonb_agg(v -> 0), '[]') FROM jsonb_each(cols) e(k, v)),
+            'left', CASE test ->> '_' WHEN 'OPEXPR' THEN tally.resolve(env, test -> 'args' -> 0 -> 0) ELSE '[]' END), true);
+    END IF;
+    RETURN tally.read_sublinks(st, env, test, scope, false);
+END
+$$;

@@ -1,0 +1,344 @@
+-- What a definition reads, and how its parts hang together: the tree of a view as scopes, instances and conditions.
+-- The *shape* of a definition, as jsonb:
+--   scopes      query levels, nullable sides of outer joins, sublinks, arms of set operations. kind: query, nullable, sublink, single
+--               (an aggregate without GROUP BY: one row, whatever is below); up: itself and the scopes around it, the innermost
+--               first; m: the arms of set operations that it stands in; barrier: of a level whose rows depend on each other beyond
+--               its joins (a window, DISTINCT ON, LIMIT), the values they are parted by
+--   instances   references of tables: relation, scope, lost (why no way leads from it)
+--   conditions  what joined rows fulfil: scope, q (SQL over two instances, i and j), v, m, e (of an equality: both sides)
+--   passing     the arms of each set operation whose rows pass to what is around it (not those that EXCEPT takes away)
+--   forced      sides of outer joins that have a row where a condition outside of them holds: scope, by (the condition's scope), m
+--   notes       why something could not be used, for the reason that explain gives: scope, text
+
+-- tally.read_definition: the shape of a view.
+--   Called by tally.derive
+CREATE OR REPLACE FUNCTION tally.read_definition(definition regclass)
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    st   jsonb := '{"scopes": [], "instances": [], "conditions": [], "passing": {}, "notes": [], "next": 0}';
+    cols jsonb;
+BEGIN
+    SELECT * INTO st, cols FROM tally.open_scope(st, NULL, 'query', '{}');
+    SELECT * INTO st, cols FROM tally.read_query(st, tally.view_tree(definition), '[]', 0);
+    RETURN st || jsonb_build_object('forced', tally.forced_sides(st)) || jsonb_build_object('columns', (
+        SELECT jsonb_object_agg(a.attname, coalesce(cols -> a.attnum::text, '[]')) FROM pg_attribute a WHERE a.attrelid = definition AND a.attnum > 0 AND NOT a.attisdropped));
+END
+$$;
+
+-- tally.forced_sides: the sides of outer joins that a condition outside of them compares, so that it holds only where they have a row.
+CREATE OR REPLACE FUNCTION tally.forced_sides(st jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('scope', u, 'by', c -> 'scope', 'm', c -> 'm')), '[]')
+        FROM jsonb_array_elements(st -> 'conditions') c, jsonb_array_elements(c -> 's') i, jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> i::integer ->> 'scope')::integer -> 'up') u
+        WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND NOT st -> 'scopes' -> (c ->> 'scope')::integer -> 'up' @> u);
+END
+$$;
+
+-- tally.open_scope: a scope within another.
+CREATE OR REPLACE FUNCTION tally.open_scope(INOUT st jsonb, parent integer, kind text, arm jsonb, OUT scope jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    around jsonb := CASE WHEN parent IS NULL THEN '{"up": [], "m": {}}' ELSE st -> 'scopes' -> parent END;
+BEGIN
+    scope := to_jsonb(jsonb_array_length(st -> 'scopes'));
+    st := jsonb_insert(st, '{scopes,-1}', jsonb_build_object('kind', kind, 'up', jsonb_build_array(scope) || (around -> 'up'), 'm', around -> 'm' || arm), true);
+END
+$$;
+
+-- tally.next_number: a number that none has had.
+CREATE OR REPLACE FUNCTION tally.next_number(INOUT st jsonb, OUT n integer)
+LANGUAGE plpgsql AS $$
+BEGIN
+    n := (st ->> 'next')::integer;
+    st := jsonb_set(st, '{next}', to_jsonb(n + 1));
+END
+$$;
+
+-- tally.read_query: a query level, with all below it.
+--   Parameters env: the levels around it, for columns of theirs; scope: in which its rows stand
+--   Returns    cols: the values of its output columns, by number
+CREATE OR REPLACE FUNCTION tally.read_query(INOUT st jsonb, query jsonb, env jsonb, scope integer, OUT cols jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    n      integer;
+    target record;
+    rte    record;
+    level  jsonb := '{"rt": {}}';
+BEGIN
+    SELECT * INTO st, n FROM tally.next_number(st);
+    level := level || jsonb_build_object('id', n, 'rtable', query -> 'rtable' -> 0, 'ctes', (
+        SELECT coalesce(jsonb_object_agg(c.item -> 'ctename' ->> 0, c.item), '{}') FROM tally.node_items(query, 'cteList') c));
+    IF tally.node(query, 'setOperations') IS NOT NULL THEN
+        SELECT * INTO st, cols FROM tally.read_set_operation(st, query, jsonb_build_array(level) || env, scope);
+        RETURN;
+    END IF;
+    FOR rte IN SELECT r.item, r.i FROM tally.node_items(query, 'rtable') r WHERE r.item -> 'rtekind' ->> 0 IN ('2', '9') LOOP
+        level := jsonb_set(level, ARRAY['rt', rte.i::text], jsonb_build_object('j', rte.item -> CASE rte.item -> 'rtekind' ->> 0 WHEN '2' THEN 'joinaliasvars' ELSE 'groupexprs' END -> 0));
+    END LOOP;
+    env := jsonb_build_array(level) || env;
+    SELECT * INTO st, env FROM tally.read_from(st, env, tally.node(query, 'jointree'), scope);
+    cols := '{}';
+    FOR target IN SELECT t.item, t.item -> 'resno' ->> 0 AS resno, t.item -> 'ressortgroupref' ->> 0 AS ref FROM tally.node_items(query, 'targetList') t LOOP
+        st := tally.read_sublinks(st, env, tally.node(target.item, 'expr'), scope, false);
+        cols := cols || jsonb_build_object(target.resno, tally.grouped(query, target.ref, n, tally.resolve(env, tally.node(target.item, 'expr'))));
+    END LOOP;
+    st := tally.read_sublinks(st, env, tally.node(query, 'havingQual'), scope, true);
+    st := tally.read_barrier(st, query, cols, scope);
+END
+$$;
+
+-- tally.grouped: the values of an output column, if rows are grouped by it: it stands for equal ones, and under ROLLUP and the like
+-- it may be NULL.
+CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, ref text, level integer, vals jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF tally.node(query, 'groupClause') IS NULL AND tally.node(query, 'distinctClause') IS NULL THEN
+        RETURN vals;
+    END IF;
+    SELECT coalesce(jsonb_agg(CASE WHEN tally.equal_is_same((v ->> 't')::oid) THEN v ELSE v || '{"r": true}' END), '[]') INTO vals FROM jsonb_array_elements(vals) v;
+    IF tally.node(query, 'groupingSets') IS NOT NULL AND ref <> '0' THEN
+        SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(format('g%s_%s', level, ref), 0)) ORDER BY 1), '[]')
+            || jsonb_build_array(jsonb_build_object('q', 'NULL', 'v', '{}'::jsonb, 'm', jsonb_build_object(format('g%s_%s', level, ref), 1), 's', '[]'::jsonb, 'f', '{}'::jsonb,
+                                                    't', vals -> 0 -> 't'))
+        INTO vals FROM jsonb_array_elements(vals) v;
+    END IF;
+    RETURN vals;
+END
+$$;
+
+-- tally.equal_is_same: whether equal values of a type are identical, so that a group's value is that of each of its rows.
+CREATE OR REPLACE FUNCTION tally.equal_is_same(type oid)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT t.typtype = 'e' OR t.oid IN ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'date'::regtype, 'timestamp'::regtype,
+                                            'timestamptz'::regtype, 'time'::regtype, 'uuid'::regtype, 'bytea'::regtype)
+        FROM pg_type t WHERE t.oid = type);
+END
+$$;
+
+-- tally.read_set_operation: UNION, INTERSECT, EXCEPT: each arm in a scope of its own.
+CREATE OR REPLACE FUNCTION tally.read_set_operation(INOUT st jsonb, query jsonb, env jsonb, scope integer, OUT cols jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    choice text;
+    n      integer;
+    arm    record;
+    below  jsonb;
+    inner_ jsonb;
+    types  jsonb := tally.node(query, 'setOperations') -> 'colTypes' -> 0;
+    passing jsonb := '[]';
+BEGIN
+    SELECT * INTO st, n FROM tally.next_number(st);
+    choice := 'u' || n;
+    cols := '{}';
+    FOR arm IN SELECT a.rtindex, a.passes_ AS passes, row_number() OVER () - 1 AS i FROM tally.set_arms(tally.node(query, 'setOperations'), true) a LOOP
+        IF arm.passes THEN
+            passing := passing || to_jsonb(arm.i);
+        END IF;
+        below := tally.node(query -> 'rtable' -> 0 -> arm.rtindex - 1, 'subquery');
+        SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), jsonb_build_object(choice, arm.i));
+        SELECT * INTO st, inner_ FROM tally.read_query(st, below, env, inner_::integer);
+        SELECT coalesce(jsonb_object_agg(key, coalesce(cols -> key, '[]') || tally.of_arm(value, choice, arm.i::integer, (types ->> key::integer)::oid)), '{}') INTO cols
+        FROM jsonb_each(inner_) WHERE key::integer < jsonb_array_length(types);
+    END LOOP;
+    st := jsonb_set(st, ARRAY['passing', choice], passing);
+    st := tally.read_barrier(st, query, cols, scope);
+END
+$$;
+
+-- tally.of_arm: the values of a column of an arm, as the set operation returns them: of its type, under the choice of this arm.
+CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, arm))
+                || CASE WHEN tally.equal_is_same(type) THEN '{}'::jsonb ELSE '{"r": true}' END
+                || CASE WHEN (v ->> 't')::oid = type THEN '{}' ELSE jsonb_build_object('t', type::bigint, 'q', format('(%s)::%s', v ->> 'q', tally.type_name(type)), 'col', NULL) END), '[]')
+        FROM jsonb_array_elements(vals) v);
+END
+$$;
+
+-- tally.set_arms: the queries that a set operation is made of, and whether their rows pass (EXCEPT takes its right ones away).
+CREATE OR REPLACE FUNCTION tally.set_arms(n jsonb, passes boolean)
+RETURNS TABLE (rtindex integer, passes_ boolean) LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF n ->> '_' = 'RANGETBLREF' THEN
+        RETURN QUERY SELECT (n -> 'rtindex' ->> 0)::integer, passes;
+    ELSE
+        RETURN QUERY SELECT * FROM tally.set_arms(tally.node(n, 'larg'), passes);
+        RETURN QUERY SELECT * FROM tally.set_arms(tally.node(n, 'rarg'), passes AND n -> 'op' ->> 0 <> '3');
+    END IF;
+END
+$$;
+
+-- tally.scope_kind: of a subquery's rows: an aggregate without GROUP BY gives a row where there is none below.
+CREATE OR REPLACE FUNCTION tally.scope_kind(query jsonb)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN query -> 'hasAggs' ->> 0 = 'true' AND (tally.node(query, 'groupClause') IS NULL OR tally.node(query, 'groupingSets') IS NOT NULL)
+                      OR tally.node(query, 'groupingSets') IS NOT NULL THEN 'single' ELSE 'query' END);
+END
+$$;
+
+-- tally.read_barrier: note at a level whose rows depend on each other by what they are parted.
+CREATE OR REPLACE FUNCTION tally.read_barrier(st jsonb, query jsonb, cols jsonb, scope integer)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    parts text[];   -- of each window, of DISTINCT ON: the numbers of its columns
+    kind  text := CASE WHEN query -> 'hasWindowFuncs' ->> 0 = 'true' THEN 'a window' WHEN query -> 'hasDistinctOn' ->> 0 = 'true' THEN 'DISTINCT ON' END;
+    refs  jsonb := (SELECT coalesce(jsonb_object_agg(t.item -> 'ressortgroupref' ->> 0, t.item -> 'resno' ->> 0), '{}') FROM tally.node_items(query, 'targetList') t
+                    WHERE t.item -> 'ressortgroupref' ->> 0 <> '0');
+    vals  jsonb;
+BEGIN
+    IF tally.node(query, 'limitCount') IS NOT NULL OR tally.node(query, 'limitOffset') IS NOT NULL THEN
+        RETURN jsonb_set(st, ARRAY['scopes', scope::text], st -> 'scopes' -> scope || '{"barrier": [], "by": "LIMIT"}');
+    ELSIF kind IS NULL THEN
+        RETURN st;
+    END IF;
+    SELECT array_agg(c.ref) INTO parts FROM (
+        SELECT p.ref FROM (
+            SELECT w.i, s.item -> 'tleSortGroupRef' ->> 0 AS ref FROM tally.node_items(query, 'windowClause') w, tally.node_items(w.item, 'partitionClause') s
+            WHERE query -> 'hasWindowFuncs' ->> 0 = 'true'
+            UNION ALL
+            SELECT 0, s.item -> 'tleSortGroupRef' ->> 0 FROM tally.node_items(query, 'distinctClause') s WHERE query -> 'hasDistinctOn' ->> 0 = 'true') p
+        GROUP BY p.ref
+        HAVING count(DISTINCT p.i) = (SELECT count(*) FROM tally.node_items(query, 'windowClause') WHERE query -> 'hasWindowFuncs' ->> 0 = 'true')
+                                   + (query -> 'hasDistinctOn' ->> 0 = 'true')::integer) c;
+    SELECT coalesce(jsonb_agg(cols -> (refs ->> r) -> 0 || jsonb_build_object('column', refs ->> r)), '[]') INTO vals FROM unnest(parts) r
+    WHERE jsonb_array_length(cols -> (refs ->> r)) = 1;
+    RETURN jsonb_set(st, ARRAY['scopes', scope::text], st -> 'scopes' -> scope || jsonb_build_object('barrier', vals, 'by', kind));
+END
+$$;
+
+-- tally.read_from: a FROM list, a join or a member of one, with the conditions of its WHERE or ON.
+CREATE OR REPLACE FUNCTION tally.read_from(INOUT st jsonb, INOUT env jsonb, n jsonb, scope integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    member record;
+    lefts  jsonb := to_jsonb(scope);
+    rights jsonb := to_jsonb(scope);
+    type   text := n -> 'jointype' ->> 0;
+BEGIN
+    IF n ->> '_' = 'RANGETBLREF' THEN
+        SELECT * INTO st, env FROM tally.read_member(st, env, n -> 'rtindex' ->> 0, scope);
+    ELSIF n ->> '_' = 'FROMEXPR' THEN
+        FOR member IN SELECT f.item FROM tally.node_items(n, 'fromlist') f ORDER BY f.i LOOP
+            SELECT * INTO st, env FROM tally.read_from(st, env, member.item, scope);
+        END LOOP;
+        st := tally.read_condition(st, env, tally.node(n, 'quals'), ARRAY[scope], true);
+    ELSIF n ->> '_' = 'JOINEXPR' THEN
+        IF type IN ('2', '3') THEN
+            SELECT * INTO st, lefts FROM tally.open_scope(st, scope, 'nullable', '{}');
+        END IF;
+        IF type IN ('1', '2') THEN
+            SELECT * INTO st, rights FROM tally.open_scope(st, scope, 'nullable', '{}');
+        END IF;
+        SELECT * INTO st, env FROM tally.read_from(st, env, tally.node(n, 'larg'), lefts::integer);
+        SELECT * INTO st, env FROM tally.read_from(st, env, tally.node(n, 'rarg'), rights::integer);
+        st := tally.read_condition(st, env, tally.node(n, 'quals'), CASE type
+            WHEN '0' THEN ARRAY[scope] WHEN '1' THEN ARRAY[rights::integer] WHEN '3' THEN ARRAY[lefts::integer] ELSE ARRAY[lefts::integer, rights::integer] END, true);
+    END IF;
+END
+$$;
+
+-- tally.read_member: a member of FROM: a table, a view, a subquery, a CTE, a function.
+CREATE OR REPLACE FUNCTION tally.read_member(INOUT st jsonb, INOUT env jsonb, idx text, scope integer)
+LANGUAGE plpgsql AS $$
+DECLARE
+    rte   jsonb := env -> 0 -> 'rtable' -> idx::integer - 1;
+    rel   oid := CASE rte -> 'rtekind' ->> 0 WHEN '0' THEN (rte -> 'relid' ->> 0)::oid END;
+    below jsonb := CASE WHEN rte -> 'rtekind' ->> 0 = '1' THEN tally.node(rte, 'subquery') END;
+    outer_ jsonb := env;
+    up    integer;
+    entry jsonb := '{}';
+    inner_ jsonb;
+BEGIN
+    IF rel IS NOT NULL AND (SELECT c.relkind FROM pg_class c WHERE c.oid = rel) = 'v' THEN
+        below := tally.view_tree(rel);
+        outer_ := '[]';
+    ELSIF rel IS NOT NULL THEN
+        SELECT * INTO st, entry FROM tally.add_instance(st, rel, scope, NULL);
+    ELSIF rte -> 'rtekind' ->> 0 = '6' THEN
+        up := (rte -> 'ctelevelsup' ->> 0)::integer;
+        inner_ := env -> up -> 'ctes' -> (rte -> 'ctename' ->> 0);
+        IF inner_ IS NULL OR inner_ -> 'cterecursive' ->> 0 = 'true' THEN
+            st := tally.read_recursion(st, inner_, scope);
+        ELSE
+            below := tally.node(inner_, 'ctequery');
+            outer_ := tally.levels_up(env, up);
+        END IF;
+    ELSIF rte -> 'rtekind' ->> 0 = '3' THEN
+        SELECT * INTO st, entry FROM tally.read_function(st, env, rte, scope);
+        st := tally.read_sublinks(st, env, rte -> 'functions', scope, false);
+    ELSIF rte -> 'rtekind' ->> 0 = '5' THEN
+        st := tally.read_sublinks(st, env, rte -> 'values_lists', scope, false);
+    END IF;
+    IF below IS NOT NULL THEN
+        SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), '{}');
+        SELECT * INTO st, inner_ FROM tally.read_query(st, below, outer_, inner_::integer);
+        entry := jsonb_build_object('cols', inner_);
+    END IF;
+    env := jsonb_set(env, ARRAY['0', 'rt', idx], entry);
+END
+$$;
+
+-- tally.add_instance: a reference of a table.
+CREATE OR REPLACE FUNCTION tally.add_instance(INOUT st jsonb, relation oid, scope integer, lost text, OUT entry jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+    entry := jsonb_build_object('t', jsonb_array_length(st -> 'instances'), 'r', relation::bigint);
+    st := jsonb_insert(st, '{instances,-1}', jsonb_build_object('id', entry -> 't', 'relation', relation::bigint, 'scope', scope, 'm', st -> 'scopes' -> scope -> 'm', 'lost', lost), true);
+END
+$$;
+
+-- tally.read_recursion: every table under a recursive query: no way leads out of it.
+CREATE OR REPLACE FUNCTION tally.read_recursion(st jsonb, cte jsonb, scope integer)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    rel oid;
+BEGIN
+    FOR rel IN SELECT DISTINCT t.oid FROM jsonb_path_query(coalesce(cte, '{}'), 'strict $.** ? (@._ == "RANGETBLENTRY" && @.rtekind[0] == "0").relid[0]') r,
+               LATERAL (SELECT tally.tables_in((r #>> '{}')::oid)) t(oid) LOOP
+        SELECT (a).st INTO st FROM tally.add_instance(st, rel, scope, 'recursion') a;
+    END LOOP;
+    RETURN st;
+END
+$$;
+
+-- tally.tables_in: a table, or the tables that a view reads.
+CREATE OR REPLACE FUNCTION tally.tables_in(relation oid)
+RETURNS SETOF oid LANGUAGE sql STABLE AS $$
+    SELECT relation WHERE (SELECT c.relkind <> 'v' FROM pg_class c WHERE c.oid = relation)
+    UNION ALL
+    SELECT t::oid FROM tally.tables_read(relation) t WHERE (SELECT c.relkind = 'v' FROM pg_class c WHERE c.oid = relation)
+$$;
+
+-- tally.read_function: a function in FROM of which the columns of one table are the arguments: what it returns belongs to that table's rows.
+CREATE OR REPLACE FUNCTION tally.read_function(INOUT st jsonb, env jsonb, rte jsonb, scope integer, OUT entry jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    functions jsonb := rte -> 'functions' -> 0;
+    call      jsonb := tally.node(functions -> 0, 'funcexpr');
+    names     jsonb := rte -> 'eref' -> 0 -> 'colnames' -> 0;
+    n         integer;
+    alias     text;
+    vals      jsonb;
+BEGIN
+    entry := '{}';
+    IF jsonb_array_length(functions) <> 1 OR tally.node(functions -> 0, 'funccolnames') IS NOT NULL OR call ->> '_' <> 'FUNCEXPR' THEN
+        RETURN;
+    END IF;
+    SELECT * INTO st, n FROM tally.next_number(st);
+    alias := 'f' || n;
+    SELECT jsonb_agg(v || jsonb_build_object('q', format('%s%s AS %I(%s)', v ->> 'q', CASE rte -> 'funcordinality' ->> 0 WHEN 'true' THEN ' WITH ORDINALITY' ELSE '' END,
+            alias, (SELECT string_agg(quote_ident(c), ', ' ORDER BY i) FROM jsonb_array_elements_text(names) WITH ORDINALITY u(c, i)))))
+    INTO vals FROM jsonb_array_elements(tally.resolve(env, call)) v WHERE NOT v ? 'r' OR v -> 'r' = 'false';
+    IF vals IS NOT NULL THEN
+        entry := jsonb_build_object('f', alias, 'values', vals, 'names', names, 'scope', scope);
+    END IF;
+END
+$$;

@@ -1,0 +1,337 @@
+-- What an expression of a definition is made of: SQL over columns of the tables below it.
+-- A *value* is one way in which an expression may come about, as jsonb:
+--   q  its SQL; a table's alias stands in it as \x01<instance>\x02
+--   v  {instance: [attribute numbers]}
+--   t  its type; col: [instance, attribute number] if it is a plain column
+--   m  the choices under which it is this one: {choice: number}; an arm of a set operation, say
+--   s  instances whose NULLs make it NULL (b: NULL or false)
+--   r  it stands for others that are equal, not identical (GROUP BY, DISTINCT): equal is all that may be asked of it
+--   f  functions in FROM that it reads: {name: {sql, scope}}
+-- An expression has several values, an array of them; none if it cannot be told from columns alone (an aggregate).
+
+-- tally.resolve: the values of an expression.
+--   Parameters env: what the range tables of the query levels stand for, the innermost first
+--   Called by  tally.read_query, tally.read_condition
+CREATE OR REPLACE FUNCTION tally.resolve(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE n ->> '_'
+        WHEN 'VAR' THEN tally.resolve_var(env, n)
+        WHEN 'CONST' THEN tally.resolve_const(n)
+        WHEN 'PARAM' THEN CASE WHEN n -> 'paramkind' ->> 0 = '2' THEN coalesce(env -> 0 -> 'params' -> (n -> 'paramid' ->> 0), '[]') ELSE '[]' END
+        WHEN 'RELABELTYPE' THEN tally.resolve_relabel(env, n)
+        WHEN 'COLLATEEXPR' THEN tally.resolve_call(env, jsonb_build_array(tally.node(n, 'arg')), format('(%%s COLLATE %s)', tally.collation_name((n -> 'collOid' ->> 0)::oid)), NULL, true)
+        WHEN 'COERCEVIAIO' THEN tally.resolve_io(env, n)
+        WHEN 'FUNCEXPR' THEN tally.resolve_function(env, n)
+        WHEN 'OPEXPR' THEN tally.resolve_operator(env, n)
+        WHEN 'DISTINCTEXPR' THEN tally.resolve_operator(env, n)
+        WHEN 'SCALARARRAYOPEXPR' THEN tally.resolve_operator(env, n)
+        WHEN 'NULLTEST' THEN tally.resolve_null_test(env, n)
+        WHEN 'BOOLEXPR' THEN tally.resolve_bool(env, n)
+        WHEN 'COALESCEEXPR' THEN tally.resolve_coalesce(env, n)
+        ELSE '[]'::jsonb END;
+END
+$$;
+
+-- tally.levels_up: an environment without its n innermost levels.
+CREATE OR REPLACE FUNCTION tally.levels_up(env jsonb, n integer)
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN n = 0 THEN env ELSE (SELECT coalesce(jsonb_agg(e ORDER BY i), '[]') FROM jsonb_array_elements(env) WITH ORDINALITY u(e, i) WHERE i > n) END);
+END
+$$;
+
+-- tally.resolve_var: the values of a column: of a table, a subquery, a join's alias, a group, a function in FROM.
+CREATE OR REPLACE FUNCTION tally.resolve_var(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    up    integer := (n -> 'varlevelsup' ->> 0)::integer;
+    att   integer := (n -> 'varattno' ->> 0)::integer;
+    entry jsonb := env -> up -> 'rt' -> (n -> 'varno' ->> 0);
+BEGIN
+    IF att <= 0 OR entry IS NULL THEN
+        RETURN '[]';
+    ELSIF entry ? 't' THEN
+        RETURN jsonb_build_array(jsonb_build_object(
+            'q', E'\x01' || (entry ->> 't') || E'\x02.' || (SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = (entry ->> 'r')::oid AND a.attnum = att),
+            'v', jsonb_build_object(entry ->> 't', jsonb_build_array(att)), 't', (n -> 'vartype' ->> 0)::bigint,
+            'col', jsonb_build_array((entry ->> 't')::integer, att), 'm', '{}'::jsonb, 's', jsonb_build_array((entry ->> 't')::integer), 'f', '{}'::jsonb));
+    ELSIF entry ? 'j' THEN
+        RETURN tally.resolve(tally.levels_up(env, up), entry -> 'j' -> att - 1);
+    ELSIF entry ? 'f' THEN
+        RETURN tally.resolve_of_function(entry, att, (n -> 'vartype' ->> 0)::bigint);
+    END IF;
+    RETURN coalesce(entry -> 'cols' -> att::text, '[]');
+END
+$$;
+
+-- tally.resolve_of_function: the values of a column that a function in FROM returns.
+CREATE OR REPLACE FUNCTION tally.resolve_of_function(entry jsonb, att integer, type bigint)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_agg(a - 'col' - 'r' || jsonb_build_object('q', format('%I.%I', entry ->> 'f', entry -> 'names' ->> att - 1), 't', type,
+                'f', a -> 'f' || jsonb_build_object(entry ->> 'f', jsonb_build_object('scope', entry -> 'scope', 'sql', a ->> 'q')))), '[]')
+        FROM jsonb_array_elements(entry -> 'values') a
+        WHERE entry -> 'names' ->> att - 1 IS NOT NULL);
+END
+$$;
+
+-- tally.resolve_relabel: a cast that changes no bytes. One from a type that has no order of its own (varchar, a domain) changes no
+-- comparison either, and a column stays the column that it is.
+CREATE OR REPLACE FUNCTION tally.resolve_relabel(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wanted oid := (n -> 'resulttype' ->> 0)::oid;
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(CASE
+            WHEN NOT EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = (a ->> 't')::oid AND o.opcdefault AND o.opcmethod = 403) THEN a || jsonb_build_object('t', wanted::bigint)
+            ELSE a - 'col' || jsonb_build_object('t', wanted::bigint, 'q', format('(%s)::%s', a ->> 'q', tally.type_name(wanted))) END), '[]')
+        FROM jsonb_array_elements(tally.resolve(env, tally.node(n, 'arg'))) a);
+END
+$$;
+
+-- tally.resolve_io: a cast by way of text, if both ways are immutable.
+CREATE OR REPLACE FUNCTION tally.resolve_io(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    wanted oid := (n -> 'resulttype' ->> 0)::oid;
+BEGIN
+    RETURN (SELECT coalesce(jsonb_agg(a), '[]')
+        FROM jsonb_array_elements(tally.resolve_call(env, jsonb_build_array(tally.node(n, 'arg')), '(%s)::' || replace(tally.type_name(wanted), '%', '%%'), wanted, true, true)) a
+        WHERE (SELECT p.provolatile = 'i' FROM pg_type t JOIN pg_proc p ON p.oid = t.typinput WHERE t.oid = wanted)
+          AND (SELECT p.provolatile = 'i' FROM pg_type t JOIN pg_proc p ON p.oid = t.typoutput WHERE t.oid = (a ->> 'from')::oid));
+END
+$$;
+
+-- tally.resolve_function: a call of an immutable function.
+CREATE OR REPLACE FUNCTION tally.resolve_function(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    p     pg_proc;
+    args  jsonb := CASE jsonb_typeof(n -> 'args' -> 0) WHEN 'array' THEN n -> 'args' -> 0 ELSE '[]' END;
+    cast_ boolean := n -> 'funcformat' ->> 0 IN ('1', '2');
+    form  text;
+BEGIN
+    SELECT * INTO p FROM pg_proc f WHERE f.oid = (n -> 'funcid' ->> 0)::oid;
+    IF p.provolatile <> 'i' OR n -> 'funcvariadic' ->> 0 = 'true' OR jsonb_array_length(args) = 0 THEN
+        RETURN '[]';
+    END IF;
+    form := CASE WHEN cast_ THEN '(%s)::' || tally.cast_name((n -> 'funcresulttype' ->> 0)::oid, args)
+                 ELSE format('%s(%s)', replace(tally.function_name(p.oid), '%', '%%'), array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(args)]), ', ')) END;
+    RETURN tally.resolve_call(env, CASE WHEN cast_ THEN jsonb_build_array(args -> 0) ELSE args END, form, (n -> 'funcresulttype' ->> 0)::oid, p.proisstrict, true);
+END
+$$;
+
+-- tally.resolve_operator: an operator, IS DISTINCT FROM, = ANY (array).
+CREATE OR REPLACE FUNCTION tally.resolve_operator(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    o      pg_operator;
+    p      pg_proc;
+    args   jsonb := n -> 'args' -> 0;
+    simple boolean;
+    form   text;
+BEGIN
+    SELECT * INTO o FROM pg_operator x WHERE x.oid = (n -> 'opno' ->> 0)::oid;
+    SELECT * INTO p FROM pg_proc f WHERE f.oid = o.oprcode;
+    IF p.provolatile <> 'i' THEN
+        RETURN '[]';
+    END IF;
+    simple := EXISTS (SELECT FROM pg_amop m WHERE m.amopopr = o.oid AND m.amopmethod IN (403, 405));
+    form := CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN '(%s IS DISTINCT FROM %s)'
+                 WHEN 'SCALARARRAYOPEXPR' THEN format('(%%s %s %s (%%s))', tally.operator_name(o.oid), CASE n -> 'useOr' ->> 0 WHEN 'true' THEN 'ANY' ELSE 'ALL' END)
+                 ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %%s)', tally.operator_name(o.oid)) ELSE format('(%%s %s %%s)', tally.operator_name(o.oid)) END END;
+    RETURN tally.resolve_call(env, args, form, o.oprresult,
+        CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN false WHEN 'SCALARARRAYOPEXPR' THEN p.proisstrict AND n -> 'useOr' ->> 0 = 'true' ELSE p.proisstrict END, NOT simple);
+END
+$$;
+
+-- tally.resolve_null_test: IS NULL, IS NOT NULL.
+CREATE OR REPLACE FUNCTION tally.resolve_null_test(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    positive boolean := n -> 'nulltesttype' ->> 0 = '1';
+BEGIN
+    IF n -> 'argisrow' ->> 0 = 'true' THEN
+        RETURN '[]';
+    END IF;
+    RETURN (SELECT coalesce(jsonb_agg(a || '{"b": true}'), '[]') FROM jsonb_array_elements(
+        tally.resolve_call(env, jsonb_build_array(tally.node(n, 'arg')), CASE WHEN positive THEN '(%s IS NOT NULL)' ELSE '(%s IS NULL)' END, 16, positive, false)) a);
+END
+$$;
+
+-- tally.resolve_bool: AND, OR, NOT.
+CREATE OR REPLACE FUNCTION tally.resolve_bool(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    op   text := n -> 'boolop' ->> 0;
+    args jsonb := n -> 'args' -> 0;
+BEGIN
+    IF op = 'not' THEN
+        RETURN tally.resolve_call(env, args, '(NOT %s)', 16, true, false);
+    END IF;
+    RETURN (SELECT coalesce(jsonb_agg(c - 'ss' || jsonb_build_object('b', true, 's', CASE op WHEN 'and' THEN c -> 's' ELSE tally.common(c -> 'ss') END)), '[]')
+        FROM jsonb_array_elements(tally.resolve_call(env, args,
+            '(' || array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(args)]), CASE op WHEN 'and' THEN ' AND ' ELSE ' OR ' END) || ')', 16, true, false, true)) c);
+END
+$$;
+
+-- tally.resolve_coalesce: each of its arguments may be it; over one table alone it is an expression like another.
+CREATE OR REPLACE FUNCTION tally.resolve_coalesce(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    args   jsonb := n -> 'args' -> 0;
+    whole  jsonb := tally.resolve_call(env, args, format('COALESCE(%s)', array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(args)]), ', ')),
+                                       (n -> 'coalescetype' ->> 0)::oid, false, true);
+    choice text := format('c%s_%s_%s', jsonb_array_length(args), env -> 0 ->> 'id', left(md5(n::text), 8));
+    each_  jsonb;
+BEGIN
+    IF jsonb_array_length(whole) > 0 AND NOT EXISTS (SELECT FROM jsonb_array_elements(whole) a WHERE (SELECT count(*) FROM jsonb_object_keys(a -> 'v')) > 1) THEN
+        RETURN whole;
+    END IF;
+    IF EXISTS (SELECT FROM jsonb_array_elements(args) a WHERE tally.resolve(env, a) = '[]') THEN
+        RETURN '[]';
+    END IF;
+    SELECT jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, i - 1))) INTO each_
+    FROM jsonb_array_elements(args) WITH ORDINALITY u(a, i), jsonb_array_elements(tally.resolve(env, a)) v;
+    RETURN each_;
+END
+$$;
+
+-- tally.resolve_call: what is computed of some arguments: a value for each way in which they come about together.
+--   Parameters form: SQL with %s for each argument; strict: NULL for a NULL; images: it may tell equal values apart
+--              (so nothing that stands for others may be among them); several: keep what makes each argument NULL
+CREATE OR REPLACE FUNCTION tally.resolve_call(env jsonb, args jsonb, form text, type oid, strict boolean, images boolean DEFAULT true, several boolean DEFAULT false)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    made  jsonb := '[{"qs": [], "v": {}, "m": {}, "s": [], "ss": [], "f": {}}]';
+    arg   jsonb;
+BEGIN
+    FOR arg IN SELECT a FROM jsonb_array_elements(args) WITH ORDINALITY u(a, i) ORDER BY i LOOP
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'qs', c -> 'qs' || jsonb_build_array(a ->> 'q'), 'v', tally.merged_columns(c -> 'v', a -> 'v'), 'm', c -> 'm' || (a -> 'm'), 'f', c -> 'f' || (a -> 'f'),
+                's', c -> 's' || CASE WHEN strict AND (several OR NOT coalesce((a ->> 'b')::boolean, false)) THEN a -> 's' ELSE '[]' END,
+                'ss', c -> 'ss' || jsonb_build_array(a -> 's'), 'r', coalesce(c -> 'r', 'false')::boolean OR coalesce(a -> 'r', 'false')::boolean,
+                't', coalesce(type::bigint, (a ->> 't')::bigint), 'from', a -> 't')), '[]')
+        INTO made
+        FROM jsonb_array_elements(made) c, jsonb_array_elements(tally.resolve(env, arg)) a
+        WHERE NOT (images AND coalesce(a -> 'r', 'false')::boolean) AND tally.agree(c -> 'm', a -> 'm');
+    END LOOP;
+    IF jsonb_array_length(made) > 64 THEN
+        RETURN '[]';
+    END IF;
+    RETURN (SELECT coalesce(jsonb_agg(CASE WHEN several THEN c - 'qs' ELSE c - 'qs' - 'ss' END
+            || jsonb_build_object('q', format(form, VARIADIC ARRAY(SELECT jsonb_array_elements_text(c -> 'qs'))))), '[]') FROM jsonb_array_elements(made) c);
+END
+$$;
+
+-- tally.agree: whether two sets of choices can be made together.
+CREATE OR REPLACE FUNCTION tally.agree(a jsonb, b jsonb)
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT a = '{}' OR b = '{}' OR NOT EXISTS (SELECT FROM jsonb_each(a) e WHERE b ? e.key AND b -> e.key <> e.value));
+END
+$$;
+
+-- tally.merged_columns: the columns of each instance in either.
+CREATE OR REPLACE FUNCTION tally.merged_columns(a jsonb, b jsonb)
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN a = '{}' THEN b WHEN b = '{}' THEN a ELSE (
+            SELECT jsonb_object_agg(key, cols) FROM (
+                SELECT key, jsonb_agg(DISTINCT c) AS cols FROM (SELECT * FROM jsonb_each(a) UNION ALL SELECT * FROM jsonb_each(b)) x, jsonb_array_elements(x.value) c GROUP BY key) y) END);
+END
+$$;
+
+-- tally.common: the elements that all arrays of an array have.
+CREATE OR REPLACE FUNCTION tally.common(arrays jsonb)
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce(jsonb_agg(e), '[]') FROM (
+            SELECT DISTINCT e FROM jsonb_array_elements(arrays -> 0) e WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(arrays) a WHERE NOT a @> jsonb_build_array(e))) x);
+END
+$$;
+
+-- tally.type_name, function_name, operator_name, collation_name: as SQL; the schema left out if it is pg_catalog.
+CREATE OR REPLACE FUNCTION tally.type_name(type oid, typmod integer DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT format_type(type, typmod)';
+
+CREATE OR REPLACE FUNCTION tally.function_name(function oid)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE n.nspname WHEN 'pg_catalog' THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(p.proname)
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.oid = function);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION tally.operator_name(operator oid)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT replace(CASE n.nspname WHEN 'pg_catalog' THEN o.oprname ELSE format('OPERATOR(%I.%s)', n.nspname, o.oprname) END, '%', '%%')
+        FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid = operator);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION tally.collation_name(coll oid)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT replace(format('%I.%I', n.nspname, c.collname), '%', '%%') FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = coll);
+END
+$$;
+
+-- tally.resolve_const: a constant.
+CREATE OR REPLACE FUNCTION tally.resolve_const(n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    type oid := (n -> 'consttype' ->> 0)::oid;
+    sql  text := CASE WHEN n -> 'constisnull' ->> 0 = 'true' THEN 'NULL::' || tally.type_name(type) ELSE tally.constant(type, n, false) END;
+BEGIN
+    RETURN CASE WHEN sql IS NULL THEN '[]' ELSE jsonb_build_array(jsonb_build_object('q', sql, 'v', '{}'::jsonb, 't', type::bigint, 'm', '{}'::jsonb, 's', '[]'::jsonb, 'f', '{}'::jsonb)) END;
+END
+$$;
+
+-- tally.constant: a constant's value as SQL, or bare; NULL where its bytes are not known here.
+CREATE OR REPLACE FUNCTION tally.constant(type oid, n jsonb, bare boolean)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+DECLARE
+    bytes integer[] := ARRAY(SELECT b::integer & 255 FROM jsonb_array_elements_text(n -> 'constvalue' -> 1) WITH ORDINALITY u(b, i) ORDER BY i);
+    t     pg_type;
+    whole bigint;
+    raw   bytea;
+    value text;
+BEGIN
+    SELECT * INTO t FROM pg_type x WHERE x.oid = type;
+    raw := decode(coalesce((SELECT string_agg(lpad(to_hex(b), 2, '0'), '' ORDER BY i) FROM unnest(bytes) WITH ORDINALITY u(b, i)), ''), 'hex');
+    IF t.typbyval THEN
+        whole := ('x' || (SELECT string_agg(lpad(to_hex(b), 2, '0'), '' ORDER BY i DESC) FROM unnest(bytes) WITH ORDINALITY u(b, i)))::bit(64)::bigint;
+    END IF;
+    value := CASE
+        WHEN t.typtype = 'e' THEN (SELECT e.enumlabel FROM pg_enum e WHERE e.oid = (whole & 4294967295)::oid)
+        WHEN type = 'bool'::regtype THEN CASE whole & 255 WHEN 0 THEN 'false' ELSE 'true' END
+        WHEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN whole::text
+        WHEN type = 'oid'::regtype THEN (whole & 4294967295)::text
+        WHEN type = 'date'::regtype THEN (date '2000-01-01' + whole::integer)::text
+        WHEN type = 'timestamp'::regtype THEN (timestamp '2000-01-01' + whole * interval '1 microsecond')::text
+        WHEN type = 'timestamptz'::regtype THEN (timestamp '2000-01-01' + whole * interval '1 microsecond')::text || '+00'
+        WHEN type = 'uuid'::regtype THEN encode(raw, 'hex')
+        WHEN type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'json'::regtype) THEN convert_from(substr(raw, 5), getdatabaseencoding()) END;
+    RETURN CASE WHEN bare OR value IS NULL THEN value ELSE quote_literal(value) || '::' || tally.type_name(type) END;
+EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR numeric_value_out_of_range THEN  -- infinity
+    RETURN NULL;
+END
+$$;
+
+-- tally.cast_name: the type that a cast function gives, with the modifier if one is handed to it.
+CREATE OR REPLACE FUNCTION tally.cast_name(type oid, args jsonb)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT replace(tally.type_name(type, CASE WHEN jsonb_array_length(args) > 1 AND args -> 1 ->> '_' = 'CONST'
+        THEN (tally.constant((args -> 1 -> 'consttype' ->> 0)::oid, args -> 1, true))::integer END), '%', '%%')
+$$;

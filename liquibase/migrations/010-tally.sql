@@ -79,20 +79,15 @@ CREATE TABLE tally.merge_state (
     retry_at          timestamptz
 ) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
--- Keys whose evaluation raised an error: left as last stored until they evaluate again. They are tried again by themselves.
+-- Keys whose evaluation raised an error: left as last stored until they evaluate again.
 CREATE TABLE tally.quarantine (
-    id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     view_id        integer     NOT NULL REFERENCES tally.derived_view ON DELETE CASCADE,
-    key            jsonb       NOT NULL,   -- of each column the value's text, or its number, under settings that never change
+    key            jsonb       NOT NULL,
     sqlstate       text        NOT NULL,
     error          text        NOT NULL,
     quarantined_at timestamptz NOT NULL DEFAULT now(),
-    tries          integer     NOT NULL DEFAULT 1,
-    tried_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    retry_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+    PRIMARY KEY (view_id, key)
 );
-CREATE UNIQUE INDEX ON tally.quarantine (view_id, md5(key::text));  -- a key may be longer than an index entry
-CREATE INDEX ON tally.quarantine (view_id, retry_at);
 
 -- The writers that some delta rows stand for: the oldest and the youngest transaction, and since when the oldest row waits.
 CREATE TYPE tally.span AS (oldest xid8, newest xid8, since timestamptz);

@@ -4,10 +4,10 @@
 SET client_min_messages = warning;
 BEGIN;
 \if :{?upgrade}
-\ir upgrade_tables.sql
 \else
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
+\ir ../../../liquibase/migrations/012-quarantine.sql
 \ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql

@@ -1,4 +1,5 @@
--- What an upgrade changes in the catalog's tables, before it replaces the functions. Again is harmless.
+-- Keys that are set aside are tried again by themselves, and may be longer than an index entry. Run once by a migration, and by
+-- psql at each install and upgrade: again is harmless.
 ALTER TABLE tally.quarantine DROP CONSTRAINT IF EXISTS quarantine_pkey;
 ALTER TABLE tally.quarantine
     ADD COLUMN IF NOT EXISTS id bigint GENERATED ALWAYS AS IDENTITY,

@@ -14,6 +14,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('RS011', 'empty_scores',       'Give every classification at least one score.'),
     ('RS012', 'too_large',          'Send less in one message, or raise the setting that the reason names; then replay the dead letter.'),
     ('RS013', 'no_outcome',         'See the log for how the program ended; give it more memory, or correct the message and publish it again.'),
+    ('RS014', 'unknown_object',     'Put the object into the bucket, then replay the dead letter.'),
     ('RS020', 'taxon_cycle',        'Choose a parent that is not the taxon itself and not below it.'),
     ('RS030', 'unknown_dead_letter', 'SELECT id FROM results.dead_letters(0) lists the dead letters.')
 $$;

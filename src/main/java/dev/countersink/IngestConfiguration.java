@@ -10,6 +10,7 @@ import dev.countersink.ingest.Ingestor;
 import dev.countersink.ingest.db.Replays;
 import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
+import dev.countersink.ingest.nats.NatsObjects;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.nats.client.Connection;
 import javax.sql.DataSource;
@@ -33,8 +34,8 @@ class IngestConfiguration {
     }
 
     @Bean
-    MessageDecoder messageDecoder(MessageSettings settings) {
-        return new MessageDecoder(settings);
+    MessageDecoder messageDecoder(MessageSettings settings, Connection nats, Servers servers) {
+        return new MessageDecoder(settings, new NatsObjects(nats, NatsLink.jetStream(servers.nats())));
     }
 
     /** Writers' connections are their own: one that the pool keeps back would make them wait after an outage. */

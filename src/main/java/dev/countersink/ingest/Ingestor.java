@@ -4,9 +4,11 @@ import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.ingest.db.ResultsDb;
 import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.ObjectReference;
 import dev.countersink.ingest.nats.Delivery;
 import dev.countersink.ingest.nats.Intake;
 import dev.countersink.ingest.nats.IntakeLimits;
+import dev.countersink.ingest.nats.NatsObjects;
 import dev.countersink.ingest.nats.PullLink;
 import dev.countersink.ingest.nats.ReplySubjects;
 import dev.countersink.ingest.nats.ResultsStream;
@@ -57,6 +59,7 @@ public final class Ingestor implements AutoCloseable {
     private final PullLink link;
     private final Intake intake;
     private final StreamWatcher watcher;
+    private final NatsObjects objects;
     private final ReplySubjects replySubjects;
     private final Set<String> refusedSubjects = ConcurrentHashMap.newKeySet();
     private final CountDownLatch stopping = new CountDownLatch(1);
@@ -84,6 +87,7 @@ public final class Ingestor implements AutoCloseable {
         this.settings = settings;
         this.metrics = metrics;
         this.fatal = fatal;
+        this.objects = new NatsObjects(connection, options);
         this.stream = new ResultsStream(connection, options);
         this.link = new PullLink(connection, options, decoder, fatal);
         IntakeLimits limits = new IntakeLimits(
@@ -174,7 +178,7 @@ public final class Ingestor implements AutoCloseable {
     private void ack(List<Delivery> batch) {
         try {
             for (Delivery delivery : batch) {
-                delivery.ack();
+                ack(delivery);
                 delivery.replySubjects().forEach(this::reply);
             }
             connection.flush(FLUSH_PATIENCE);
@@ -184,6 +188,16 @@ public final class Ingestor implements AutoCloseable {
             Thread.currentThread().interrupt();
         } finally {
             intake.release(batch, true);
+        }
+    }
+
+    /** An object is removed only if its message never comes again. */
+    private void ack(Delivery delivery) {
+        ObjectReference object = delivery.removableObject();
+        if (object == null) {
+            delivery.ack();
+        } else if (delivery.ackConfirmed()) {
+            objects.remove(object);
         }
     }
 

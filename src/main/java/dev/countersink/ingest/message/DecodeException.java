@@ -7,6 +7,7 @@ public final class DecodeException extends Exception {
     static final String UNDECODABLE = "RS010";
     static final String NO_SCORES = "RS011";
     static final String TOO_LARGE = "RS012";
+    static final String NO_OBJECT = "RS014";
     /** Not of decoding: the program has ended again and again while it was tried. */
     public static final String NO_OUTCOME = "RS013";
 
@@ -31,6 +32,10 @@ public final class DecodeException extends Exception {
     static DecodeException tooLarge(String what, String setting) {
         return new DecodeException(
                 TOO_LARGE, "The message " + what + ", the most that COUNTERSINK_MESSAGE_" + setting + " allows.");
+    }
+
+    static DecodeException noObject(String sentence) {
+        return new DecodeException(NO_OBJECT, sentence);
     }
 
     DecodeException withReplySubject(String subject) {

@@ -46,20 +46,23 @@ public final class DecodedMessage {
         }
     }
 
-    /** Decodes a message that holds its own bytes. */
     public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin) {
-        return decode(decoder, origin, () -> new ByteArrayInputStream(origin.payload()));
+        return decode(decoder, origin, () -> {});
     }
 
     /**
      * Decodes a message into its results, one at least; what cannot be decoded is kept with its fault.
      *
-     * @param content the bytes to decode, if they are not in the message itself
+     * @param progress is called again and again while an object is fetched that the message refers to
+     * @throws ContentUnavailableException if it refers to an object that cannot be read at present
      */
-    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Content content) {
+    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Runnable progress) {
         long weight = MESSAGE_BYTES + origin.payload().length;
+        Content content = () -> new ByteArrayInputStream(origin.payload());
         List<DecodedResult> results;
         try {
+            String object = origin.header(ObjectReference.HEADER);
+            content = object == null ? content : decoder.object(object, progress);
             results = decoder.decode(content, origin.header(CONTENT_ENCODING));
         } catch (DecodeException e) {
             results = List.of(new DecodedResult(null, e, null, null, 0));
@@ -102,6 +105,11 @@ public final class DecodedMessage {
         return weight;
     }
 
+    /** The object that holds the message, or null: it holds itself. */
+    public ObjectReference object() {
+        return content instanceof ObjectReference object ? object : null;
+    }
+
     /** A reason for rejecting it, with its place if the message holds several results. */
     public String explain(String reason) {
         return result.place() == null ? reason : "The result at " + result.place() + ": " + reason;
@@ -110,12 +118,12 @@ public final class DecodedMessage {
     /** What the dead letter holds: the message, or of several results this one alone, uncompressed. */
     public Origin letter() {
         if (result.place() == null) {
-            return origin;
+            return whole();
         }
         DecodedResult.Span span = result.bytes();
         long length = span.to() - span.from();
         if (length > decoder.settings().memory().toBytes()) {
-            return origin;
+            return whole();
         }
         try (InputStream plain = Encodings.plain(content, origin.header(CONTENT_ENCODING), decoder.settings())) {
             plain.skipNBytes(span.from());
@@ -123,13 +131,20 @@ public final class DecodedMessage {
             return new Origin(origin.stream(), origin.sequence(), origin.subject(), plainHeaders(), alone);
         } catch (IOException | DecodeException e) {
             // It was read before; if it cannot be now, the whole message is as good.
-            return origin;
+            return whole();
         }
+    }
+
+    private Origin whole() {
+        content.keep();
+        return origin;
     }
 
     private Map<String, List<String>> plainHeaders() {
         Map<String, List<String>> headers = new HashMap<>(origin.headers());
-        headers.keySet().removeIf(CONTENT_ENCODING::equalsIgnoreCase);
+        headers.keySet()
+                .removeIf(name ->
+                        CONTENT_ENCODING.equalsIgnoreCase(name) || ObjectReference.HEADER.equalsIgnoreCase(name));
         return headers;
     }
 }

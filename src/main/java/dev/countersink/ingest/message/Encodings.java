@@ -32,9 +32,12 @@ final class Encodings {
 
     /** A sentence about what the decompressors say, who raise nearly anything when the bytes make no sense to them. */
     static DecodeException refusal(Exception e, String contentEncoding) {
-        if (e instanceof TooLarge tooLarge) {
+        if (e instanceof TooLargeException tooLarge) {
             return DecodeException.tooLarge(
-                    "inflates to more than " + tooLarge.most / (1024 * 1024) + " MB", "MAX_INFLATED");
+                    "inflates to more than " + tooLarge.most() / (1024 * 1024) + " MB", "MAX_INFLATED");
+        }
+        if (e instanceof MissingObjectException) {
+            return DecodeException.noObject(e.getMessage());
         }
         String encoding = name(contentEncoding);
         if (encoding.isEmpty() || encoding.equals("identity")) {
@@ -53,17 +56,6 @@ final class Encodings {
 
     private static String name(String contentEncoding) {
         return contentEncoding == null ? "" : contentEncoding.strip().toLowerCase(Locale.ROOT);
-    }
-
-    /** Says that the bound is reached; wrapped by the parser, for it reads ahead. */
-    private static final class TooLarge extends IOException {
-        private static final long serialVersionUID = 1L;
-
-        private final long most;
-
-        TooLarge(long most) {
-            this.most = most;
-        }
     }
 
     private static final class Bounded extends InputStream {
@@ -88,7 +80,7 @@ final class Encodings {
             int count = in.read(target, offset, length);
             read += Math.max(count, 0);
             if (read > most) {
-                throw new TooLarge(most);
+                throw new TooLargeException(most);
             }
             return count;
         }

@@ -23,10 +23,20 @@ public final class MessageDecoder {
     private static final int DEEPEST = 100;
 
     private final MessageSettings settings;
+    private final ObjectSource objects;
     private final JsonFactory factory;
 
+    /** Makes one that knows of no objects: a message that refers to one cannot be decoded. */
     public MessageDecoder(MessageSettings settings) {
+        this(settings, (bucket, name, most, progress) -> {
+            throw new MissingObjectException(bucket, name);
+        });
+    }
+
+    /** @param objects where the objects are that messages refer to */
+    public MessageDecoder(MessageSettings settings, ObjectSource objects) {
         this.settings = settings;
+        this.objects = objects;
         this.factory = JsonFactory.builder()
                 .enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER)
                 .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
@@ -39,6 +49,11 @@ public final class MessageDecoder {
 
     MessageSettings settings() {
         return settings;
+    }
+
+    /** The object that a header names. */
+    ObjectReference object(String header, Runnable progress) throws DecodeException {
+        return ObjectReference.of(header, objects, settings.maxInflated().toBytes(), progress);
     }
 
     /**
@@ -58,6 +73,8 @@ public final class MessageDecoder {
             throw answerable(e, reader);
         } catch (JacksonException e) {
             throw answerable(refusal(e, contentEncoding), reader);
+        } catch (ContentUnavailableException e) {
+            throw e;
         } catch (IOException | RuntimeException e) {
             throw answerable(Encodings.refusal(e, contentEncoding), reader);
         }

@@ -2,20 +2,25 @@ package dev.countersink.ingest.nats;
 
 import dev.countersink.ingest.message.DecodedMessage;
 import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.ObjectReference;
 import io.nats.client.Message;
 import io.nats.client.api.MessageInfo;
 import io.nats.client.impl.Headers;
 import io.nats.client.impl.NatsJetStreamMetaData;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.TimeoutException;
 
 /** A message that the server has delivered and waits to have acked. */
 public final class Delivery {
     /** What was delivered so often without any outcome may be what ended the program each time. */
     private static final long SUSPICIOUS_DELIVERIES = 3;
 
+    private static final long FETCHING_NANOS = Duration.ofSeconds(5).toNanos();
+    private static final Duration CONFIRMATION_PATIENCE = Duration.ofSeconds(5);
     private static final long MILLION = 1_000_000;
 
     private final DecodedMessage.Origin origin;
@@ -31,6 +36,12 @@ public final class Delivery {
     /** How the server is told what becomes of a message. */
     interface Receipt {
         void ack();
+
+        /** Acks, and returns whether the server has confirmed that. */
+        default boolean ackConfirmed() {
+            ack();
+            return false;
+        }
 
         void giveBack();
 
@@ -52,7 +63,7 @@ public final class Delivery {
         this.key = new Key(origin.sequence(), publishedMicros);
         this.deliveries = deliveries;
         this.suspect = deliveries >= SUSPICIOUS_DELIVERIES;
-        this.results = suspect ? null : DecodedMessage.decode(decoder, origin);
+        this.results = suspect ? null : DecodedMessage.decode(decoder, origin, this::fetching);
         this.weight = suspect
                 ? 500L + origin.payload().length
                 : results.stream().mapToLong(DecodedMessage::weight).sum();
@@ -78,6 +89,11 @@ public final class Delivery {
                     }
 
                     @Override
+                    public boolean ackConfirmed() {
+                        return Delivery.ackConfirmed(message);
+                    }
+
+                    @Override
                     public void giveBack() {
                         message.nak();
                     }
@@ -87,6 +103,18 @@ public final class Delivery {
                         message.inProgress();
                     }
                 });
+    }
+
+    private static boolean ackConfirmed(Message message) {
+        try {
+            message.ackSync(CONFIRMATION_PATIENCE);
+            return true;
+        } catch (TimeoutException | IllegalStateException e) {
+            return false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
     }
 
     /** A message that was read from the stream by its number. */
@@ -124,9 +152,14 @@ public final class Delivery {
     /** The results that the message holds, one at least; a suspect one is decoded when they are first asked for. */
     public List<DecodedMessage> results() {
         if (results == null) {
-            results = DecodedMessage.decode(decoder, origin);
+            results = DecodedMessage.decode(decoder, origin, this::fetching);
         }
         return results;
+    }
+
+    /** While an object is fetched, nobody else keeps its message alive. */
+    private void fetching() {
+        keepAlive(FETCHING_NANOS);
     }
 
     /** Whether it has to be tried alone, and each attempt recorded before it is decoded. */
@@ -166,6 +199,17 @@ public final class Delivery {
 
     public void ack() {
         receipt.ack();
+    }
+
+    /** Acks, and returns whether the server has confirmed that; then the message never comes again. */
+    public boolean ackConfirmed() {
+        return receipt.ackConfirmed();
+    }
+
+    /** The object that nobody needs once the message is acked; null if there is none. */
+    public ObjectReference removableObject() {
+        ObjectReference object = results == null ? null : results.get(0).object();
+        return object == null || object.isNeededLater() ? null : object;
     }
 
     /** Gives it back, so that another instance gets it at once. */

@@ -15,6 +15,7 @@
 \ir determine.sql
 \ir write_job_captures.sql
 \ir apply_batch.sql
+\ir accepts_writes.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql
 \ir begin_replay.sql

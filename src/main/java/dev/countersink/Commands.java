@@ -37,7 +37,7 @@ final class Commands {
         try {
             return command.execute(Arrays.asList(args).subList(Math.min(1, args.length), args.length));
         } catch (RuntimeException e) {
-            return StartErrors.report(e, System.err);
+            return ProgramEnd.status(StartErrors.report(e, System.err));
         }
     }
 
@@ -49,6 +49,7 @@ final class Commands {
                     String.join(" ", arguments));
             return USAGE;
         }
+        ProgramEnd.haltWhenClosed();
         Countersink.start(Map.of());
         return 0;
     }

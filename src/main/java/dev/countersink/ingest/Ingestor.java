@@ -3,6 +3,7 @@ package dev.countersink.ingest;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.ingest.db.ResultsDb;
+import dev.countersink.ingest.db.SqlErrorClassifier;
 import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.message.ObjectReference;
 import dev.countersink.ingest.nats.Delivery;
@@ -17,6 +18,7 @@ import io.nats.client.Connection;
 import io.nats.client.ConnectionListener;
 import io.nats.client.JetStreamOptions;
 import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -44,10 +46,12 @@ public final class Ingestor implements AutoCloseable {
     private static final byte[] ACK = "+ACK".getBytes(StandardCharsets.US_ASCII);
     private static final Duration POLL = Duration.ofMillis(200);
     private static final long HOUSEKEEPING_MILLIS = 250;
+    private static final long DATABASE_CHECK_MILLIS = 2000;
     private static final Duration KEEP_ALIVE_AFTER = ResultsStream.ACK_WAIT.dividedBy(3);
     private static final Duration FLUSH_PATIENCE = Duration.ofSeconds(5);
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(60);
     private static final Duration UNFORESEEN_PAUSE = Duration.ofSeconds(1);
+    private static final String READ_ONLY = "25006";
     private static final int REFUSED_SUBJECTS_NAMED = 100;
 
     private final Connection connection;
@@ -65,6 +69,8 @@ public final class Ingestor implements AutoCloseable {
     private final CountDownLatch stopping = new CountDownLatch(1);
     private final List<Thread> writers = new ArrayList<>();
     private final ScheduledExecutorService keeper = Executors.newSingleThreadScheduledExecutor(named("ingest-keeper"));
+    private final ScheduledExecutorService databaseCheck =
+            Executors.newSingleThreadScheduledExecutor(named("ingest-database-check"));
     private final ExecutorService acker = Executors.newSingleThreadExecutor(named("ingest-acker"));
     private final ConnectionListener listener;
 
@@ -126,11 +132,26 @@ public final class Ingestor implements AutoCloseable {
                 HOUSEKEEPING_MILLIS,
                 HOUSEKEEPING_MILLIS,
                 TimeUnit.MILLISECONDS);
+        databaseCheck.scheduleWithFixedDelay(
+                guarded(this::checkDatabase), 0, DATABASE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
         LOG.info("Ingesting from {} with {} writers", ResultsStream.NAME, writers.size());
     }
 
     public IngestMetrics metrics() {
         return metrics;
+    }
+
+    /** An outage shall be known even while there is nothing to write. */
+    private void checkDatabase() {
+        try (ResultsDb db = new ResultsDb(dataSource)) {
+            if (db.acceptsWrites()) {
+                metrics.outage().ended(databaseCheck);
+            } else {
+                metrics.outage().failed(databaseCheck, READ_ONLY, "The database is read-only.");
+            }
+        } catch (SQLException e) {
+            metrics.outage().failed(databaseCheck, e.getSQLState(), SqlErrorClassifier.sentence(e));
+        }
     }
 
     /** Looks at the stream, and comes back the sooner the less that costs. */
@@ -230,6 +251,7 @@ public final class Ingestor implements AutoCloseable {
         stopping.countDown();
         connection.removeConnectionListener(listener);
         keeper.shutdown();
+        databaseCheck.shutdownNow();
         intake.stop();
         try {
             for (Thread writer : writers) {

@@ -43,6 +43,11 @@ final class Outage {
         end(writer);
     }
 
+    /** What had failed works again, and that says nothing of batches. */
+    synchronized void ended(Object part) {
+        end(part);
+    }
+
     /** A writer stops. */
     synchronized void left(Object writer) {
         blocked.remove(writer);

@@ -79,12 +79,21 @@ public final class Rig implements AutoCloseable {
         return ingest(DEFAULTS, decoder);
     }
 
+    /** Starts one with another source of connections. */
+    public Ingestor ingestFrom(DataSource source) {
+        return ingest(DEFAULTS, new MessageDecoder(MessageSettings.defaults()), source);
+    }
+
     private Ingestor ingest(IngestSettings settings, MessageDecoder decoder) {
+        return ingest(settings, decoder, dataSource());
+    }
+
+    private Ingestor ingest(IngestSettings settings, MessageDecoder decoder, DataSource source) {
         Connection connection = NatsLink.connect(nats.settings());
         Ingestor ingestor = new Ingestor(
                 connection,
                 NatsLink.jetStream(nats.settings()),
-                dataSource(),
+                source,
                 settings,
                 decoder,
                 IngestMetrics.unregistered(),

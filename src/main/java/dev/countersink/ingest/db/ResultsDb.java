@@ -148,6 +148,16 @@ public final class ResultsDb implements AutoCloseable {
         });
     }
 
+    /** Whether the server is one that batches can be applied to. */
+    public boolean acceptsWrites() throws SQLException {
+        try (Connection c = dataSource.getConnection();
+                PreparedStatement call = c.prepareStatement("SELECT results.accepts_writes()");
+                ResultSet row = call.executeQuery()) {
+            row.next();
+            return row.getBoolean(1);
+        }
+    }
+
     private static void identify(PreparedStatement call, DecodedMessage.Origin origin, long publishedMicros)
             throws SQLException {
         call.setString(1, origin.stream());

@@ -1,0 +1,228 @@
+package dev.countersink.faults;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.db.Database;
+import dev.countersink.ingest.Messages;
+import dev.countersink.ingest.Rig;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestPostgres;
+import java.io.IOException;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * The service as a process, killed and cut off: afterwards every published message is applied once, or is a dead letter.
+ * The short form is part of every build; {@code -Dcountersink.faults=long} kills more often.
+ */
+class FaultSuiteTest {
+    private static final boolean LONG = "long".equals(System.getProperty("countersink.faults"));
+    private static final int CAPTURES = 20_000;
+    private static final Duration PATIENCE = Duration.ofMinutes(3);
+
+    private Rig rig;
+    private int published;
+
+    @BeforeEach
+    void open() {
+        rig = new Rig();
+        rig.seed(CAPTURES);
+    }
+
+    @AfterEach
+    void close() {
+        rig.close();
+    }
+
+    /** Where the service stands when it is killed. */
+    enum Point {
+        AFTER_FETCH,
+        MID_COPY,
+        BEFORE_COMMIT,
+        BEFORE_ACK
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void killedAtANamedPointItLosesNothingAndDoesNothingTwice(Point point) throws Exception {
+        assumeTrue(LONG || point == Point.BEFORE_COMMIT || point == Point.BEFORE_ACK, "part of the long form");
+        publish(200);
+        try (FaultProxy database = new FaultProxy(port(rig.database().url()));
+                FaultProxy nats = new FaultProxy(port(rig.nats().settings().url()))) {
+            switch (point) {
+                case AFTER_FETCH -> database.holdAt("COPY pg_temp.");
+                case MID_COPY -> database.holdAt("PGCOPY");
+                case BEFORE_COMMIT -> rig.execute("""
+                        CREATE FUNCTION results.hold() RETURNS trigger LANGUAGE plpgsql AS $$
+                        BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+                        CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON results.job_capture
+                        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION results.hold()""");
+                case BEFORE_ACK -> nats.holdAt("+ACK");
+                default -> throw new IllegalArgumentException();
+            }
+            try (Connection holder = Database.connect(rig.database());
+                    Statement statement = holder.createStatement()) {
+                statement.execute("SELECT pg_advisory_lock(1)");
+                try (ServiceProcess service = ServiceProcess.start(
+                        through(rig.database(), database.port()),
+                        "nats://127.0.0.1:" + nats.port(),
+                        rig.nats().settings().token())) {
+                    if (point == Point.BEFORE_COMMIT) {
+                        Eventually.await(
+                                "a commit waits",
+                                PATIENCE,
+                                () -> rig.number("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                                        + " AND NOT granted AND database = (SELECT oid FROM pg_database"
+                                        + " WHERE datname = current_database())"),
+                                waiting -> waiting > 0);
+                    } else {
+                        FaultProxy proxy = point == Point.BEFORE_ACK ? nats : database;
+                        assertThat(proxy.reached().await(2, TimeUnit.MINUTES)).isTrue();
+                    }
+                    service.kill();
+                }
+            }
+        }
+        try (ServiceProcess service = start()) {
+            verify();
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    @Test
+    void killedAtRandomItLosesNothingAndDoesNothingTwice() throws Exception {
+        long seed = Long.getLong("countersink.seed", System.nanoTime());
+        System.out.println("killedAtRandom: -Dcountersink.seed=" + seed);
+        Random random = new Random(seed);
+        int kills = LONG ? 100 : 2;
+        long worst = 0;
+        for (int i = 0; i < kills; i++) {
+            publish(150);
+            long before = done();
+            try (ServiceProcess service = start().awaitReady()) {
+                worst = Math.max(worst, millisUntil(() -> done() > before));
+                publish(40);
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(random.nextInt(500)));
+                service.kill();
+            }
+        }
+        System.out.printf(
+                Locale.ROOT, "%d kills -9: first commit at most %d ms after the service was ready%n", kills, worst);
+        try (ServiceProcess service = start()) {
+            verify();
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    @Test
+    void cutAndStalledConnectionsAreMadeAnew() throws Exception {
+        try (FaultProxy database = new FaultProxy(port(rig.database().url()));
+                FaultProxy nats = new FaultProxy(port(rig.nats().settings().url()));
+                ServiceProcess service = ServiceProcess.start(
+                                through(rig.database(), database.port()),
+                                "nats://127.0.0.1:" + nats.port(),
+                                rig.nats().settings().token())
+                        .awaitReady()) {
+            for (Runnable fault : List.<Runnable>of(database::cut, nats::cut, nats::stall)) {
+                publish(50);
+                fault.run();
+                publish(50);
+                verify();
+            }
+            assertThat(service.log()).noneMatch(line -> line.startsWith("\tat "));
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    @Test
+    void aDatabaseThatCannotWriteIsToldOnceAndServedAgainWhenItCan() throws Exception {
+        String name = rig.rows("SELECT current_database()").get(0).get(0).toString();
+        try (ServiceProcess service = start().awaitReady()) {
+            rig.execute("ALTER DATABASE " + name + " SET default_transaction_read_only = on");
+            Eventually.await("readiness tells it", service::readiness, status -> status == 503);
+            // From another database, for this one cannot be written to.
+            TestPostgres.execute("ALTER DATABASE " + name + " RESET default_transaction_read_only");
+            Eventually.await("readiness is back", service::readiness, status -> status == 200);
+            publish(20);
+            verify();
+            assertThat(service.log())
+                    .filteredOn(l -> l.contains("takes no batch"))
+                    .hasSize(1);
+            assertThat(service.log())
+                    .filteredOn(l -> l.contains("takes batches again"))
+                    .hasSize(1);
+        }
+    }
+
+    private ServiceProcess start() throws IOException {
+        return ServiceProcess.start(
+                rig.database(),
+                rig.nats().settings().url(),
+                rig.nats().settings().token());
+    }
+
+    private void publish(int messages) throws Exception {
+        for (int i = 0; i < messages; i++) {
+            published++;
+            rig.publish("results." + (1 + published % 3), Messages.usual(published, new Random(published)));
+        }
+    }
+
+    private long done() {
+        return rig.number("SELECT count(*) FROM results.job_capture");
+    }
+
+    private long millisUntil(Callable<Boolean> condition) {
+        long start = System.nanoTime();
+        Eventually.await("a commit", PATIENCE, condition, done -> done);
+        return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
+    }
+
+    /** Published = applied, no row twice, and the counts equal their oracles. */
+    private void verify() {
+        Eventually.await("every message is acked", PATIENCE, rig::left, left -> left == 0);
+        assertThat(done()).isEqualTo(published);
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
+        long boxes = 0;
+        for (int capture = 1; capture <= published; capture++) {
+            boxes += new Random(capture).nextInt(12);
+        }
+        assertThat(rig.number("SELECT count(*) FROM results.detection WHERE bbox IS NOT NULL"))
+                .isEqualTo(boxes);
+        assertThat(rig.number("SELECT count(*) FROM results.occurrence")).isEqualTo(boxes);
+        assertThat(rig.number("SELECT count(*) FROM (SELECT FROM results.classification"
+                        + " GROUP BY detection_id, taxon_id, algorithm_id, score HAVING count(*) > 1) c"))
+                .isZero();
+        rig.refreshAll();
+        assertThat(
+                        rig.number(
+                                "SELECT count(*) FROM (TABLE results.job_progress EXCEPT ALL TABLE results.job_progress_def) d"))
+                .isZero();
+        assertThat(
+                        rig.number(
+                                "SELECT count(*) FROM (TABLE results.job_progress_def EXCEPT ALL TABLE results.job_progress) d"))
+                .isZero();
+    }
+
+    private static int port(String url) {
+        return Integer.parseInt(url.replaceFirst("^.*:(\\d+)(/.*)?$", "$1"));
+    }
+
+    private static DbSettings through(DbSettings db, int port) {
+        return DbSettings.of(db.url().replaceFirst(":\\d+/", ":" + port + "/"), db.user(), db.password());
+    }
+}

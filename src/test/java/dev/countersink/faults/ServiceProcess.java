@@ -1,0 +1,110 @@
+package dev.countersink.faults;
+
+import dev.countersink.Countersink;
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestFolder;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/** The service in a process of its own, which a test may kill. */
+final class ServiceProcess implements AutoCloseable {
+    private static final HttpClient HTTP = HttpClient.newHttpClient();
+
+    private final Process process;
+    private final Path log;
+    private final int port;
+
+    private ServiceProcess(Process process, Path log, int port) {
+        this.process = process;
+        this.log = log;
+        this.port = port;
+    }
+
+    /** Begins to start it. */
+    static ServiceProcess start(DbSettings db, String natsUrl, String natsToken) throws IOException {
+        int port;
+        try (ServerSocket free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        Path dir = TestFolder.create("service");
+        Path log = dir.resolve("log");
+        ProcessBuilder builder = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx256m",
+                // What users see in the log is part of what is tested.
+                "-Dlogging.config=" + Path.of("src/main/resources/logback.xml").toAbsolutePath(),
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Countersink.class.getName(),
+                "run");
+        builder.directory(dir.toFile()).redirectErrorStream(true).redirectOutput(log.toFile());
+        builder.environment()
+                .putAll(Map.of(
+                        "COUNTERSINK_HTTP_PORT", Integer.toString(port),
+                        "COUNTERSINK_DB_URL", db.url(),
+                        "COUNTERSINK_DB_USER", db.user(),
+                        "COUNTERSINK_DB_PASSWORD", String.valueOf(db.password()),
+                        "COUNTERSINK_NATS_URL", natsUrl,
+                        "COUNTERSINK_NATS_TOKEN", natsToken,
+                        "COUNTERSINK_INGEST_BATCH_MESSAGES", "50"));
+        return new ServiceProcess(builder.start(), log, port);
+    }
+
+    ServiceProcess awaitReady() {
+        Eventually.await("the service is ready", Duration.ofMinutes(2), this::readiness, status -> status == 200);
+        return this;
+    }
+
+    /** The status of its readiness, 0 while nobody listens. */
+    int readiness() {
+        try {
+            return HTTP.send(
+                            HttpRequest.newBuilder(
+                                            URI.create("http://127.0.0.1:" + port + "/actuator/health/readiness"))
+                                    .timeout(Duration.ofSeconds(20))
+                                    .build(),
+                            HttpResponse.BodyHandlers.discarding())
+                    .statusCode();
+        } catch (IOException e) {
+            return 0;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return 0;
+        }
+    }
+
+    List<String> log() throws IOException {
+        return Files.readAllLines(log);
+    }
+
+    /** Ends it as kill -9 does. */
+    void kill() {
+        process.destroyForcibly().onExit().join();
+    }
+
+    /** Asks it to end, as SIGTERM does, and returns the exit status. */
+    int terminate() throws InterruptedException {
+        process.destroy();
+        if (!process.waitFor(1, TimeUnit.MINUTES)) {
+            throw new AssertionError("it does not end");
+        }
+        return process.exitValue();
+    }
+
+    @Override
+    public void close() {
+        kill();
+    }
+}

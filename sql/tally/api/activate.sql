@@ -107,10 +107,12 @@ BEGIN
                 EXECUTE format('GRANT SELECT ON %s TO countersink_reader', tally.part(d, s));
             END IF;
         END LOOP;
+        FOR s IN SELECT f.function FROM tally.functions_made(d) f WHERE f.suffix = '_live_at' LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO countersink_reader', s);
+        END LOOP;
     END LOOP;
     IF v.kind = 'projection' THEN
         EXECUTE format('GRANT SELECT ON %s TO countersink_reader', v.definition);
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s() TO countersink_reader', tally.part(v, '_pending'));
     END IF;
 END
 $$;

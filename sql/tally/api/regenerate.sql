@@ -7,6 +7,7 @@ CREATE OR REPLACE FUNCTION tally.regenerate()
 RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     v       tally.derived_view;
+    f       text;
     version text := tally.generator();
 BEGIN
     PERFORM tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
@@ -18,6 +19,9 @@ BEGIN
         PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
         PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
+        FOR f IN SELECT tally.relation_of(d, '_change') FROM tally.drop_order(v.id) d WHERE tally.relation_of(d, '_change') IS NOT NULL LOOP
+            EXECUTE format('DROP VIEW %s', f);  -- of an engine up to 2026-11
+        END LOOP;
         RETURN NEXT tally.part(v);
     END LOOP;
 END

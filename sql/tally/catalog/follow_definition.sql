@@ -145,7 +145,7 @@ BEGIN
     FOR o IN SELECT f.function FROM tally.functions_made(d) f LOOP
         EXECUTE format('ALTER FUNCTION %s SET SCHEMA %I', o.function, target);
     END LOOP;
-    FOR o IN SELECT s FROM unnest('{_identity,_cell}'::text[]) s WHERE to_regtype(tally.part(d, s)) IS NOT NULL LOOP
+    FOR o IN SELECT s FROM unnest('{_identity,_cell,_touched}'::text[]) s WHERE to_regtype(tally.part(d, s)) IS NOT NULL LOOP
         EXECUTE format('ALTER TYPE %s SET SCHEMA %I', tally.part(d, o.s), target);
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
@@ -217,7 +217,7 @@ DECLARE
     f text;
 BEGIN
     FOR f IN SELECT m.function FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) m
-             WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|expand|pending)' LOOP
+             WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|expand|live|pending$)' LOOP
         EXECUTE format('DROP FUNCTION %s', f);
     END LOOP;
 END

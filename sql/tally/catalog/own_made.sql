@@ -13,7 +13,7 @@ BEGIN
         WHERE v.id IN (d.id, d.root_id) AND p.proowner <> owner
         UNION ALL
         SELECT format('ALTER %s %s OWNER TO %s', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'c' THEN 'TYPE' ELSE 'TABLE' END, c.oid::regclass, owner::regrole)
-        FROM tally.derived_view d CROSS JOIN unnest('{"",_live,_change,_def,_delta,_state,_identity,_cell}'::text[]) s JOIN pg_class c ON c.oid = tally.relation_of(d, s)
+        FROM tally.derived_view d CROSS JOIN unnest('{"",_live,_change,_def,_delta,_state,_identity,_cell,_touched}'::text[]) s JOIN pg_class c ON c.oid = tally.relation_of(d, s)
         WHERE v.id IN (d.id, d.root_id) AND d.kind <> 'snapshot' AND c.relowner <> owner AND c.oid IS DISTINCT FROM d.definition LOOP
         EXECUTE command;
     END LOOP;

@@ -117,7 +117,9 @@ DECLARE
     settings text[] := ARRAY(
         SELECT c.command FROM tally.derived_view o JOIN tally.derived_view y ON y.replaces_id = o.id CROSS JOIN unnest('{"",_live,_def}'::text[]) s
         CROSS JOIN LATERAL tally.settings_of(tally.relation_of(o, s), tally.part(o, s), tally.columns_of(tally.relation_of(y, s))) c(command)
-        WHERE v.id IN (o.id, o.root_id) AND (s <> '_def' OR o.kind = 'rollup') AND tally.relation_of(o, s) IS NOT NULL);
+        WHERE v.id IN (o.id, o.root_id) AND (s <> '_def' OR o.kind = 'rollup') AND tally.relation_of(o, s) IS NOT NULL)
+        || ARRAY(SELECT g.command FROM tally.derived_view o JOIN tally.derived_view y ON y.replaces_id = o.id CROSS JOIN LATERAL tally.live_at_grants(o, y) g(command)
+                 WHERE v.id IN (o.id, o.root_id));
 BEGIN
     PERFORM tally.require_carried(v);
     CREATE TEMP TABLE tally_indexes ON COMMIT DROP AS  -- an index of the same columns gets the name that it had

@@ -1,12 +1,13 @@
 -- tally.generate_backlog: the functions that read a projection's delta table.
 --   Makes     <projection>_first(n, kind): where the n oldest rows are, of what writers logged (kind 0), of sweeps (-1) or
---             of wide changes (-2), and _backlog(): all rows; both by the index, from merged_through on, whatever the
---             planner thinks of a table whose size changes every second
+--             of wide changes (-2);
+--             <projection>_backlog(): what all rows say, in arrays; both go by the index, from merged_through on, whatever
+--             the planner thinks of a table whose size changes every second;
+--             <projection>_pending_keys(), <projection>_pending(): the keys that they name, expanded
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
     delta text := tally.part(v, '_delta');
-    path  text := tally.fixed_path(v.definition);
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {first}(n integer, kind integer) RETURNS tid[] LANGUAGE sql STABLE SECURITY DEFINER
@@ -18,51 +19,181 @@ SET search_path = {search_path} SET enable_seqscan = off SET enable_bitmapscan =
         (SELECT d.ctid FROM {delta} d WHERE d.tally_source < 0 AND d.tally_source = $2 AND d.tally_xid >= (SELECT tally.scan_from({view_id}))
          ORDER BY d.tally_xid LIMIT $1)) f
 $body$ $template$, jsonb_build_object(
-        'first', tally.part(v, '_first'), 'search_path', path, 'delta', delta, 'view_id', v.id));
+        'first',       tally.part(v, '_first'),
+        'search_path', tally.fixed_path(v.definition),
+        'delta',       delta,
+        'view_id',     v.id));
     PERFORM tally.seal(tally.part(v, '_first') || '(integer, integer)', 'the oldest rows of ' || delta);
-
-    EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {backlog}() RETURNS SETOF {delta} LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 COST 1
-SET search_path = {search_path} SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
-    SELECT d.* FROM {delta} d WHERE d.tally_xid >= (SELECT tally.scan_from({view_id}))
-$body$ $template$, jsonb_build_object(
-        'backlog', tally.part(v, '_backlog'), 'search_path', path, 'delta', delta, 'view_id', v.id));
-    PERFORM tally.seal(tally.part(v, '_backlog') || '()', 'the rows of ' || delta || ' not yet merged');
+    PERFORM tally.generate_backlog_arrays(v);
+    PERFORM tally.generate_pending_keys(v);
     PERFORM tally.generate_pending(v);
 END
-$$;
+$generator$;
 
--- tally.generate_pending: make <projection>_pending(), the keys that the rows of the delta table name, expanded.
-CREATE OR REPLACE FUNCTION tally.generate_pending(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+-- tally.generate_backlog_arrays: make <projection>_backlog(): what the rows of the delta table say, as arrays: the keys, the logged
+-- columns of each source that expands, and how far a sweep has come.
+--   Notes     tally_sweep is NULL when the delta table is empty. That is found out first, for it is what most readers meet.
+CREATE OR REPLACE FUNCTION tally.generate_backlog_arrays(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+DECLARE
+    key_arrays name[] := tally.numbered(v.key);
+    low        name[] := tally.numbered(v.key, 'tally_low_');
+    wide       name[] := tally.numbered(v.key, 'tally_wide_');
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {pending}() RETURNS TABLE ({typed_key}) LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 COST 1 SET search_path = {search_path} SET jit = off AS $body$
-    WITH backlog AS MATERIALIZED (SELECT * FROM {backlog}()),
-    sweep AS MATERIALIZED (SELECT {key} FROM backlog WHERE tally_source = -1 ORDER BY {some_null} DESC LIMIT 1)
-    SELECT {key} FROM backlog WHERE tally_source = 0
-    {expanded}
-    UNION SELECT k.* FROM backlog b CROSS JOIN LATERAL unnest({key_arrays}) k WHERE b.tally_source = -2
-    UNION SELECT {key} FROM {stored} d WHERE EXISTS (SELECT FROM sweep) AND {not_swept}
-    UNION SELECT {key} FROM {definition} d WHERE EXISTS (SELECT FROM sweep) AND {not_swept}
+CREATE OR REPLACE FUNCTION {backlog}(OUT tally_sweep boolean, OUT tally_from_start boolean, {low_out}, {keys_out}{logged_out})
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = {search_path} SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
+#variable_conflict use_column
+DECLARE
+    tally_wide boolean;
+    {wide_variables};
+BEGIN
+    IF NOT EXISTS (SELECT FROM {delta} d WHERE d.tally_xid >= (SELECT tally.scan_from({view_id}))) THEN
+        RETURN;
+    END IF;
+    SELECT bool_or(tally_source = {sweep}), bool_or(tally_source = {wide}), coalesce(bool_or({some_null}) FILTER (WHERE tally_source = {sweep}), false),
+        {swept_to}, {gathered}{logged_aggregates}
+    INTO tally_sweep, tally_wide, tally_from_start,
+        {low}, {key_arrays}{logged_targets}
+    FROM {delta} d WHERE d.tally_xid >= (SELECT tally.scan_from({view_id}));
+    IF tally_wide THEN
+        SELECT {gathered_wide} INTO {wide_arrays}
+        FROM (SELECT k.* FROM {delta} d CROSS JOIN LATERAL unnest({d_key_arrays}) AS k({key})
+              WHERE d.tally_source < 0 AND d.tally_source = {wide} AND d.tally_xid >= (SELECT tally.scan_from({view_id}))) w;
+        {add_wide}
+    END IF;
+END
 $body$ $template$, jsonb_build_object(
-        'pending',     tally.part(v, '_pending'),
-        'backlog',     tally.part(v, '_backlog'),
-        'stored',      tally.part(v),
-        'definition',  v.definition::text,
-        'search_path', tally.fixed_path(v.definition),
-        'typed_key',   tally.typed_list(v.definition, v.key),
-        'key',         tally.column_list(v.key),
-        'some_null',   tally.sql_some_null(v.key),
-        'key_arrays',  tally.column_list(tally.numbered(v.key), 'b.'),
-        'expanded',    coalesce((
-            SELECT string_agg(format('UNION SELECT * FROM %s(%s)', tally.part(v, '_expand_' || s.ordinal), (
-                       SELECT string_agg(format('ARRAY(SELECT %I FROM backlog WHERE tally_source = %s)', tally.logged_column(s.ordinal, c), s.ordinal), ', ' ORDER BY i)
-                       FROM unnest(s.columns) WITH ORDINALITY u(c, i))), E'\n' ORDER BY s.ordinal)
-            FROM tally.source s WHERE s.projection_id = v.id AND s.expand IS NOT NULL AND s.columns IS NOT NULL), ''),
-        'not_swept',   format('((SELECT %s FROM sweep) OR %s OR %s)', tally.sql_some_null(v.key), tally.sql_some_null(v.key, 'd.'),
-                              tally.sql_compare(v.definition, v.key, tally.quoted(v.key, 'd.'), '>',
-                                                ARRAY(SELECT format('(SELECT %I FROM sweep)', c) FROM unnest(v.key) WITH ORDINALITY u(c, n) ORDER BY n)))));
+        'backlog',           tally.part(v, '_backlog'),
+        'search_path',       tally.fixed_path(v.definition),
+        'delta',             tally.part(v, '_delta'),
+        'view_id',           v.id,
+        'sweep',             tally.delta_code('sweep'),
+        'wide',              tally.delta_code('wide'),
+        'key',               tally.column_list(v.key),
+        'some_null',         tally.sql_some_null(v.key),
+        'low',               tally.column_list(low),
+        'low_out',           tally.typed_list(v.definition, v.key, '', low, 'OUT '),
+        'swept_to',          (SELECT string_agg(format('(array_agg(%I) FILTER (WHERE tally_source = %s))[1]', c, tally.delta_code('sweep')), ', ' ORDER BY n)
+                              FROM unnest(v.key) WITH ORDINALITY u(c, n)),
+        'key_arrays',        tally.column_list(key_arrays),
+        'd_key_arrays',      tally.column_list(key_arrays, 'd.'),
+        'keys_out',          tally.typed_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
+        'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
+        'gathered_wide',     tally.sql_gather(v.key),
+        'wide_arrays',       tally.column_list(wide),
+        'wide_variables',    tally.typed_list(v.definition, v.key, '[]', wide, '', E';\n'),
+        'add_wide',          (SELECT string_agg(format('%1$I := %1$I || %2$I;', k, w), E'\n') FROM unnest(key_arrays, wide) u(k, w)),
+        'logged_out',        coalesce((SELECT string_agg(format(', OUT %I %s[]', c.col, c.type), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
+        'logged_aggregates', coalesce((SELECT string_agg(format(', array_agg(%I) FILTER (WHERE tally_source = %s)', c.col, c.ordinal), '' ORDER BY c.ordinal, c.i)
+                                       FROM tally.logged_columns(v) c), ''),
+        'logged_targets',    coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), '')));
+    PERFORM tally.seal(tally.part(v, '_backlog') || '()', 'what the rows of ' || tally.part(v, '_delta') || ' say that are not merged yet');
+END
+$generator$;
+
+-- tally.generate_pending_keys: make <projection>_pending_keys(): whether anything is pending, the keys that the delta table names, each
+-- once, and how far a sweep has come: of a sweep from the start the other keys are left out, for every key is pending then.
+CREATE OR REPLACE FUNCTION tally.generate_pending_keys(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+DECLARE
+    key_arrays name[] := tally.numbered(v.key);
+    low        name[] := tally.numbered(v.key, 'tally_low_');
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {pending_keys}(OUT tally_any boolean, OUT tally_sweep boolean, OUT tally_from_start boolean, {low_out}, {keys_out})
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+#variable_conflict use_column
+DECLARE
+    {logged_variables}
+BEGIN
+    SELECT b.tally_sweep, b.tally_from_start, {b_low}, {b_key_arrays}{b_logged}
+    INTO tally_sweep, tally_from_start, {low}, {key_arrays}{logged} FROM {backlog}() b;
+    tally_any := tally_sweep IS NOT NULL;
+    IF NOT tally_any OR tally_from_start THEN
+        RETURN;
+    END IF;
+    {expand_logged}
+END
+$body$ $template$, jsonb_build_object(
+        'pending_keys',     tally.part(v, '_pending_keys'),
+        'backlog',          tally.part(v, '_backlog'),
+        'search_path',      tally.fixed_path(v.definition),
+        'low',              tally.column_list(low),
+        'b_low',            tally.column_list(low, 'b.'),
+        'low_out',          tally.typed_list(v.definition, v.key, '', low, 'OUT '),
+        'key_arrays',       tally.column_list(key_arrays),
+        'b_key_arrays',     tally.column_list(key_arrays, 'b.'),
+        'keys_out',         tally.typed_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
+        'logged_variables', coalesce((SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
+        'logged',           coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
+        'b_logged',         coalesce((SELECT string_agg(format(', b.%I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
+        'expand_logged',    tally.sql_expand_logged(v)));
+    PERFORM tally.seal(tally.part(v, '_pending_keys') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet, in arrays');
+END
+$generator$;
+
+-- tally.generate_pending: make <projection>_pending(), the keys that are not merged yet as rows, those included that a sweep has
+-- not come to.
+CREATE OR REPLACE FUNCTION tally.generate_pending(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {pending}() RETURNS TABLE ({typed_key}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+#variable_conflict use_column
+DECLARE
+    {pending_variables}
+BEGIN
+    {read_pending}
+    IF NOT tally_any THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT {k_key} FROM unnest({key_arrays}) AS k({key})
+        UNION SELECT {d_key} FROM {stored} d WHERE tally_sweep AND {not_swept}
+        UNION SELECT {d_key} FROM {definition} d WHERE tally_sweep AND {not_swept};
+END
+$body$ $template$, jsonb_build_object(
+        'pending',           tally.part(v, '_pending'),
+        'stored',            tally.part(v),
+        'definition',        v.definition::text,
+        'search_path',       tally.fixed_path(v.definition),
+        'typed_key',         tally.typed_list(v.definition, v.key),
+        'key',               tally.column_list(v.key),
+        'k_key',             tally.collated_list(v.definition, v.key, 'k.'),
+        'd_key',             tally.column_list(v.key, 'd.'),
+        'key_arrays',        tally.column_list(tally.numbered(v.key)),
+        'pending_variables', tally.sql_pending_variables(v),
+        'read_pending',      tally.sql_read_pending(v),
+        'not_swept',         tally.sql_not_swept(v, 'd')));
     PERFORM tally.seal(tally.part(v, '_pending') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet');
 END
+$generator$;
+
+-- tally.sql_pending_variables, tally.sql_read_pending: variables for what <projection>_pending_keys() returns, and the statement that
+-- reads it into them.
+--   Parameters swept: with how far a sweep has come
+CREATE OR REPLACE FUNCTION tally.sql_pending_variables(v tally.derived_view, swept boolean DEFAULT true)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT E'tally_any boolean;\ntally_sweep boolean;\n'
+        || CASE WHEN swept THEN E'tally_from_start boolean;\n' || tally.typed_list(v.definition, v.key, '', tally.numbered(v.key, 'tally_low_'), '', E';\n') || E';\n' ELSE '' END
+        || tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), '', E';\n') || ';'
+$$;
+CREATE OR REPLACE FUNCTION tally.sql_read_pending(v tally.derived_view, swept boolean DEFAULT true)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT tally.render(E'SELECT {p_all}\nINTO {all} FROM {pending_keys}() p;', jsonb_build_object(
+        'pending_keys', tally.part(v, '_pending_keys'),
+        'all',          tally.column_list(columns),
+        'p_all',        tally.column_list(columns, 'p.')))
+    FROM (SELECT '{tally_any,tally_sweep}'::name[] || CASE WHEN swept THEN '{tally_from_start}'::name[] || tally.numbered(v.key, 'tally_low_') END
+                 || tally.numbered(v.key) AS columns) x
+$$;
+
+-- tally.sql_not_swept: SQL for "a sweep has not come to the key of this alias": it stands at tally_low_…, keys with a NULL come last.
+CREATE OR REPLACE FUNCTION tally.sql_not_swept(v tally.derived_view, a text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('(tally_from_start OR %s OR %s)', tally.sql_some_null(v.key, a || '.'),
+        tally.sql_compare(v.definition, v.key, tally.quoted(v.key, a || '.'), '>', tally.quoted(tally.numbered(v.key, 'tally_low_'))))
 $$;

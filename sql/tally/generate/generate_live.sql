@@ -1,45 +1,212 @@
--- tally.generate_live: the views that read a projection exactly at the reader's snapshot.
---   Makes     <projection>_live: stored rows of the keys that are not pending, and the definition of those that are;
---             <projection>_change: what the pending keys take away (tally_sign -1) and bring (+1): rollups' _live add it
+-- tally.generate_live: what reads a projection exactly at the reader's snapshot.
+--   Makes     <projection>_live, the view: stored rows of the keys that are not pending, and the definition of those that are;
+--             <projection>_live_rows(): what the view puts in place of stored rows; nothing, at once, if nothing is pending;
+--             <projection>_live_at(key): the rows of one key, exact
+--   Notes     Whatever is large stands in functions: the view itself is planned in a moment, and a function's plans are
+--             made only when something is pending. They run without jit, which never pays for a few keys.
 CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
-    keys    text := tally.collated_list(v.definition, v.key, 'k.');
-    columns text := tally.column_list(tally.columns_of(v.definition), 'd.');
-    chain   text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
-                     JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id);
+    chain text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
+                   JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id);
 BEGIN
-    EXECUTE tally.render($template$
-CREATE OR REPLACE VIEW {live} AS
-WITH pending AS MATERIALIZED (
-    SELECT {collated_key} FROM {pending}() k)
-SELECT {columns} FROM {stored} d WHERE {not_pending}
-UNION ALL
-{fresh}$template$, jsonb_build_object(
-        'live',        tally.part(v, '_live'),
-        'stored',      tally.part(v),
-        'pending',     tally.part(v, '_pending'),
-        'collated_key', keys,
-        'columns',     columns,
-        'not_pending', tally.sql_not_in(v.definition, v.key, 'pending', 'd'),
-        'fresh',       tally.sql_matching(v.key, v.definition::text, columns)));
+    INSERT INTO tally.live_key (view_id) VALUES (v.id) ON CONFLICT DO NOTHING;
+    PERFORM tally.generate_live_rows(v);
+    PERFORM tally.generate_live_at(v);
+    EXECUTE tally.sql_live_view(v, v.id, v.key, v.definition);
     EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_live'),
         format('%s, exact at the reader''s snapshot: stored rows, and the definition for keys not merged yet', tally.part(v))
         || coalesce(format('; but only up to the last merge of %s, from which it is derived', chain), ''));
-
-    EXECUTE tally.render($template$
-CREATE OR REPLACE VIEW {change} AS
-WITH pending AS MATERIALIZED (
-    SELECT {collated_key} FROM {pending}() k)
-{gone}
-UNION ALL
-{fresh}$template$, jsonb_build_object(
-        'change',  tally.part(v, '_change'),
-        'pending', tally.part(v, '_pending'),
-        'collated_key', keys,
-        'gone',    tally.sql_matching(v.key, tally.part(v), '-1 AS tally_sign, ' || columns),
-        'fresh',   tally.sql_matching(v.key, v.definition::text, '1 AS tally_sign, ' || columns)));
-    EXECUTE format('COMMENT ON VIEW %s IS %L', tally.part(v, '_change'),
-        format('what the next merge would take from (-1) and add to (+1) %s', tally.part(v)));
 END
+$generator$;
+
+-- tally.sql_not_changed: SQL for "no row of this CTE has the columns' values of alias d, NULLs counted as equal", which the planner
+-- takes for cheap: a hash finds all rows but those with a NULL, and those are few.
+--   Parameters relation: has the columns, with their types
+CREATE OR REPLACE FUNCTION tally.sql_not_changed(relation regclass, columns name[], cte text)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT CASE cardinality(columns)
+        WHEN 0 THEN format('NOT EXISTS (SELECT FROM %s c)', cte)
+        WHEN 1 THEN format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT (%3$s AND EXISTS (SELECT FROM %1$s c WHERE %4$s))',
+            cte, tally.sql_same(relation, columns, 'c', 'd'), tally.sql_some_null(columns, 'd.'), tally.sql_some_null(columns, 'c.'))
+        ELSE format('NOT EXISTS (SELECT FROM %1$s c WHERE %2$s) AND NOT (%3$s AND ROW(%4$s) = ANY (ARRAY(SELECT ROW(%5$s) FROM %1$s c WHERE %6$s)))',
+            cte, tally.sql_same(relation, columns, 'c', 'd'), tally.sql_some_null(columns, 'd.'), tally.column_list(columns, 'd.'),
+            tally.column_list(columns, 'c.'), tally.sql_some_null(columns, 'c.')) END
+$generator$;
+
+-- tally.sql_live_view: CREATE VIEW <view>_live: stored rows, but for those that <view>_live_rows() replaces, and what it puts there.
+--   Parameters root_id: whose key opens _live_rows; columns: what finds the stored rows that a row of _live_rows replaces;
+--              reads: the view, by its oid, cannot be dropped without CASCADE while it is there
+CREATE OR REPLACE FUNCTION tally.sql_live_view(v tally.derived_view, root_id integer, columns name[], reads regclass)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render($template$
+CREATE OR REPLACE VIEW {live} AS
+WITH change AS MATERIALIZED (
+    SELECT c.tally_sign, {row_columns}
+    FROM {live_rows}((SELECT k.secret FROM tally.live_key k WHERE k.view_id = {root_id}), {reads}::regclass) c)
+SELECT {d_columns} FROM {stored} d WHERE NOT EXISTS (SELECT FROM change c WHERE c.tally_sign = 0) AND {not_changed}
+UNION ALL
+SELECT {d_columns} FROM change d WHERE d.tally_sign > 0$template$, jsonb_build_object(
+        'live',        tally.part(v, '_live'),
+        'live_rows',   tally.part(v, '_live_rows'),
+        'root_id',     root_id,
+        'reads',       quote_literal(reads),
+        'stored',      tally.part(v),
+        'd_columns',   tally.column_list(c, 'd.'),
+        'row_columns', (SELECT string_agg(format('(c.tally_row).%1$I AS %1$I', u.col), ', ' ORDER BY u.n) FROM unnest(c) WITH ORDINALITY u(col, n)),
+        'not_changed', tally.sql_not_changed(tally.part(v)::regclass, columns, 'change')))
+    FROM tally.columns_of(tally.part(v)::regclass) c
+$generator$;
+
+-- tally.sql_at: SQL for "these columns of two aliases are equal, NULLs counted as equal", which finds an index if one alias stands
+-- for constants: the planner strikes out the half that does not apply.
+CREATE OR REPLACE FUNCTION tally.sql_at(relation regclass, columns name[], a text, b text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format('(%s OR %s AND %s)', tally.sql_same(relation, ARRAY[c], a, b), tally.sql_some_null(ARRAY[c], a || '.'),
+                                      tally.sql_some_null(ARRAY[c], b || '.')), ' AND ' ORDER BY n), 'true')
+    FROM unnest(columns) WITH ORDINALITY u(c, n)
+$$;
+
+-- tally.sql_asked: the arguments $1, $2 … as a row with these columns.
+CREATE OR REPLACE FUNCTION tally.sql_asked(columns name[])
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('(SELECT %s)', string_agg(format('$%s AS %I', n, c), ', ' ORDER BY n)) FROM unnest(columns) WITH ORDINALITY u(c, n)
+$$;
+
+-- tally.sql_require_live_key: statements that refuse whoever has not got the key of <view>_live. The view also names what it reads
+-- (tally_reads), so that this cannot be dropped without it.
+CREATE OR REPLACE FUNCTION tally.sql_require_live_key(v tally.derived_view, root_id integer)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render($template$SELECT k.secret INTO tally_secret FROM tally.live_key k WHERE k.view_id = {root_id};
+IF tally_secret IS NULL OR tally_reads IS NULL OR tally_key IS DISTINCT FROM tally_secret THEN
+    RAISE insufficient_privilege USING MESSAGE = {message}, HINT = {hint};
+END IF;$template$, jsonb_build_object(
+        'root_id', root_id,
+        'message', quote_literal(format('%s answers nobody but the view %s.', tally.part(v, '_live_rows'), tally.part(v, '_live'))),
+        'hint',    quote_literal(format('Read %s.', tally.part(v, '_live')))))
+$generator$;
+
+-- tally.sql_most: SQL for "so many keys are pending that the whole definition is evaluated sooner than they are". A quarantined key
+-- would raise, or show what is not stored. Uses the variables of tally.sql_pending_variables.
+CREATE OR REPLACE FUNCTION tally.sql_most(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('cardinality(tally_keys_1) >= 1000 AND NOT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = %s) '
+               || 'AND (SELECT count(*) FROM (SELECT FROM %s LIMIT 8 * cardinality(tally_keys_1)) x) < 8 * cardinality(tally_keys_1)', v.id, tally.part(v))
+$$;
+
+-- tally.generate_live_rows: make <projection>_live_rows(): rows of the projection with a sign: -1: the stored rows of this key are not to
+-- be shown; +1: this one is; 0: no stored row is.
+CREATE OR REPLACE FUNCTION tally.generate_live_rows(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+DECLARE
+    columns   name[] := tally.columns_of(v.definition);
+    d_row     text   := format('ROW(%s)::%s', tally.column_list(columns, 'd.'), tally.part(v));
+    one_array text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
+#variable_conflict use_column
+DECLARE
+    tally_secret uuid;
+    {pending_variables}
+BEGIN
+    {require_key}
+    {read_pending}
+    IF NOT tally_any THEN
+        RETURN;
+    END IF;
+    IF tally_from_start OR {most} THEN
+        RETURN QUERY SELECT 0, NULL::{stored};
+        RETURN QUERY SELECT 1, {d_row} FROM {definition} d;
+        RETURN;
+    END IF;
+    IF tally_sweep THEN
+        SELECT {gathered} INTO {key_arrays} FROM unnest({key_arrays}) AS k({key}) WHERE NOT {k_not_swept};
+        RETURN QUERY SELECT 0, NULL::{stored};
+        RETURN QUERY WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}))
+            SELECT 1, {d_row} FROM {stored} d WHERE NOT {d_not_swept} AND {not_pending};
+        RETURN QUERY SELECT 1, {d_row} FROM {definition} d WHERE {d_not_swept};
+    ELSE
+        RETURN QUERY SELECT -1, ROW({key_or_null})::{stored} FROM unnest({key_arrays}) AS k({key});
+    END IF;
+    RETURN QUERY WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}))
+        {fresh};
+END
+$body$ $template$, jsonb_build_object(
+        'live_rows',         tally.part(v, '_live_rows'),
+        'stored',            tally.part(v),
+        'definition',        v.definition::text,
+        'search_path',       tally.fixed_path(v.definition),
+        'key',               tally.column_list(v.key),
+        'collated_key',      tally.collated_list(v.definition, v.key, 'k.'),
+        'key_arrays',        tally.column_list(tally.numbered(v.key)),
+        'gathered',          tally.sql_gather(v.key),
+        'key_or_null',       (SELECT string_agg(CASE WHEN c = ANY (v.key) THEN format('k.%I', c) ELSE 'NULL' END, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY u(c, n)),
+        'd_row',             d_row,
+        'pending_variables', tally.sql_pending_variables(v),
+        'require_key',       tally.sql_require_live_key(v, v.id),
+        'read_pending',      tally.sql_read_pending(v),
+        'most',              tally.sql_most(v),
+        'k_not_swept',       tally.sql_not_swept(v, 'k'),
+        'd_not_swept',       tally.sql_not_swept(v, 'd'),
+        'not_pending',       tally.sql_not_changed(v.definition, v.key, 'pending'),
+        'fresh',             tally.sql_matching(v.key, v.definition::text, '1, ' || d_row, one_array)));
+    PERFORM tally.seal(tally.part(v, '_live_rows') || '(uuid, regclass)', format('what %s shows in place of stored rows', tally.part(v, '_live')));
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s(uuid, regclass) TO PUBLIC', tally.part(v, '_live_rows'));
+END
+$generator$;
+
+-- tally.generate_live_at: make <projection>_live_at(key): the rows of one key at the reader's snapshot. Only that key is evaluated, however
+-- many are pending.
+CREATE OR REPLACE FUNCTION tally.generate_live_at(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+DECLARE
+    types text := tally.type_list(v.definition, v.key);
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 COST 1000
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+#variable_conflict use_column
+DECLARE
+    {pending_variables}
+BEGIN
+    {read_pending}
+    IF tally_any AND EXISTS (SELECT FROM {asked} a WHERE tally_sweep AND {not_swept}
+                             OR EXISTS (SELECT FROM (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})) k WHERE {is_asked})) THEN
+        RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {definition} d WHERE {d_is_asked}) d;
+    ELSE
+        RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {stored} d WHERE {d_is_asked}) d;
+    END IF;
+END
+$body$ $template$, jsonb_build_object(
+        'live_at',           tally.part(v, '_live_at'),
+        'parameters',        tally.typed_list(v.definition, v.key),
+        'stored',            tally.part(v),
+        'definition',        v.definition::text,
+        'search_path',       tally.fixed_path(v.definition),
+        'key',               tally.column_list(v.key),
+        'key_arrays',        tally.column_list(tally.numbered(v.key)),
+        'collated_key',      tally.collated_list(v.definition, v.key, 'k.'),
+        'd_columns',         tally.column_list(tally.columns_of(v.definition), 'd.'),
+        'asked',             tally.sql_asked(v.key),
+        'pending_variables', tally.sql_pending_variables(v),
+        'read_pending',      tally.sql_read_pending(v),
+        'not_swept',         tally.sql_not_swept(v, 'a'),
+        'is_asked',          tally.sql_at(v.definition, v.key, 'k', 'a'),
+        'd_is_asked',        tally.sql_at(v.definition, v.key, 'd', 'a')));
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_live_at'), types), format('%s of one key, exact at the reader''s snapshot', tally.part(v)));
+END
+$generator$;
+
+-- tally.live_at_grants: statements that let those call a replacement's <view>_live_at, under the name that it will have, who may call
+-- that of the derived view which it replaces.
+CREATE OR REPLACE FUNCTION tally.live_at_grants(v tally.derived_view, next tally.derived_view)
+RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT format('GRANT EXECUTE ON FUNCTION %s(%s) TO %s%s', tally.part(v, '_live_at'), pg_get_function_identity_arguments(n.oid),
+                  CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_proc o JOIN pg_namespace s ON s.oid = o.pronamespace
+    JOIN pg_proc n ON n.pronamespace = o.pronamespace AND n.proname = next.relation_name || '_live_at'
+    CROSS JOIN LATERAL aclexplode(o.proacl) a
+    WHERE s.nspname = v.schema_name AND o.proname = v.relation_name || '_live_at' AND a.grantee <> o.proowner
 $$;

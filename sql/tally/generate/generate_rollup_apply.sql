@@ -47,7 +47,7 @@ $body$ $template$, jsonb_build_object(
         'touched_row',    tally.sql_touched_row(r),
         'find',           tally.sql_find(r, '_state', 's.ctid AS tally_tid, s.*', 'tally_epoch'),
         'nothing',        CASE WHEN finer THEN ' NULL' ELSE '' END,
-        'look_again',     tally.sql_look_again(r, tally.view_by_id(r.source_id)),
+        'look_again',     tally.sql_look_again(r, tally.part(tally.view_by_id(r.source_id))),
         'write',          CASE WHEN finer THEN tally.sql_keep(r) ELSE tally.sql_publish(r) END,
         'collect_cells',  tally.sql_collect_touched(r),
         'hand_up',        tally.sql_hand_up(r.id),
@@ -122,8 +122,9 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     LEFT JOIN tally.measure m ON m.rollup_id = r.id AND 'new_' || m.name = c.col AND tally.is_computed(m)
 $generator$;
 
--- tally.sql_look_again: statements that look doubtful extrema up again, in what the source stores by now.
-CREATE OR REPLACE FUNCTION tally.sql_look_again(r tally.derived_view, base tally.derived_view)
+-- tally.sql_look_again: statements that look doubtful extrema up again.
+--   Parameters relation: the rows of the source as they are by now
+CREATE OR REPLACE FUNCTION tally.sql_look_again(r tally.derived_view, relation text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce((SELECT tally.render($template$IF EXISTS (SELECT FROM unnest(tally_touched) t WHERE t.tally_is AND ({doubtful})) THEN
     tally_touched := ARRAY(
@@ -132,7 +133,7 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
 END IF;$template$, jsonb_build_object(
         'doubtful',  string_agg(format('t.%I IS DISTINCT FROM NULL', 'left_' || m.name), ' OR '),
         'looked_up', (SELECT string_agg(CASE WHEN s.adding IN ('least', 'greatest') THEN format('CASE WHEN t.tally_is AND t.%I IS DISTINCT FROM NULL THEN %s ELSE t.%I END',
-                                 'left_' || x.name, tally.sql_rescan(r, x, tally.part(base), 't'), c.col)
+                                 'left_' || x.name, tally.sql_rescan(r, x, relation, 't'), c.col)
                              WHEN s.adding = 'left' THEN 'NULL' ELSE format('t.%I', c.col) END, ', ' ORDER BY c.n)
                       FROM unnest(tally.touched_columns(r)) WITH ORDINALITY c(col, n)
                       LEFT JOIN tally.sums_of(r) s ON s.col = c.col LEFT JOIN tally.measure x ON x.rollup_id = r.id AND x.name = s.measure),

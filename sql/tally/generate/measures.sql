@@ -306,8 +306,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT CASE WHEN r.group_by = '{}' THEN tally.sql_extremum(r, m, relation, 'true')
         ELSE tally.render('CASE WHEN num_nulls({group}) = 0 THEN {in_same} ELSE {in_not_distinct} END', jsonb_build_object(
             'group',           tally.column_list(r.group_by, g || '.'),
-            'in_same',         tally.sql_extremum(r, m, relation, tally.sql_same(relation::regclass, r.group_by, 'd', g)),
-            'in_not_distinct', tally.sql_extremum(r, m, relation, tally.sql_not_distinct(relation::regclass, r.group_by, 'd', g)))) END
+            'in_same',         tally.sql_extremum(r, m, relation, tally.sql_same(tally.part(r, '_def')::regclass, r.group_by, 'd', g)),
+            'in_not_distinct', tally.sql_extremum(r, m, relation, tally.sql_not_distinct(tally.part(r, '_def')::regclass, r.group_by, 'd', g)))) END
 $generator$;
 
 -- tally.sql_cell: the groups of alias d and some sums, as a cell of the composite type or as plain columns.

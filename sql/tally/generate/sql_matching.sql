@@ -1,22 +1,23 @@
 -- tally.sql_matching: SQL for the rows of a relation whose key is in the CTE "pending".
 --   Parameters key; relation: the definition or the stored table; columns: what to select, of alias d; keys_array: the
---              keys, if they are in an array already
+--              keys, if they are in an array already; typed: the relation or, if that is a subquery, one with its columns
 --   Notes      The planner does not push a join on the keys into a view that groups, so keys go in as an array: for
 --              one column "= ANY (array)"; for several, one fenced LATERAL per distinct prefix with an array of the
 --              last column. A NULL in a key is met by an arm of its own, which costs nothing when there is none.
-CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL, typed regclass DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql STABLE AS $generator$
 DECLARE
     last   name := key[cardinality(key)];
     prefix name[] := key[1:cardinality(key) - 1];
 BEGIN
+    typed := coalesce(typed, relation::regclass);
     IF cardinality(key) = 1 THEN
         RETURN tally.render('SELECT {columns} FROM {relation} d WHERE d.{key} {equals} ANY ({keys_array}) '
                          || 'UNION ALL SELECT {columns} FROM {relation} d WHERE {null} AND EXISTS (SELECT FROM pending g WHERE {pending_null})', jsonb_build_object(
             'columns',      columns,
             'relation',     relation,
             'key',          quote_ident(last),
-            'equals',       tally.sql_operator(relation, last),
+            'equals',       tally.sql_operator(typed, last),
             'keys_array',   coalesce(keys_array, format('ARRAY(SELECT %I FROM pending)', last)),
             'null',         tally.sql_some_null(key, 'd.'),
             'pending_null', tally.sql_some_null(key, 'g.')));
@@ -28,11 +29,11 @@ BEGIN
         'relation',     relation,
         'prefix',       tally.column_list(prefix),
         'last',         quote_ident(last),
-        'equals',       tally.sql_operator(relation, last),
+        'equals',       tally.sql_operator(typed, last),
         'no_null',      tally.sql_no_null(key, 'g.'),
         'some_null',    tally.sql_some_null(key, 'g.'),
-        'same_prefix',  tally.sql_same(relation, prefix, 'd', 'g'),
-        'not_distinct', tally.sql_not_distinct(relation, key, 'd', 'g')));
+        'same_prefix',  tally.sql_same(typed, prefix, 'd', 'g'),
+        'not_distinct', tally.sql_not_distinct(typed, key, 'd', 'g')));
 END
 $generator$;
 

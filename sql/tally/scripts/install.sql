@@ -9,6 +9,7 @@ BEGIN;
 \endif
 \ir ../../../liquibase/migrations/012-quarantine.sql
 \ir ../../../liquibase/migrations/015-fingerprint.sql
+\ir ../../../liquibase/migrations/016-live-key.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql

@@ -22,6 +22,21 @@ final class Engine implements AutoCloseable {
                        coalesce(v.definition::text, format('%I.%I', v.schema_name, v.relation_name || '_def'))), E'\\n' ORDER BY v.id)
             FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.kind <> 'snapshot' AND v.schema_name <> 'results' AND v.state <> 'defined'""";
 
+    /** Makes a query for the keys of which a view's function by key and its oracle say different things. */
+    private static final String LIVE_AT = """
+            SELECT format($q$
+                SELECT coalesce(string_agg(DISTINCT k::text, ' '), '') FROM (
+                    SELECT * FROM (SELECT %1$s FROM ORACLE ORDER BY random() LIMIT 3) o UNION SELECT * FROM (SELECT %1$s FROM VIEW ORDER BY random() LIMIT 3) s
+                    UNION SELECT %2$s) k
+                CROSS JOIN LATERAL (SELECT coalesce(jsonb_agg(to_jsonb(x) ORDER BY to_jsonb(x)), '[]') AS seen FROM %3$s(%4$s) x) l
+                CROSS JOIN LATERAL (SELECT coalesce(jsonb_agg(to_jsonb(x) ORDER BY to_jsonb(x)), '[]') AS true FROM ORACLE x WHERE %5$s) o
+                WHERE l.seen <> o.true$q$,
+                (SELECT string_agg(quote_ident(c), ', ') FROM unnest(key) c), (SELECT string_agg('NULL', ', ') FROM unnest(key) c),
+                format('%I.%I', schema_name, relation_name || '_live_at'), (SELECT string_agg('k.' || quote_ident(c), ', ') FROM unnest(key) c),
+                (SELECT string_agg(format('k.%1$I IS NOT DISTINCT FROM x.%1$I', c), ' AND ') FROM unnest(key) c))
+            FROM (SELECT schema_name, relation_name, coalesce(key, group_by) AS key FROM tally.derived_view
+                  WHERE format('%I.%I', schema_name, relation_name) = 'VIEW') v""";
+
     private static final String CHECKPOINTER =
             "SELECT coalesce(min(backend_start)::text, '') FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
 
@@ -65,7 +80,17 @@ final class Engine implements AutoCloseable {
     }
 
     void liveAgrees(String after) {
-        views().forEach(view -> agrees(view[0], view[2], view[3], after));
+        views().forEach(view -> {
+            agrees(view[0], view[2], view[3], after);
+            liveAtAgrees(view[1], view[3], after);
+        });
+    }
+
+    /** A few keys, or groups, read one by one: stored ones, those of the oracle, and one that nobody has. */
+    private void liveAtAgrees(String view, String oracle, String after) {
+        assertThat(sql.text(sql.text(LIVE_AT.replace("VIEW", view).replace("ORACLE", oracle))))
+                .as("keys of %s_live_at that differ from the oracle after %s", view, after)
+                .isEmpty();
     }
 
     void storedAgrees(String after) {

@@ -116,14 +116,67 @@ class RightsTest {
     }
 
     @Test
-    void nothingIsGrantedToPublic() {
+    void nothingIsGrantedToPublicButWhatAnswersTheLiveViewsAlone() {
         assertThat(engine.text("""
-                SELECT coalesce(string_agg(oid::regprocedure::text, ', '), '-') FROM pg_proc p
+                SELECT string_agg(oid::regprocedure::text, ', ' ORDER BY oid) FROM pg_proc p
                 WHERE (pronamespace = 'tally'::regnamespace OR pronamespace = 'app'::regnamespace)
-                  AND (proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0))""")).isEqualTo("-");
+                  AND (proacl IS NULL OR EXISTS (SELECT FROM aclexplode(proacl) WHERE grantee = 0))""")).isEqualTo("app.fact_live_rows(uuid,regclass), app.sums_live_rows(uuid,regclass)");
         assertThat(engine.number("""
                 SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a
                 WHERE a.grantee = 0 AND c.relnamespace IN ('tally'::regnamespace, 'app'::regnamespace)""")).isZero();
+    }
+
+    @Test
+    void selectOnALiveViewIsAllThatItsReaderNeedsAndAllThatHelps() {
+        engine.run("""
+                DO 'BEGIN CREATE ROLE app_reader NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                DO 'BEGIN CREATE ROLE app_guest NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                GRANT USAGE ON SCHEMA app TO app_reader, app_guest; GRANT SELECT ON app.fact_live, app.sums_live TO app_reader;
+                INSERT INTO app.item VALUES (1, 1), (2, 1); SELECT tally.refresh('app.fact');
+                GRANT CREATE ON SCHEMA app TO app_reader; SET ROLE app_reader;
+                CREATE VIEW app.on_top AS SELECT f.id, s.n FROM app.fact_live f JOIN app.sums_live s USING (grp);
+                GRANT SELECT ON app.on_top TO app_guest; RESET ROLE;
+                REVOKE CREATE ON SCHEMA app FROM app_reader""");
+        for (String change : new String[] {
+            "SELECT 1",
+            "INSERT INTO app.item VALUES (3, 1)",
+            "SELECT tally.rebuild('app.fact')",
+            "SELECT tally.merge('app.fact', 1)"
+        }) {
+            engine.run(change + "; SET ROLE app_reader");
+            long rows = engine.number("SELECT count(*) FROM app.fact_live");
+            assertThat(engine.number("SELECT n FROM app.sums_live"))
+                    .as(change)
+                    .isEqualTo(rows)
+                    .isGreaterThan(1);
+            engine.refused(DENIED, "SELECT * FROM app.fact");
+            engine.refused(DENIED, "SELECT app.fact_live_at(1)");
+            engine.refused(DENIED, "SELECT secret FROM tally.live_key");
+            engine.run("SET ROLE app_guest");
+            assertThat(engine.number("SELECT count(*) FROM app.on_top WHERE n = " + rows))
+                    .as(change)
+                    .isEqualTo(rows);
+            engine.refused(DENIED, "SELECT * FROM app.fact_live");
+            for (String call : new String[] {
+                "app.fact_live_rows(NULL, NULL)",
+                "app.fact_live_rows(gen_random_uuid(), 'app.item_def')",
+                "app.sums_live_rows(NULL, 'app.item_def')",
+                "app.sums_live_rows('00000000-0000-0000-0000-000000000000', 'app.item_def')"
+            }) {
+                assertThat(engine.refused(DENIED, "SELECT * FROM " + call)).contains("answers nobody but the view");
+            }
+            engine.run("RESET ROLE");
+        }
+    }
+
+    @Test
+    void aReaderMayBeGivenTheFunctionByKeyAlone() {
+        engine.run("""
+                DO 'BEGIN CREATE ROLE app_looker NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                GRANT USAGE ON SCHEMA app TO app_looker; GRANT EXECUTE ON FUNCTION app.sums_live_at(int) TO app_looker;
+                INSERT INTO app.item VALUES (1, 1), (2, 1); SET ROLE app_looker""");
+        assertThat(engine.number("SELECT n FROM app.sums_live_at(1)")).isEqualTo(2);
+        engine.refused(DENIED, "SELECT * FROM app.sums_live");
     }
 
     @Test

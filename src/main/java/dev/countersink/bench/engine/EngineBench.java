@@ -28,6 +28,7 @@ public final class EngineBench {
             new HeldXmin(),
             new WideChange(),
             new RefreshCost(),
+            new LiveRead(),
             new Backfill(),
             new MergeCost(),
             new PgIvm());

@@ -1,5 +1,6 @@
 -- tally.regenerate: after an upgrade of the engine, make the functions and views of every active derived view anew, if an
--- older engine generated them. Stored rows, delta rows and triggers stay.
+-- older engine generated them. Stored rows, delta rows and triggers stay; a rollup whose running sums were kept in another
+-- form is filled again from what is stored below it.
 --   Returns    the derived views that were made anew; those of other owners are left, with a warning, and named by tally.health
 --   Locks      each projection's advisory lock (waits for its merge); none on a source
 --   Used by    the migration at start, sql/tally/upgrade.sql
@@ -8,6 +9,7 @@ RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
     v       tally.derived_view;
     f       text;
+    renewed integer[];
     version text := tally.generator();
 BEGIN
     PERFORM tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
@@ -18,10 +20,12 @@ BEGIN
         END IF;
         PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
         PERFORM tally.drop_generated(v);
+        renewed := ARRAY(SELECT r.id FROM tally.rollups_above(v.id) r WHERE tally.renew_state(r));
         PERFORM tally.generate_anew(v);
         FOR f IN SELECT tally.relation_of(d, '_change') FROM tally.drop_order(v.id) d WHERE tally.relation_of(d, '_change') IS NOT NULL LOOP
             EXECUTE format('DROP VIEW %s', f);  -- of an engine up to 2026-11
         END LOOP;
+        PERFORM tally.fill_rollup(r) FROM tally.rollups_above(v.id) r WHERE r.id = ANY (renewed);
         RETURN NEXT tally.part(v);
     END LOOP;
 END

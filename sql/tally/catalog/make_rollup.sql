@@ -74,17 +74,63 @@ BEGIN
 END
 $$;
 
--- tally.generate_state: the tables of a rollup and the types of its cells.
-CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
+-- tally.renew_state: give a rollup of an older engine the types of its cells, and the running sums and indexes that it lacks.
+-- Its functions are dropped before, and it is filled after.
+--   Returns   whether there was something to do
+CREATE OR REPLACE FUNCTION tally.renew_state(r tally.derived_view)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    state regclass := tally.relation_of(r, '_state');
+    cell  name[]   := r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s);
+    made  record;
+BEGIN
+    IF state IS NULL OR tally.columns_of(tally.relation_of(r, '_cell')) = cell AND tally.columns_of(tally.relation_of(r, '_touched')) = tally.touched_columns(r) THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TYPE IF EXISTS %s, %s', tally.part(r, '_cell'), tally.part(r, '_touched'));
+    PERFORM tally.generate_cell_types(r);
+    FOR made IN SELECT c AS col FROM unnest(tally.state_columns(r)) c WHERE c <> ALL (tally.columns_of(state)) LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN %s', state, tally.sql_columns(r, r.group_by || made.col, made.col));
+    END LOOP;
+    IF tally.has_hashed_index(r) THEN
+        FOR made IN SELECT x.indexrelid::regclass AS index FROM pg_index x WHERE x.indrelid = state LOOP
+            EXECUTE format('DROP INDEX %s', made.index);
+        END LOOP;
+        PERFORM tally.generate_state_index(r);
+    END IF;
+    FOR made IN SELECT DISTINCT m.argument FROM tally.measures_of(r) m WHERE m.function IN ('min', 'max') AND tally.is_wide(tally.argument_type(m)) LOOP
+        EXECUTE format('DROP INDEX IF EXISTS %I.%I', (tally.view_by_id(r.source_id)).schema_name, tally.extremum_index(r, made.argument));
+        PERFORM tally.make_extremum_index(r, tally.view_by_id(r.source_id), made.argument);
+    END LOOP;
+    RETURN true;
+END
+$$;
+
+-- tally.generate_cell_types, tally.generate_state_index: the types of a rollup's cells; the index of its running sums.
+CREATE OR REPLACE FUNCTION tally.generate_cell_types(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_cell'), tally.sql_columns(r, r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s)));
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_touched'), tally.sql_columns(r, tally.touched_columns(r)));
-    EXECUTE format('CREATE TABLE %s (%s) WITH (fillfactor = 80)', tally.part(r, '_state'), tally.sql_columns(r, tally.state_columns(r)));
-    EXECUTE format('ALTER TABLE %s ALTER tally_version SET DEFAULT 0, ALTER tally_epoch SET DEFAULT 0', tally.part(r, '_state'));
+END
+$$;
+CREATE OR REPLACE FUNCTION tally.generate_state_index(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     EXECUTE format('CREATE %sINDEX ON %s (%s)%s', CASE WHEN tally.has_hashed_index(r) THEN '' ELSE 'UNIQUE ' END, tally.part(r, '_state'),
         concat_ws(', ', (SELECT string_agg(tally.sql_index_term(r, '_state', c), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n)), 'tally_epoch DESC'),
         CASE WHEN tally.has_hashed_index(r) THEN '' ELSE ' NULLS NOT DISTINCT' END);
+END
+$$;
+
+-- tally.generate_state: the tables of a rollup and the types of its cells.
+CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM tally.generate_cell_types(r);
+    EXECUTE format('CREATE TABLE %s (%s) WITH (fillfactor = 80)', tally.part(r, '_state'), tally.sql_columns(r, tally.state_columns(r)));
+    EXECUTE format('ALTER TABLE %s ALTER tally_version SET DEFAULT 0, ALTER tally_epoch SET DEFAULT 0', tally.part(r, '_state'));
+    PERFORM tally.generate_state_index(r);
     IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
         IF r.group_by <> '{}' THEN
@@ -103,7 +149,8 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.sql_columns: columns of a rollup's inner tables and types (groups, running sums, old_m, new_m, tally_…), with their types.
-CREATE OR REPLACE FUNCTION tally.sql_columns(r tally.derived_view, columns name[])
+--   Parameters columns: the groups first; wanted: one of them alone
+CREATE OR REPLACE FUNCTION tally.sql_columns(r tally.derived_view, columns name[], wanted name DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%I %s', c.col, coalesce(s.type, tally.column_type(tally.part(r, '_def')::regclass, coalesce(m.name, g)),
                CASE c.col WHEN 'tally_was' THEN 'boolean' WHEN 'tally_is' THEN 'boolean' WHEN 'tally_tid' THEN 'tid' WHEN 'tally_row' THEN 'tid' ELSE 'bigint' END)), ', ' ORDER BY c.n)
@@ -111,6 +158,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     LEFT JOIN unnest(r.group_by) g ON g = c.col AND c.n <= cardinality(r.group_by)
     LEFT JOIN tally.sums_of(r) s ON s.col = c.col AND c.n > cardinality(r.group_by)
     LEFT JOIN tally.measure m ON m.rollup_id = r.id AND c.col IN ('old_' || m.name, 'new_' || m.name) AND c.n > cardinality(r.group_by) AND s.col IS NULL
+    WHERE wanted IS NULL OR c.col = wanted AND c.n > cardinality(r.group_by)
 $$;
 
 -- tally.comment_rollup: say at a rollup's tables and type what they are.

@@ -119,15 +119,16 @@ RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT p.type FROM part p WHERE tally.default_opclass(p.type, unordered_part.method) IS NULL LIMIT 1
 $$;
 
--- tally.hash_function: the 64-bit hash function of a type, of a value and a seed, its schema named; NULL: there is none.
-CREATE OR REPLACE FUNCTION tally.hash_function(type oid)
+-- tally.sql_hash: SQL for the 64-bit hash of a value, by the hash function of its type, its schema named; NULL: there is none.
+CREATE OR REPLACE FUNCTION tally.sql_hash(type oid, value text)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%I.%I', n.nspname, f.proname)
+    SELECT CASE WHEN f.proargtypes[0] <> 'internal'::regtype THEN format('%I.%I(%s, 0)', n.nspname, f.proname, value)
+                WHEN tally.base_type(sql_hash.type) = 'bytea'::regtype THEN format('hashtextextended(encode(%s, ''hex''), 0)', value) END  -- its own is not to be called before 18
     FROM pg_opclass o
     JOIN pg_amproc a ON a.amprocfamily = o.opcfamily AND a.amproclefttype = o.opcintype AND a.amprocrighttype = o.opcintype AND a.amprocnum = 2
     JOIN pg_proc f ON f.oid = a.amproc
     JOIN pg_namespace n ON n.oid = f.pronamespace
-    WHERE o.oid = tally.default_opclass(hash_function.type, 'hash') AND tally.unordered_part(hash_function.type, 'hash') IS NULL
+    WHERE o.oid = tally.default_opclass(sql_hash.type, 'hash') AND tally.unordered_part(sql_hash.type, 'hash') IS NULL
 $$;
 
 -- tally.require_ordered: raise unless every one of these columns can be indexed and compared.

@@ -345,10 +345,17 @@ $generator$;
 -- tally.sql_index_term: what the index of a relation of a rollup has of a group's column. A value that count(distinct) counts may be long:
 -- of that, the finer rollup's index has a hash.
 CREATE OR REPLACE FUNCTION tally.sql_index_term(r tally.derived_view, suffix text, col name, prefix text DEFAULT '')
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN r.serves_id IS NOT NULL AND suffix = '_state' AND col = r.group_by[cardinality(r.group_by)] AND tally.is_wide(t.type) AND tally.hash_function(t.type) IS NOT NULL
-                THEN format('%s(%s%I, 0)', tally.hash_function(t.type), prefix, col) ELSE format('%s%I', prefix, col) END
-    FROM (SELECT tally.type_id(coalesce(to_regclass(tally.part(r, '_state')), tally.part(r, '_def')::regclass), col) AS type) t
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    value text := prefix || quote_ident(col);
+    type  oid;
+BEGIN
+    IF r.serves_id IS NULL OR suffix <> '_state' OR col <> r.group_by[cardinality(r.group_by)] THEN
+        RETURN value;
+    END IF;
+    type := tally.type_id(coalesce(tally.relation_of(r, '_state'), tally.relation_of(r, '_def')), col);
+    RETURN CASE WHEN tally.is_wide(type) THEN coalesce(tally.sql_hash(type, value), value) ELSE value END;
+END
 $$;
 
 -- tally.is_computed: whether what readers see of a measure is not one of the running sums as it is.

@@ -6,7 +6,8 @@
 --   Locks      the projection's advisory lock, never waited for; row locks on what only merges write
 --   Used by    the scheduler, tally.refresh
 CREATE OR REPLACE FUNCTION tally.merge(name text, max_keys integer DEFAULT 50000)
-RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v      tally.derived_view := tally.lookup_root(name);
     result tally.merge_result;

@@ -2,7 +2,8 @@
 --   Writes    one row of the delta table: the next merges sweep through the keys; rollups that differ
 --   Locks     the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN

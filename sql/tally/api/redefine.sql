@@ -66,7 +66,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%I.%I', v.schema_name, tally.cut_name(v.relation_name, 35) || '_next')
 $$;
 
--- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, of the same types.
+-- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, of the same types or of wider
+-- ones (int to bigint), to which the old ones are cast without being asked.
 CREATE OR REPLACE FUNCTION tally.require_same_key(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -74,12 +75,19 @@ DECLARE
 BEGIN
     PERFORM tally.require_columns(definition, v.identity);
     FOREACH c IN ARRAY v.key LOOP
-        IF tally.type_of(definition, c) <> tally.type_of(v.definition, c) THEN
+        IF tally.type_of(definition, c) <> tally.type_of(v.definition, c) AND NOT tally.is_wider(definition, v.definition, c) THEN
             PERFORM tally.fail('TL006', format('Key column "%s" is %s in %s, but %s in %s.', c, tally.type_of(definition, c), definition,
                 tally.type_of(v.definition, c), v.definition));
         END IF;
     END LOOP;
 END
+$$;
+
+-- tally.is_wider: whether a column has a type in one relation to which its type in another is cast implicitly.
+CREATE OR REPLACE FUNCTION tally.is_wider(wide regclass, narrow regclass, col name)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_attribute w JOIN pg_attribute n ON n.attrelid = narrow AND n.attname = col
+                   JOIN pg_cast k ON k.castsource = n.atttypid AND k.casttarget = w.atttypid AND k.castcontext = 'i' WHERE w.attrelid = wide AND w.attname = col)
 $$;
 
 -- tally.require_unused: raise TL017 if something that is not the engine's is built on a projection, a rollup above it or

@@ -5,7 +5,8 @@
 --   Locks      waits for a merge at work; otherwise as tally.merge
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.refresh(name text)
-RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v     tally.derived_view := tally.lock_root(name);
     step  tally.merge_result;

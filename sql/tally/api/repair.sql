@@ -4,7 +4,8 @@
 --   Writes     the delta table; rollups that differ
 --   Locks      the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.repair(name text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v        tally.derived_view := tally.lock_root(name);
     enqueued bigint;

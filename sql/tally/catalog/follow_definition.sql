@@ -15,7 +15,7 @@ DECLARE
 BEGIN
     SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
     IF old.glance = tally.glance(old) AND NOT told THEN
-        RETURN tally.mend_if_noted(v, old);
+        RETURN tally.mend_if_noted(tally.view_by_id(v.id), old);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
         RETURN false;  -- dropped: tally.lost tells
@@ -77,7 +77,7 @@ CREATE OR REPLACE FUNCTION tally.mend_if_noted(v tally.derived_view, f tally.fin
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF f.mend THEN
-        PERFORM tally.mend_rollups(v);
+        EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
         UPDATE tally.fingerprint x SET mend = false WHERE x.view_id = v.id;
     END IF;
     RETURN false;

@@ -82,6 +82,7 @@ BEGIN;
 \ir ../api/repair.sql
 \ir ../api/rebuild.sql
 \ir ../api/heal.sql
+\ir ../api/guard.sql
 \ir ../api/schedule.sql
 \ir ../api/pause.sql
 \ir ../api/resume.sql

@@ -1,0 +1,200 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.testing.Sql;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What happens below a definition after it was activated: the next merges follow, or say why they cannot. */
+class DefinitionChangesTest {
+    private static final String TOLD =
+            "SELECT coalesce(string_agg(problem, '; '), '') FROM tally.health WHERE NOT ok AND view NOT LIKE 'results.%'";
+
+    private final Engine engine = new Engine();
+
+    @BeforeEach
+    void declare() {
+        engine.run("""
+                CREATE SCHEMA a;
+                CREATE TYPE a.mood AS ENUM ('sad', 'ok');
+                CREATE TYPE a.pair AS (x int, y int);
+                CREATE TABLE a.t (id int PRIMARY KEY, grp int, m a.mood, v int, p a.pair, extra text);
+                INSERT INTO a.t SELECT i, i % 3, 'ok', i, ROW(i, i)::a.pair FROM generate_series(1, 20) i;
+                CREATE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+                CREATE FUNCTION a.outer_(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN a.inner_($1) * 2; END';
+                CREATE FUNCTION a.big(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 5';
+                CREATE FUNCTION a.tr(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + $2';
+                CREATE AGGREGATE a.su(int) (sfunc = a.tr, stype = int, initcond = '0');
+                CREATE VIEW a.low AS SELECT id, grp, v FROM a.t;
+                CREATE VIEW a.f_def AS
+                SELECT t.id, l.grp, a.outer_(l.v) AS o, t.m::text AS m, (SELECT to_jsonb(w) FROM a.t w WHERE w.id = t.id) AS whole,
+                       (SELECT a.su(q.v) FROM a.t q WHERE q.id = t.id) AS su, l.v
+                FROM a.t JOIN a.low l USING (id);
+                SELECT tally.create_projection('a.f', 'a.f_def', '{id}');
+                SELECT tally.watch('a.f', 'a.t', '{id}');
+                SELECT tally.create_rollup('a.r', 'a.f', '{grp}', '{"n":"count(*)","s":"sum(o)","d":"count(distinct v)","mx":"max(v)"}', filter => 'a.big(v)');
+                SELECT tally.create_rollup('a.rr', 'a.r', '{n}', '{"c":"count(*)"}');
+                SELECT tally.activate('a.f');
+                SELECT tally.refresh('a.f')""");
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void whatIsReplacedBelowHoldsForEveryKey() {
+        for (String change : List.of(
+                "CREATE OR REPLACE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 100'",
+                "CREATE OR REPLACE FUNCTION a.tr(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 - $2'",
+                "CREATE OR REPLACE FUNCTION a.big(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 10'",
+                "ALTER TYPE a.mood RENAME VALUE 'ok' TO 'fine'",
+                "ALTER TABLE a.t ADD COLUMN more int DEFAULT 7",
+                "ALTER TYPE a.pair ADD ATTRIBUTE z int",
+                "CREATE OR REPLACE VIEW a.low AS SELECT id, grp, v * 2 AS v FROM a.t")) {
+            follows(change);
+        }
+    }
+
+    @Test
+    void whatIsCalledOtherwiseIsFollowed() {
+        for (String change : List.of(
+                "ALTER TABLE a.t RENAME COLUMN extra TO rest",
+                "ALTER FUNCTION a.big(int) RENAME TO huge",
+                "ALTER TABLE a.t RENAME COLUMN v TO val",
+                "ALTER TABLE a.t RENAME COLUMN id TO tid",
+                "ALTER VIEW a.low RENAME TO lower_",
+                "ALTER VIEW a.f_def RENAME TO f_definition",
+                "ALTER TABLE a.t RENAME TO thing",
+                "CREATE SCHEMA z; ALTER TABLE a.thing SET SCHEMA z",
+                "ALTER TABLE a.r RENAME TO q",
+                "ALTER TABLE a.f RENAME TO g",
+                "ALTER TABLE a.g SET SCHEMA z",
+                """
+                ALTER SCHEMA a RENAME TO b;
+                CREATE OR REPLACE FUNCTION b.outer_(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN b.inner_($1) * 2; END'""")) {
+            follows(change);
+        }
+        assertThat(engine.text(
+                        "SELECT string_agg(name, ' ' ORDER BY name) FROM tally.status WHERE name NOT LIKE 'results.%'"))
+                .isEqualTo("b.q b.rr z.g");
+        engine.write(
+                "UPDATE z.thing SET val = val + 1 WHERE tid < 5",
+                "DELETE FROM z.thing WHERE tid = 1",
+                "TRUNCATE z.thing");
+    }
+
+    @Test
+    void aRenameAloneSweepsNothing() {
+        engine.run(
+                "CREATE VIEW a.g_def AS SELECT id, v FROM a.t; SELECT tally.create_projection('a.g', 'a.g_def', '{id}'); SELECT tally.watch('a.g', 'a.t', '{id}'); SELECT tally.activate('a.g'); SELECT tally.refresh('a.g')");
+        engine.run("ALTER TABLE a.t RENAME COLUMN v TO val; ALTER TABLE a.t ADD COLUMN other int");
+        assertThat(engine.text("SELECT keys FROM tally.refresh('a.g')")).isEqualTo("0");
+    }
+
+    @Test
+    void anUnwatchedTableStopsTheMergesAndLiveIsNotOld() {
+        engine.run("""
+                CREATE TABLE a.duty (id int PRIMARY KEY, rate int);
+                INSERT INTO a.duty SELECT i, 2 FROM generate_series(1, 20) i;
+                CREATE OR REPLACE VIEW a.low AS SELECT t.id, grp, v * d.rate AS v FROM a.t JOIN a.duty d USING (id);
+                SELECT tally.refresh('a.f')""");
+        assertThat(engine.text("SELECT error FROM tally.status WHERE name = 'a.f'"))
+                .isEqualTo("a.f_def reads a.duty, which a.f neither watches nor assumes static.");
+        assertThat(engine.text(TOLD)).contains("merges have stopped: a.f_def reads a.duty");
+        engine.run("UPDATE a.duty SET rate = 3");
+        engine.liveAgrees("the unwatched table changed");
+        engine.run("SELECT tally.watch('a.f', 'a.duty', '{id}'); SELECT tally.refresh('a.f')");
+        engine.storedAgrees("it is watched");
+        engine.write("UPDATE a.duty SET rate = 4 WHERE id = 6");
+    }
+
+    @Test
+    void aFunctionThatMayNotBeCalledAnyMoreStopsTheMerges() {
+        engine.run(
+                "CREATE OR REPLACE FUNCTION a.outer_(int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN $1; END'; SELECT tally.refresh('a.f')");
+        assertThat(engine.text("SELECT error_sqlstate FROM tally.status WHERE name = 'a.f'"))
+                .isEqualTo("TL008");
+        engine.run("SELECT tally.allow_function('a.f', 'a.outer_(int)'); SELECT tally.refresh('a.f')");
+        engine.storedAgrees("it is vouched for");
+    }
+
+    @Test
+    void aPolicyThatBindsStopsTheMerges() {
+        engine.run("""
+                DO $$ BEGIN IF to_regrole('changes_viewer') IS NULL THEN CREATE ROLE changes_viewer; END IF; END $$;
+                CREATE TABLE a.doc (id int PRIMARY KEY, hidden boolean); GRANT USAGE ON SCHEMA a TO changes_viewer; GRANT SELECT ON a.doc TO changes_viewer;
+                CREATE VIEW a.doc_def AS SELECT id FROM a.doc; ALTER VIEW a.doc_def OWNER TO changes_viewer;
+                SELECT tally.create_projection('a.d', 'a.doc_def', '{id}'); SELECT tally.watch('a.d', 'a.doc', '{id}'); SELECT tally.activate('a.d'); SELECT tally.refresh('a.d');
+                CREATE POLICY shown ON a.doc USING (NOT hidden); SELECT tally.refresh('a.d')""");
+        assertThat(engine.text(TOLD)).isEmpty();
+        engine.run("ALTER TABLE a.doc ENABLE ROW LEVEL SECURITY; SELECT tally.refresh('a.d')");
+        assertThat(engine.text("SELECT error FROM tally.status WHERE name = 'a.d'"))
+                .contains("the row-level security of a.doc (it binds changes_viewer)");
+    }
+
+    @Test
+    void aDefinitionWithOtherColumnsIsForRedefine() {
+        engine.run("CREATE OR REPLACE VIEW a.low AS SELECT id, grp, v, extra FROM a.t; SELECT tally.refresh('a.f')");
+        engine.storedAgrees("a view below has another column");
+        engine.run("""
+                CREATE VIEW a.g_def AS SELECT id, grp FROM a.t;
+                SELECT tally.create_projection('a.g', 'a.g_def', '{id}'); SELECT tally.watch('a.g', 'a.t', '{id}'); SELECT tally.activate('a.g'); SELECT tally.refresh('a.g');
+                CREATE OR REPLACE VIEW a.g_def AS SELECT id, grp, v FROM a.t; SELECT tally.refresh('a.g')""");
+        assertThat(engine.text("SELECT error_sqlstate FROM tally.status WHERE name = 'a.g'"))
+                .isEqualTo("TL023");
+        engine.run("SELECT tally.redefine('a.g', 'a.g_def')");
+        for (int i = 0; i < 4; i++) {
+            engine.run("SELECT tally.refresh('a.g')");
+        }
+        engine.storedAgrees("it was redefined");
+        assertThat(engine.text(TOLD)).isEmpty();
+    }
+
+    @Test
+    void aKeyMayBecomeWider() {
+        engine.run("""
+                CREATE VIEW a.g_def AS SELECT id, grp FROM a.t; CREATE VIEW a.g_wide AS SELECT id::bigint AS id, grp::bigint AS grp FROM a.t;
+                SELECT tally.create_projection('a.g', 'a.g_def', '{id}'); SELECT tally.watch('a.g', 'a.t', '{id}'); SELECT tally.activate('a.g'); SELECT tally.refresh('a.g');
+                SELECT tally.redefine('a.g', 'a.g_wide')""");
+        for (int i = 0; i < 4; i++) {
+            engine.run("UPDATE a.t SET grp = grp + 1 WHERE id = %d; SELECT tally.refresh('a.g')".formatted(i + 1));
+        }
+        engine.storedAgrees("it was redefined");
+        assertThat(engine.text("SELECT pg_typeof(id)::text FROM a.g LIMIT 1")).isEqualTo("bigint");
+    }
+
+    @Test
+    void aGuardFollowsInsideTheMigration() throws Exception {
+        engine.run("SELECT tally.guard(); SELECT tally.guard()");
+        engine.run(
+                "BEGIN; ALTER TABLE a.t RENAME COLUMN id TO tid; ALTER TABLE a.t RENAME COLUMN v TO val; UPDATE a.t SET val = val + 1 WHERE tid = 3; COMMIT");
+        assertThat(engine.text(TOLD)).isEmpty();
+        engine.run("BEGIN; ALTER TABLE a.t RENAME COLUMN tid TO gone; ROLLBACK");
+        engine.write("UPDATE a.t SET val = 7 WHERE tid = 4");
+        engine.run(
+                "CREATE TABLE a.late (id int); CREATE OR REPLACE VIEW a.low AS SELECT tid AS id, grp, val AS v FROM a.t WHERE NOT EXISTS (SELECT FROM a.late)");
+        assertThat(engine.text(TOLD)).contains("a.late"); // the migration went through all the same
+        engine.run("SELECT tally.unguard(); SELECT tally.unguard()");
+        try (Sql other = engine.session()) {
+            other.run(
+                    "DO $$ BEGIN IF to_regrole('changes_plain') IS NULL THEN CREATE ROLE changes_plain; END IF; END $$; GRANT USAGE ON SCHEMA tally TO changes_plain; GRANT EXECUTE ON FUNCTION tally.guard(), tally.fail(text, text, text) TO changes_plain");
+        }
+        assertThat(engine.refused("TL027", "SET ROLE changes_plain; SELECT tally.guard()"))
+                .isEqualTo("changes_plain may not make an event trigger.");
+        engine.run("RESET ROLE");
+    }
+
+    private void follows(String change) {
+        engine.run(change);
+        assertThat(engine.text(TOLD)).as(change).isNotEmpty();
+        engine.run("SELECT tally.refresh(name) FROM tally.due() WHERE action = 'merge' AND name NOT LIKE 'results.%'");
+        engine.storedAgrees(change);
+        engine.liveAgrees(change);
+        assertThat(engine.text(TOLD)).as(change).isEmpty();
+    }
+}

@@ -20,9 +20,7 @@ BEGIN
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, definition) VALUES (parts[1], parts[2], 'snapshot', name) RETURNING * INTO v;
     INSERT INTO tally.merge_state (view_id) VALUES (v.id);
     FOR t IN SELECT r AS relation, c.relkind, row_number() OVER (ORDER BY r::text) AS n FROM tally.tables_read(name) r JOIN pg_class c ON c.oid = r WHERE r <> name LOOP
-        IF t.relkind NOT IN ('r', 'p') THEN
-            PERFORM tally.fail('TL016', format('%s reads %s, which triggers cannot watch.', name, t.relation));
-        END IF;
+        PERFORM tally.require_source(t.relation);
         INSERT INTO tally.source (projection_id, ordinal, relation, columns) VALUES (v.id, t.n, t.relation, '{}');
     END LOOP;
     EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0) '

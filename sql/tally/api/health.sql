@@ -4,7 +4,7 @@
 --   Used by    operators, the API
 CREATE OR REPLACE VIEW tally.health AS
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text AS relation,
-       tally.trigger_name(v, s, e.event)::text AS trigger,
+       n.trigger::text AS trigger,
        coalesce(g.tgenabled IN ('O', 'A'), false) AS ok,
        CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: its rows came unseen, and what is written to it directly is not seen'
             WHEN g.oid IS NULL THEN 'the trigger is missing'
@@ -13,8 +13,8 @@ SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text
 FROM tally.derived_view v
 JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
 CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
-CROSS JOIN (VALUES ('insert'), ('update'), ('delete'), ('truncate')) AS e(event)
-LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = tally.trigger_name(v, s, e.event)
+CROSS JOIN LATERAL tally.triggers_needed(v, s, t.relation) AS n
+LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = n.trigger
 WHERE v.state <> 'defined' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), g.relation::text, g.trigger::text, false,
@@ -46,6 +46,10 @@ FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id WHERE s.
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, true, 'an index is missing on the way to the keys: ' || m
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.missing_indexes(s.wanted) m WHERE v.state <> 'defined'
+UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, false, format('%s %s; %s', s.relation, t.problem, t.remedy)
+FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+CROSS JOIN LATERAL tally.source_troubles(s.relation) t WHERE v.state <> 'defined'
 UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';

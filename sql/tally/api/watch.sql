@@ -12,14 +12,13 @@ DECLARE
     v   tally.derived_view := tally.lookup(projection);
 BEGIN
     PERFORM tally.require_declaring(v);
-    IF coalesce((SELECT relkind FROM pg_class WHERE oid = source), '-') NOT IN ('r', 'p') THEN
-        PERFORM tally.fail('TL016', format('%s is not a table, so triggers cannot watch it.', source));
-    END IF;
+    PERFORM tally.require_source(source);
     PERFORM tally.require_new_source(v, source);
     IF columns IS NULL THEN
         PERFORM tally.watch_derived(v, source, expand);
     ELSE
         PERFORM tally.require_columns(source, columns);
+        PERFORM tally.require_seen(source, columns);
         PERFORM tally.add_source(v, source, columns::name[], tally.without_changed(expand, source, columns::name[]), false);
     END IF;
 END
@@ -48,7 +47,7 @@ BEGIN
         PERFORM tally.require_scalar(source, columns, 'watched with an expand');
         FOREACH col IN ARRAY columns LOOP
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
-                tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.type_of(source, col) || tally.sql_collate(source, col));
+                tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.bare_type(source, col) || tally.sql_collate(source, col));
         END LOOP;
         PERFORM tally.generate_expand(v, s.ordinal);
         PERFORM tally.refuse_unsafe_expand(v, s);
@@ -75,7 +74,7 @@ $$;
 -- tally.logged_column: where the delta table keeps a watched column of an expanding source.
 CREATE OR REPLACE FUNCTION tally.logged_column(ordinal integer, col name)
 RETURNS name LANGUAGE sql IMMUTABLE AS $$
-    SELECT left('s' || ordinal || '_' || col, 63)::name
+    SELECT tally.cut_name('s' || ordinal || '_' || col, 63)::name
 $$;
 
 -- tally.require_declaring: raise unless v is a projection whose sources can be declared: not one that is being put in

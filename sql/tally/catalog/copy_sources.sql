@@ -16,7 +16,7 @@ BEGIN
         CONTINUE WHEN s.expand IS NULL;
         FOREACH col IN ARRAY s.columns LOOP
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', tally.part(next, '_delta'), tally.logged_column(s.ordinal, col),
-                tally.type_of(s.relation, col) || tally.sql_collate(s.relation, col));
+                tally.bare_type(s.relation, col) || tally.sql_collate(s.relation, col));
         END LOOP;
         PERFORM tally.copy_expand(v, next, s);
     END LOOP;

@@ -35,30 +35,48 @@ BEGIN
 END
 $$;
 
--- tally.install_trigger: the four triggers of one source on one table (the source, or one of its partitions, since a
--- statement trigger fires only for the table that the statement names).
+-- tally.install_trigger: the triggers of one source on one table (the source, or one of its partitions, since a statement trigger
+-- fires only for the table that the statement names).
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    event  text;
-    name   text;
+    t      record;
     always boolean;  -- the owner's wish, which CREATE OR REPLACE forgets
 BEGIN
-    FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
-        name := tally.trigger_name(v, s, event);
-        always := EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = relation AND g.tgname = name AND g.tgenabled = 'A');
-        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
-            name, event, relation,
-            CASE event WHEN 'insert' THEN 'REFERENCING NEW TABLE AS new_rows'
-                       WHEN 'update' THEN 'REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows'
-                       WHEN 'delete' THEN 'REFERENCING OLD TABLE AS old_rows' ELSE '' END,
-            tally.part(v, '_log_' || s.ordinal));
+    FOR t IN SELECT * FROM tally.triggers_needed(v, s, relation) LOOP
+        always := EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = relation AND g.tgname = t.trigger AND g.tgenabled = 'A');
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I %s ON %s %s EXECUTE FUNCTION %s()', t.trigger, t.fires, relation, t.per, tally.part(v, t.function));
         IF always THEN
-            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, name);
+            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, t.trigger);
         END IF;
-        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', name, relation, 'tells ' || tally.part(v) || ' what changed');
+        EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', t.trigger, relation, 'tells ' || tally.part(v) || ' what changed');
     END LOOP;
 END
+$$;
+
+-- tally.trigger_name: of one event's trigger for one source of a projection.
+CREATE OR REPLACE FUNCTION tally.trigger_name(v tally.derived_view, s tally.source, event text)
+RETURNS name LANGUAGE sql STABLE AS $$
+    SELECT format('tally_%s_%s_%s', v.id, s.ordinal, event)::name
+$$;
+
+-- tally.triggers_needed: the triggers that one table of a source needs: four of each; of a partitioned source also those that
+-- follow rows to another partition (tally.generate_moves), of which PostgreSQL itself copies those on rows to the partitions.
+--   Returns    trigger, function (what follows the derived view's name in its name), fires, per: clauses of CREATE TRIGGER
+CREATE OR REPLACE FUNCTION tally.triggers_needed(v tally.derived_view, s tally.source, relation regclass)
+RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT tally.trigger_name(v, s, e.event), '_log_' || s.ordinal, 'AFTER ' || e.event, e.transitions || ' FOR EACH STATEMENT'
+    FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'), ('update', 'REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows'),
+                 ('delete', 'REFERENCING OLD TABLE AS old_rows'), ('truncate', '')) AS e(event, transitions)
+    UNION ALL
+    SELECT tally.trigger_name(v, s, 'begin_' || e), '_begin_' || s.ordinal, 'BEFORE ' || e, 'FOR EACH STATEMENT'
+    FROM unnest('{insert,update}'::text[]) e WHERE v.kind = 'projection' AND tally.is_partitioned(s.relation)
+    UNION ALL
+    SELECT tally.trigger_name(v, s, m.moving), '_move_' || s.ordinal, 'AFTER ' || m.event, format('FOR EACH ROW WHEN (%s)', m.condition)
+    FROM (VALUES ('leave', 'delete', format('CASE WHEN current_setting(%s, true) <> %L THEN set_config(%s, %L, true) <> %2$L ELSE false END',
+                                            tally.sql_flag(v, s, 'updating'), '', tally.sql_flag(v, s, 'leaving'), '+')),
+                 ('arrive', 'insert', format('current_setting(%s, true) <> %L', tally.sql_flag(v, s, 'leaving'), ''))) AS m(moving, event, condition)
+    WHERE v.kind = 'projection' AND tally.is_partitioned(s.relation) AND relation = s.relation
 $$;
 
 -- tally.table_and_children: a table, its partitions and the tables that inherit from it, however deep.
@@ -74,14 +92,9 @@ $$;
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
 RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE AS $$
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
-    WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate)$', s.projection_id, s.ordinal) AND NOT g.tgisinternal
+    WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', s.projection_id, s.ordinal)
+      AND NOT g.tgisinternal AND g.tgparentid = 0
       AND g.tgrelid NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
-$$;
-
--- tally.trigger_name: of one event's trigger for one source of a projection.
-CREATE OR REPLACE FUNCTION tally.trigger_name(v tally.derived_view, s tally.source, event text)
-RETURNS name LANGUAGE sql STABLE AS $$
-    SELECT format('tally_%s_%s_%s', v.id, s.ordinal, event)::name
 $$;
 
 -- tally.lock_sources: lock the watched tables of a projection against writers.
@@ -93,5 +106,7 @@ $$;
 -- tally.triggers_of: the triggers that were put on tables for a projection or a snapshot.
 CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
 RETURNS SETOF pg_trigger LANGUAGE sql STABLE AS $$
-    SELECT g FROM pg_trigger g WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate)$', view_id) AND NOT g.tgisinternal
+    SELECT g FROM pg_trigger g
+    WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', view_id)
+      AND NOT g.tgisinternal AND g.tgparentid = 0
 $$;

@@ -1,167 +1,274 @@
 -- tally.generate_log: the trigger function that appends the changed IDs of one source.
 --   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE: SECURITY DEFINER, so that
---             writers need no right on the delta table
+--             writers need no right on the delta table. For a partitioned source also what tally.generate_moves makes
+--   Notes     No write of the application fails because of it, whatever a migration did (see tally.sql_logged). A delta table that is
+--             gone is passed over; tally.status names it
 CREATE OR REPLACE FUNCTION tally.generate_log(v tally.derived_view, s tally.source, definition regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
-    name   text := tally.part(v, '_log_' || s.ordinal);
-    target text := (SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
-                    FROM generate_subscripts(s.columns, 1) i);
-    code   int := CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END;
-    parted boolean := (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = s.relation);
+    log    text    := tally.part(v, '_log_' || s.ordinal);
+    parted boolean := tally.is_partitioned(s.relation);
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
-{context_variable}
+CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $body$
+#variable_conflict use_column
+{variables}
 BEGIN
+    IF has_table_privilege(to_regclass({delta_literal}), 'INSERT') IS NOT TRUE THEN
+        RETURN NULL;  -- the delta table was dropped or renamed
+    END IF;
+    {sweep_without_types}
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO {delta} (tally_source, {target}) SELECT {distinct}{code}, {watched_r} FROM new_rows r;
+        {end_insert}
+        {log_new}
     ELSIF TG_OP = 'UPDATE' THEN
-        {refuse_moving_merge}
-        INSERT INTO {delta} (tally_source, {target}) SELECT {code}, {watched_n} {one_row_changed};
-        IF NOT FOUND THEN
-            IF (EXISTS (SELECT FROM new_rows) OR EXISTS (SELECT FROM old_rows)) AND NOT EXISTS (SELECT {one_row_same}) THEN
-                INSERT INTO {delta} (tally_source, {target}) SELECT {code}, {watched_r} FROM (
-                    {updated}) r;
-            END IF;
-        END IF;
-        {log_unseen}
+        {end_update}
+        {log_updated}
     ELSIF TG_OP = 'DELETE' THEN
-        INSERT INTO {delta} (tally_source, {target}) SELECT {distinct}{code}, {watched_r} FROM old_rows r;
+        {log_old}
     ELSE
         INSERT INTO {delta} (tally_source) VALUES ({sweep});  -- TRUNCATE: every key
     END IF;
     RETURN NULL;
 END
 $body$ $template$, jsonb_build_object(
-        'log',                 name,
-        'search_path',         tally.fixed_path(s.relation),
+        'log',                 log,
+        'variables',           CASE WHEN parted THEN E'DECLARE\n    tally_flag text;' ELSE '' END,
         'delta',               tally.part(v, '_delta'),
-        'target',              target,
-        'code',                code,
+        'delta_literal',       quote_literal(tally.part(v, '_delta')),
         'sweep',               tally.delta_code('sweep'),
-        'distinct',            CASE WHEN tally.is_unique(s.relation, s.columns) THEN '' ELSE 'DISTINCT ' END,
-        'watched_r',           tally.column_list(s.columns, 'r.'),
-        'watched_n',           tally.column_list(s.columns, 'n.'),
-        'one_row_changed',     tally.sql_one_row(s, definition, true),
-        'one_row_same',        tally.sql_one_row(s, definition, false),
-        'updated',             tally.sql_updated(s, definition),
-        'context_variable',    CASE WHEN parted THEN E'DECLARE\n    context text;' ELSE '' END,
-        'refuse_moving_merge', CASE WHEN parted THEN tally.sql_sweep_if_moved(v, s) ELSE '' END,
-        'log_unseen',          coalesce('INSERT INTO ' || tally.part(v, '_delta') || format(' (tally_source, %s) SELECT %s, %s FROM (', target, code,
-                                   tally.column_list(s.columns, 'r.')) || tally.sql_updated_unseen(s) || ') r;', '')));
-    PERFORM tally.seal(name || '()', format('appends to %s what changed in %s', tally.part(v, '_delta'), s.relation));
+        'sweep_without_types', tally.sql_sweep_without_types(v, s),
+        'end_insert',          CASE WHEN parted THEN tally.sql_end_statement(v, s, 'inserting') ELSE '' END,
+        'log_new',             tally.sql_log(v, s, 'new_rows'),
+        'end_update',          CASE WHEN parted THEN tally.sql_log_unseen(v, s) ELSE '' END,
+        'log_updated',         tally.sql_log_updated(v, s, definition),
+        'log_old',             tally.sql_log(v, s, 'old_rows')));
+    PERFORM tally.seal(log || '()', format('appends to %s what changed in %s', tally.part(v, '_delta'), s.relation));
+    IF parted THEN
+        PERFORM tally.generate_moves(v, s);
+    END IF;
 END
-$$;
+$generator$;
 
--- tally.may_merge_move: whether a trigger on a partitioned table may have been set off by a MERGE that moves rows to another partition
--- or gives them other primary keys. PostgreSQL (15 to 18) has no row of a moved one in old_rows and new_rows, and a wrong one
--- for the other: only a sweep finds their keys.
---   Parameters relation: the table that was written; context: the call stack, as PG_CONTEXT tells it; columns: of
---              tally.moving_columns, one of which the statement would have to SET
---   Reads      the text of the statement, and of what called it: too much is suspected rather than too little
-CREATE OR REPLACE FUNCTION tally.may_merge_move(relation oid, context text, columns name[])
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation) AND EXISTS (
-        SELECT FROM (
-            SELECT concat(current_query(), context)
-            UNION ALL SELECT s.statement FROM pg_prepared_statements s WHERE current_query() ~* '\mexecute\M'
-            UNION ALL SELECT concat(p.prosrc, pg_get_function_sqlbody(p.oid))
-            FROM regexp_matches(context, 'SQL function "([^"]+)"', 'g') m JOIN pg_proc p ON p.proname = m[1]) AS t(statement)
-        WHERE t.statement ~* '\mmerge\M' AND (columns IS NULL OR EXISTS (
-            SELECT FROM unnest(columns) c
-            WHERE replace(t.statement, '""', '"') ~* ('\mset\M((?!\mwhen\M).)*' || regexp_replace(c, '([][().*+?^$|{}\\])', '\\\1', 'g')))))
-$$;
-
--- tally.moving_columns: the columns whose change moves a row of a partitioned table to another partition, and those of its
--- primary key. NULL: any may, for an expression decides.
-CREATE OR REPLACE FUNCTION tally.moving_columns(source regclass)
-RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM pg_partition_tree(source) t JOIN pg_partitioned_table p ON p.partrelid = t.relid WHERE 0 = ANY (p.partattrs))
-        THEN ARRAY(
-            SELECT a.attname FROM pg_partition_tree(source) t JOIN pg_partitioned_table p ON p.partrelid = t.relid
-            JOIN pg_attribute a ON a.attrelid = t.relid AND a.attnum = ANY (p.partattrs)
-            UNION SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-            WHERE i.indrelid = source AND i.indisprimary ORDER BY 1)
-        END
-$$;
-
--- tally.comparable: a column of a transition table (alias n), in a form in which equal means identical: types whose
--- equality is coarser (numeric 1.0 = 1.00, citext) or that have none (json) are compared as text.
-CREATE OR REPLACE FUNCTION tally.comparable(source regclass, col name)
+-- tally.bare_type: a column's type as SQL, without its modifier: no value is too long for it.
+CREATE OR REPLACE FUNCTION tally.bare_type(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format(CASE WHEN EXISTS (
-               SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
-               JOIN pg_amproc p ON p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype
-                               AND p.amprocrighttype = o.opcintype AND p.amprocnum = 4
-               WHERE o.opcdefault AND o.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype ELSE t.oid END)
-               OR t.typtype = 'e' OR t.oid IN ('float8'::regtype, 'float4'::regtype)
-          THEN 'n.%I' ELSE 'n.%I::text' END, col)
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-    WHERE a.attrelid = source AND a.attname = col
+    SELECT format_type(a.atttypid, -1) FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND NOT a.attisdropped
 $$;
 
--- tally.is_unique: whether a table has a unique index on no more than these columns.
-CREATE OR REPLACE FUNCTION tally.is_unique(source regclass, columns name[])
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM pg_index i
-        WHERE i.indrelid = source AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indimmediate
-          AND (SELECT array_agg(a.attname) FROM pg_attribute a
-               WHERE a.attrelid = source AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])) <@ columns)
-$$;
-
--- tally.sql_updated: SELECT of the watched columns, once each, of what an UPDATE changed: what old and new rows, of which only the
--- used columns count, do not have in common. Rows do not meet by a key: a foreign key's action adds to the same transition tables,
--- and so one row may be there several times, under several keys.
-CREATE OR REPLACE FUNCTION tally.sql_updated(s tally.source, definition regclass)
+-- tally.sql_watched_type: the type that a watched column had when it was declared, as a constant.
+CREATE OR REPLACE FUNCTION tally.sql_watched_type(s tally.source, col name)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format($sql$SELECT DISTINCT %1$s FROM (
-                    SELECT 1 AS tally_sign, %2$s FROM new_rows n UNION ALL SELECT -1, %3$s FROM old_rows n) b
-                GROUP BY %4$s HAVING sum(tally_sign) <> 0$sql$,
-        tally.column_list(s.columns),
-        concat_ws(', ', tally.column_list(s.columns, 'n.'), string_agg(format('%s AS c%s', c.image, c.i), ', ' ORDER BY c.i)),
-        concat_ws(', ', tally.column_list(s.columns, 'n.'), string_agg(c.image, ', ' ORDER BY c.i)),
-        concat_ws(', ', tally.column_list(s.columns), string_agg('c' || c.i, ', ' ORDER BY c.i)))
-    FROM (SELECT tally.comparable(s.relation, u.col) AS image, u.i
-          FROM unnest(tally.columns_used(definition, s.relation)) WITH ORDINALITY AS u(col, i) WHERE u.col <> ALL (s.columns)) c
+    SELECT format('%L::regtype', a.atttypid::regtype) FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col
 $$;
 
--- tally.sql_one_row: FROM and WHERE that say whether an UPDATE was of a single row (n as it is, o as it was), and whether that row
--- changed in a used column, though not in the watched ones (changed), or stayed the same. That is what an OLTP writer sends, and
--- waits for: asked in one statement, it costs a fraction of tally.sql_updated.
-CREATE OR REPLACE FUNCTION tally.sql_one_row(s tally.source, definition regclass, changed boolean)
+-- tally.sql_cast_watched: a watched column in the type that the delta table has for it. Common types go through text, which parses
+-- whatever type the column gets.
+CREATE OR REPLACE FUNCTION tally.sql_cast_watched(v tally.derived_view, s tally.source, i integer)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('FROM new_rows n CROSS JOIN old_rows o WHERE NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM old_rows OFFSET 1) '
-               || CASE WHEN changed THEN 'AND ROW(%1$s)::record *= ROW(%2$s)::record AND ROW(%3$s)::record *<> ROW(%4$s)::record'
-                       ELSE 'AND ROW(%3$s)::record *= ROW(%4$s)::record' END,
-        tally.column_list(s.columns, 'n.'), tally.column_list(s.columns, 'o.'), tally.column_list(c.seen, 'n.'), tally.column_list(c.seen, 'o.'))
-    FROM (SELECT ARRAY(SELECT DISTINCT u FROM unnest(s.columns || tally.columns_used(definition, s.relation)) u ORDER BY u)) AS c(seen)
+    SELECT format(CASE WHEN a.atttypid = ANY ('{int2,int4,int8,uuid,text,varchar}'::regtype[]) THEN 'CAST(%I::text AS %s)' ELSE 'CAST(%I AS %s)' END, a.attname,
+                  tally.bare_type(CASE WHEN s.expand IS NULL THEN v.definition ELSE s.relation END, CASE WHEN s.expand IS NULL THEN v.key[i] ELSE s.columns[i] END))
+    FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.columns[i]
 $$;
 
--- tally.sql_updated_unseen: SELECT of the watched columns of rows of a partitioned table that an UPDATE changed and whose new rows are
--- not there: of a MERGE that inserts before it updates, PostgreSQL's new rows hold the inserted row in place of each updated one.
--- They are looked up by primary key. NULL: the table is not partitioned, or has none.
-CREATE OR REPLACE FUNCTION tally.sql_updated_unseen(s tally.source)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('SELECT DISTINCT %s FROM old_rows o JOIN %s w ON %s WHERE NOT EXISTS (SELECT FROM new_rows n WHERE %s)',
-        tally.column_list(s.columns, 'w.'), s.relation,
-        tally.sql_same(s.relation, array_agg(a.attname), 'w', 'o'), tally.sql_same(s.relation, array_agg(a.attname), 'n', 'o'))
-    FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
-    WHERE c.oid = s.relation AND c.relkind = 'p'
-    HAVING count(*) > 0
-$$;
+-- tally.sql_logged: SELECT from a transition table of tally_ok (the watched columns are as they were declared), their values
+-- tally_1, tally_2 … in the types of the delta table, and tally_image: what the definition sees of the row.
+--   Parameters seen: the columns that go into tally_image, 'NULL' for none, '{}' for the whole row; transition: new_rows, old_rows
+--   Notes      A column may be renamed or get another type, and no write may fail for that. A name that the table has no more is
+--              found one level further out, in tally_gone, whose columns have a type that the watched ones have not: tally_ok
+--              is false, and the caller logs a sweep. For a column that is only used it has a value that new rows and old rows never share
+CREATE OR REPLACE FUNCTION tally.sql_logged(v tally.derived_view, s tally.source, seen name[], transition text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$SELECT w.*
+FROM (SELECT {gone}) AS tally_gone
+CROSS JOIN LATERAL (
+    SELECT {ok} AS tally_ok,
+        {values}{image}
+    FROM {transition} AS tally_r) AS w$template$, jsonb_build_object(
+        'gone',       (SELECT string_agg(format('%s::%s AS %I', CASE WHEN c = ANY (s.columns) THEN 'NULL' ELSE quote_literal(transition) END,
+                                                  CASE WHEN tally.type_of(s.relation, c) = 'name' THEN 'text' ELSE 'name' END, c), ', ' ORDER BY c COLLATE "C")
+                       FROM (SELECT unnest(s.columns || seen) UNION SELECT unnest(s.columns)) AS u(c)),
+        'ok',         (SELECT string_agg(format('pg_typeof(%I) = %s', c, tally.sql_watched_type(s, c)), ' AND ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
+        'values',     (SELECT string_agg(format('CASE WHEN pg_typeof(%I) = %s THEN %s END AS tally_%s', c, tally.sql_watched_type(s, c), tally.sql_cast_watched(v, s, i::integer), i), E',\n' ORDER BY i)
+                       FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
+        'image',      CASE WHEN seen IS NULL THEN '' WHEN seen = '{}' THEN E',\nROW(tally_r.*)::record AS tally_image'
+                           ELSE format(E',\nROW(%s)::record AS tally_image', tally.column_list(seen)) END,
+        'transition', transition))
+$generator$;
 
--- tally.sql_sweep_if_moved: statements of the trigger function: after a MERGE that may have moved rows, every key.
-CREATE OR REPLACE FUNCTION tally.sql_sweep_if_moved(v tally.derived_view, s tally.source)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT tally.render($template$GET DIAGNOSTICS context = PG_CONTEXT;
-IF tally.may_merge_move(TG_RELID, context, {columns}) THEN
+-- tally.sql_sweep_without_types: statements that log a sweep when a watched column's own type has another name by now.
+CREATE OR REPLACE FUNCTION tally.sql_sweep_without_types(v tally.derived_view, s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT CASE WHEN count(*) = 0 THEN '' ELSE tally.render($template$IF {gone} THEN
     INSERT INTO {delta} (tally_source) VALUES ({sweep});
     RETURN NULL;
 END IF;$template$, jsonb_build_object(
-        'columns', format('%L', tally.moving_columns(s.relation)),
-        'delta',   tally.part(v, '_delta'),
-        'sweep',   tally.delta_code('sweep')))
+        'gone',  string_agg(DISTINCT format('to_regtype(%L) IS NULL', t.oid::regtype), ' OR '),
+        'delta', tally.part(v, '_delta'),
+        'sweep', tally.delta_code('sweep'))) END
+    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+    WHERE a.attrelid = s.relation AND a.attname = ANY (s.columns) AND t.typnamespace <> 'pg_catalog'::regnamespace
+$generator$;
+
+-- tally.columns_behind: the columns that a generated column is computed from.
+CREATE OR REPLACE FUNCTION tally.columns_behind(source regclass, col name)
+RETURNS SETOF name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT b.attname FROM pg_attribute a JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid
+    JOIN pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = d.refobjsubid AND b.attnum <> a.attnum
+    WHERE a.attrelid = source AND a.attname = col AND a.attgenerated <> ''
 $$;
+
+-- tally.shows_whole_rows: whether a definition shows some table's rows as a whole (to_jsonb(t), say).
+CREATE OR REPLACE FUNCTION tally.shows_whole_rows(definition regclass)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM tally.views_under(definition) u JOIN pg_rewrite r ON r.ev_class = u WHERE r.ev_action::text ~ ':varattno 0 ')
+$$;
+
+-- tally.columns_seen: the columns of a source that decide whether an UPDATE changed anything: the watched ones and those that the definition
+-- uses, virtual ones as the columns that they are computed from, for triggers see no value of theirs. '{}': the whole row.
+CREATE OR REPLACE FUNCTION tally.columns_seen(definition regclass, s tally.source)
+RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN tally.shows_whole_rows(definition) AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attgenerated = 'v') THEN '{}'
+        ELSE ARRAY(SELECT a.attname FROM pg_attribute a
+                   WHERE a.attrelid = s.relation AND a.attgenerated <> 'v' AND a.attname IN (
+                       SELECT unnest(s.columns) UNION SELECT unnest(u.columns) UNION SELECT tally.columns_behind(s.relation, c) FROM unnest(u.columns) c)
+                   ORDER BY a.attname COLLATE "C") END
+    FROM (SELECT tally.columns_used(definition, s.relation) AS columns) u
+$$;
+
+-- tally.equal_is_identical: whether the watched columns have types and collations whose equality is that of the image, so that DISTINCT
+-- drops nothing: not so numeric 1.0 = 1.00, citext, or a collation that takes two spellings for one; and json has none.
+CREATE OR REPLACE FUNCTION tally.equal_is_identical(s tally.source)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation c ON c.oid = a.attcollation
+        WHERE a.attrelid = s.relation AND a.attname = ANY (s.columns) AND (NOT coalesce(c.collisdeterministic, true) OR t.typtype <> 'e' AND NOT EXISTS (
+            SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+            JOIN pg_amproc p ON p.amprocfamily = o.opcfamily AND p.amproclefttype = o.opcintype AND p.amprocrighttype = o.opcintype AND p.amprocnum = 4
+            WHERE o.opcdefault AND o.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype ELSE t.oid END)))
+$$;
+
+-- tally.logs_arrays: whether many keys of a source are logged as arrays: thousands to a row of the delta table (a wide change), which
+-- costs a writer a fraction of a row each. The watched columns must be the key; arrays of arrays would have to be of one length.
+CREATE OR REPLACE FUNCTION tally.logs_arrays(v tally.derived_view, s tally.source)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.expand IS NULL AND NOT EXISTS (
+        SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = v.definition AND a.attname = ANY (v.key) AND t.typcategory = 'A')
+$$;
+
+-- tally.sql_log_rows: INSERT of logged rows r, one by one.
+--   Parameters logged: SELECT as of tally.sql_logged; once: leave out rows that are identical
+CREATE OR REPLACE FUNCTION tally.sql_log_rows(v tally.derived_view, s tally.source, logged text, once boolean)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$INSERT INTO {delta} (tally_source, {target})
+SELECT {distinct}CASE WHEN r.tally_ok THEN {code} ELSE {sweep} END, {values} FROM (
+    {logged}) AS r$template$, jsonb_build_object(
+        'delta',    tally.part(v, '_delta'),
+        'target',   (SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
+                     FROM generate_subscripts(s.columns, 1) i),
+        'distinct', CASE WHEN once AND tally.equal_is_identical(s) THEN 'DISTINCT ' ELSE '' END,
+        'code',     CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END,
+        'sweep',    tally.delta_code('sweep'),
+        'values',   tally.column_list(tally.numbered(s.columns, 'tally_'), 'r.'),
+        'logged',   logged))
+$generator$;
+
+-- tally.sql_log_arrays: INSERT of logged rows as arrays of keys, up to 5,000 a row.
+CREATE OR REPLACE FUNCTION tally.sql_log_arrays(v tally.derived_view, s tally.source, logged text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$INSERT INTO {delta} (tally_source, tally_upto, {arrays})
+SELECT CASE WHEN bool_and(r.tally_ok) THEN {wide} ELSE {sweep} END, CASE WHEN bool_and(r.tally_ok) THEN pg_current_xact_id() END, {values} FROM (
+    SELECT (row_number() OVER () - 1) / 5000 AS tally_part, r.* FROM (
+        {logged}) AS r) AS r
+GROUP BY r.tally_part$template$, jsonb_build_object(
+        'delta',  tally.part(v, '_delta'),
+        'arrays', tally.column_list(tally.numbered(v.key)),
+        'wide',   tally.delta_code('wide'),
+        'sweep',  tally.delta_code('sweep'),
+        'values', (SELECT string_agg(format('CASE WHEN bool_and(r.tally_ok) THEN array_agg(r.tally_%s) END', i), ', ' ORDER BY i) FROM generate_subscripts(v.key, 1) i),
+        'logged', logged))
+$generator$;
+
+-- tally.sql_log_many: INSERT of logged rows, as arrays where that is possible.
+CREATE OR REPLACE FUNCTION tally.sql_log_many(v tally.derived_view, s tally.source, logged text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.sql_log_arrays(v, s, logged) ELSE tally.sql_log_rows(v, s, logged, true) END
+$$;
+
+-- tally.sql_log: statements that log every row of a transition table.
+CREATE OR REPLACE FUNCTION tally.sql_log(v tally.derived_view, s tally.source, transition text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.render($template${log_one} WHERE NOT EXISTS (SELECT FROM {transition} OFFSET 1);
+IF NOT FOUND THEN
+    {log_many};
+END IF;$template$, jsonb_build_object(
+        'log_one',    tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, transition), false),
+        'log_many',   tally.sql_log_arrays(v, s, tally.sql_logged(v, s, NULL, transition)),
+        'transition', transition))
+    ELSE tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, transition), true) || ';' END
+$generator$;
+
+-- tally.sql_pairs: SELECT of the watched columns of old and new rows of an UPDATE that differ in what the definition sees. An old row
+-- and its new one stand at the same place in their tables. Where they should not, nothing is lost: what is left out is an old and
+-- a new row with one image, and the definition does not tell those apart. A FULL JOIN is never a nested loop, whatever size a
+-- cached plan was made for.
+CREATE OR REPLACE FUNCTION tally.sql_pairs(v tally.derived_view, s tally.source, new text, old text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$SELECT {distinct}u.*
+FROM (
+    SELECT row_number() OVER () AS tally_i, n.* FROM (
+        {new}) AS n) AS n
+FULL JOIN (
+    SELECT row_number() OVER () AS tally_i, o.* FROM (
+        {old}) AS o) AS o ON o.tally_i = n.tally_i
+CROSS JOIN LATERAL (VALUES (n.tally_ok, {n_watched}), (o.tally_ok, {o_watched})) AS u(tally_ok, {names})
+WHERE (n.tally_image *<> o.tally_image OR NOT n.tally_ok) IS NOT FALSE AND u.tally_ok IS NOT NULL$template$, jsonb_build_object(
+        'distinct',  CASE WHEN tally.equal_is_identical(s) THEN 'DISTINCT ' ELSE '' END,
+        'new',       new,
+        'old',       old,
+        'n_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'n.'),
+        'o_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'o.'),
+        'names',     tally.column_list(tally.numbered(s.columns, 'tally_'))))
+$generator$;
+
+-- tally.sql_log_updated: statements that log what an UPDATE changed. One row, which OLTP writers send and wait for, takes one statement. Of
+-- many, the first pair of an old and a new row tells whether they are worth comparing: an UPDATE mostly changes all of its rows or none.
+CREATE OR REPLACE FUNCTION tally.sql_log_updated(v tally.derived_view, s tally.source, definition regclass)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template${log_one};
+IF NOT FOUND THEN
+    IF EXISTS (
+        SELECT {first_pair}
+        WHERE {single} AND n.tally_ok AND n.tally_image *= o.tally_image) THEN
+        RETURN NULL;
+    ELSIF EXISTS (
+        SELECT {first_pair}
+        WHERE n.tally_image *<> o.tally_image OR NOT n.tally_ok) THEN
+        {log_all};
+    ELSE
+        {log_pairs};
+    END IF;
+END IF;$template$, jsonb_build_object(
+        'log_one',    tally.sql_log_rows(v, s, tally.render($one$SELECT n.* FROM (
+    {new}) AS n
+CROSS JOIN (
+    {old}) AS o
+WHERE {single}
+  AND ROW({n_watched})::record *= ROW({o_watched})::record AND (n.tally_image *<> o.tally_image OR NOT n.tally_ok)$one$, jsonb_build_object(
+                          'new',       x.new,
+                          'old',       x.old,
+                          'single',    x.single,
+                          'n_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'n.'),
+                          'o_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'o.'))), false),
+        'first_pair', x.first_pair,
+        'single',     x.single,
+        'log_all',    tally.sql_log_many(v, s, tally.render(E'{new}\nUNION{all}\n{old}', jsonb_build_object(
+                          'new', tally.sql_logged(v, s, NULL, 'new_rows'),
+                          'all', CASE WHEN tally.equal_is_identical(s) THEN '' ELSE ' ALL' END,
+                          'old', tally.sql_logged(v, s, NULL, 'old_rows')))),
+        'log_pairs',  tally.sql_log_many(v, s, tally.sql_pairs(v, s, x.new, x.old))))
+    FROM (SELECT l.new, l.old, 'NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM old_rows OFFSET 1)' AS single,
+                 tally.render(E'FROM (\n    {new}\n    LIMIT 1) AS n\nCROSS JOIN (\n    {old}\n    LIMIT 1) AS o', jsonb_build_object('new', l.new, 'old', l.old)) AS first_pair
+          FROM (SELECT tally.sql_logged(v, s, c, 'new_rows') AS new, tally.sql_logged(v, s, c, 'old_rows') AS old FROM tally.columns_seen(definition, s) c) l) x
+$generator$;

@@ -32,14 +32,16 @@ $body$ $template$, jsonb_build_object(
 CREATE OR REPLACE FUNCTION {take_wide}(tally_n integer, INOUT span tally.span, {key_parameters}, OUT consumed bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_size integer;
     tally_oldest xid8;
     tally_newest xid8;
     tally_since timestamptz;
 BEGIN
-    SELECT greatest(cardinality(d.tally_keys_1), 1) INTO tally_size FROM {delta} d WHERE d.ctid = ANY ({first}(1, {wide}));
-    WITH taken AS (
-        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(greatest(tally_n / tally_size, 1), {wide})) RETURNING d.*),
+    WITH taken AS (  -- rows of one key to thousands: the oldest, as long as those before have less than n keys
+        DELETE FROM {delta} d WHERE d.ctid = ANY (ARRAY(
+            SELECT w.place FROM (
+                SELECT f.ctid AS place, sum(cardinality(f.tally_keys_1)) OVER (ORDER BY f.tally_xid, f.ctid) - cardinality(f.tally_keys_1) AS before
+                FROM {delta} f WHERE f.ctid = ANY ({first}(tally_n, {wide}))) w
+            WHERE w.before < tally_n)) RETURNING d.*),
     wanted AS (
         SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})
         UNION

@@ -46,8 +46,10 @@ BEGIN;
 \ir ../api/create_rollup.sql
 \ir ../catalog/make_rollup.sql
 \ir ../generate/generate_log.sql
+\ir ../generate/generate_moves.sql
 \ir ../catalog/lock_tables.sql
 \ir ../catalog/install_triggers.sql
+\ir ../catalog/require_source.sql
 \ir ../catalog/scan_from.sql
 \ir ../generate/generate_backlog.sql
 \ir ../generate/generate_live.sql

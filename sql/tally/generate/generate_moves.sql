@@ -1,0 +1,132 @@
+-- tally.generate_moves: the trigger functions that follow rows of a partitioned source to another partition.
+--   Makes     <projection>_begin_<n>(): before an INSERT and an UPDATE: notes that one is at work
+--             <projection>_move_<n>(): for a row that leaves its partition, and the one that arrives in another: logs both
+--   Notes     An UPDATE shows a moved row to its statement trigger; a MERGE (15 to 18) shows it to none unless it has other actions
+--             too. But row triggers fire: DELETE and INSERT, here only while an UPDATE or a MERGE is at work. What is at
+--             work is kept in parameters of the transaction, which a rollback takes back
+CREATE OR REPLACE FUNCTION tally.generate_moves(v tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+DECLARE
+    begin_name text := tally.part(v, '_begin_' || s.ordinal);
+    move_name  text := tally.part(v, '_move_' || s.ordinal);
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {begin_name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    tally_flag text;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        tally_flag := set_config({inserting}, concat(current_setting({inserting}, true), '+'), true);
+    ELSE
+        tally_flag := set_config({updating}, concat(current_setting({updating}, true), '+'), true);
+    END IF;
+    RETURN NULL;
+END
+$body$ $template$, jsonb_build_object(
+        'begin_name', begin_name,
+        'inserting',  tally.sql_flag(v, s, 'inserting'),
+        'updating',   tally.sql_flag(v, s, 'updating')));
+    PERFORM tally.seal(begin_name || '()', format('notes that %s is being written', s.relation));
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {move_name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $body$
+#variable_conflict use_column
+BEGIN
+    IF has_table_privilege(to_regclass({delta_literal}), 'INSERT') IS NOT TRUE THEN
+        RETURN NULL;
+    END IF;
+    {sweep_without_types}
+    IF TG_OP = 'DELETE' THEN
+        {log_old};
+    ELSE
+        {log_new};
+    END IF;
+    RETURN NULL;
+END
+$body$ $template$, jsonb_build_object(
+        'move_name',           move_name,
+        'delta_literal',       quote_literal(tally.part(v, '_delta')),
+        'sweep_without_types', tally.sql_sweep_without_types(v, s),
+        'log_old',             tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, '(SELECT OLD.*)'), false),
+        'log_new',             tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, '(SELECT NEW.*)'), false)));
+    PERFORM tally.seal(move_name || '()', format('appends to %s rows of %s that change their partition', tally.part(v, '_delta'), s.relation));
+END
+$generator$;
+
+-- tally.is_partitioned: whether a table is partitioned.
+CREATE OR REPLACE FUNCTION tally.is_partitioned(relation regclass)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation
+$$;
+
+-- tally.unique_key: the columns of a unique index on all rows of a table, its primary key if it has one; NULL if there is none.
+CREATE OR REPLACE FUNCTION tally.unique_key(source regclass)
+RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
+    FROM pg_index i
+    WHERE i.indrelid = source AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
+$$;
+
+-- tally.sql_flag: the parameter of the session that says what is being done to a partitioned source: inserting, updating (a + for each
+-- statement, since one may be within another), or leaving: a row has left its partition.
+CREATE OR REPLACE FUNCTION tally.sql_flag(v tally.derived_view, s tally.source, doing text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT quote_literal(format('tally.%s_%s_%s', doing, v.id, s.ordinal))
+$$;
+
+-- tally.sql_end_statement: statements that take back what <projection>_begin_<n> has noted.
+CREATE OR REPLACE FUNCTION tally.sql_end_statement(v tally.derived_view, s tally.source, doing text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format('tally_flag := set_config(%1$s, substr(coalesce(current_setting(%1$s, true), ''''), 2), true);', tally.sql_flag(v, s, doing))
+$$;
+
+-- tally.sql_look_up_unseen: see tally.sql_log_unseen. The table and its columns are named at the time: they may have been renamed.
+CREATE OR REPLACE FUNCTION tally.sql_look_up_unseen(v tally.derived_view, s tally.source, unique_key name[])
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = ANY ({names})) < {number} THEN
+    INSERT INTO {delta} (tally_source) VALUES ({sweep});
+ELSE
+    EXECUTE format({look_up}, TG_RELID::regclass);
+END IF;$template$, jsonb_build_object(
+        'names',   quote_literal((unique_key || s.columns)::text) || '::name[]',
+        'number',  (SELECT count(DISTINCT c) FROM unnest(unique_key || s.columns) c),
+        'delta',   tally.part(v, '_delta'),
+        'sweep',   tally.delta_code('sweep'),
+        'look_up', quote_literal(replace(replace(tally.render($look$INSERT INTO {delta} (tally_source, {target})
+SELECT CASE WHEN w.tally_here THEN {code} ELSE {sweep} END, {values}
+FROM (SELECT row_number() OVER () AS tally_i, o.* FROM old_rows o) AS o
+FULL JOIN (SELECT row_number() OVER () AS tally_i, n.* FROM new_rows n) AS n ON n.tally_i = o.tally_i
+LEFT JOIN LATERAL (SELECT true AS tally_here, t.* FROM {table} t WHERE {t_is_o}) AS w ON true
+WHERE (ROW({o_key})::record *<> ROW({n_key})::record) IS NOT FALSE AND o.tally_i IS NOT NULL$look$, jsonb_build_object(
+            'delta',  tally.part(v, '_delta'),
+            'target', (SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
+                       FROM generate_subscripts(s.columns, 1) i),
+            'code',   CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END,
+            'sweep',  tally.delta_code('sweep'),
+            'values', tally.column_list(s.columns, 'w.'),
+            'table',  E'\x01',
+            't_is_o', tally.sql_same(s.relation, unique_key, 't', 'o'),
+            'o_key',  tally.column_list(unique_key, 'o.'),
+            'n_key',  tally.column_list(unique_key, 'n.'))), '%', '%%'), E'\x01', '%1$s'))))
+$generator$;
+
+-- tally.sql_log_unseen: statements at the end of an UPDATE of a partitioned source. Of a MERGE that inserts before it updates,
+-- PostgreSQL's new rows have the inserted row in place of the updated one: an old row whose unique key is not that of its new row is
+-- looked up, and a sweep logged for one that is not there. Without a unique key, every such MERGE is a sweep.
+CREATE OR REPLACE FUNCTION tally.sql_log_unseen(v tally.derived_view, s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template${end_update}
+IF tally_flag = '' THEN
+    tally_flag := set_config({leaving}, '', true);
+END IF;
+IF current_setting({inserting}, true) <> '' AND EXISTS (SELECT FROM old_rows) THEN
+    {log}
+END IF;$template$, jsonb_build_object(
+        'end_update', tally.sql_end_statement(v, s, 'updating'),
+        'leaving',    tally.sql_flag(v, s, 'leaving'),
+        'inserting',  tally.sql_flag(v, s, 'inserting'),
+        'log',        CASE WHEN k.columns IS NULL THEN format('INSERT INTO %s (tally_source) VALUES (%s);', tally.part(v, '_delta'), tally.delta_code('sweep'))
+                           ELSE tally.sql_look_up_unseen(v, s, k.columns) END))
+    FROM (SELECT tally.unique_key(s.relation) AS columns) k
+$generator$;

@@ -12,4 +12,5 @@ CREATE INDEX IF NOT EXISTS quarantine_view_id_retry_at_idx ON tally.quarantine (
 ALTER TABLE tally.source
     ADD COLUMN IF NOT EXISTS derived boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS doubt text,
-    ADD COLUMN IF NOT EXISTS wanted jsonb NOT NULL DEFAULT '[]';
+    ADD COLUMN IF NOT EXISTS wanted jsonb NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS unread regclass[] NOT NULL DEFAULT '{}';

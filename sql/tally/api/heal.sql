@@ -1,5 +1,6 @@
 -- tally.heal: put back triggers that tally.health misses (a partition attached later, a dropped or disabled trigger), take them
--- from a table that is no longer part of a source, and enqueue every key, since nobody knows what was written meanwhile.
+-- from a table that is no longer part of a source, and enqueue every key, since nobody knows what was written meanwhile. Where only partitions
+-- have come or gone, their rows alone are compared.
 --   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
 --   Used by    the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
@@ -12,6 +13,10 @@ BEGIN
     PERFORM tally.follow_definition(v, true);
     v := tally.view_by_id(v.id);
     UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id;
+    IF tally.only_partitions_differ(v) AND tally.follow_partitions(v) THEN
+        PERFORM tally.follow_partitions(v);  -- reads the rows of what has come or gone
+        RETURN;
+    END IF;
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
         RETURN;

@@ -74,7 +74,7 @@ DECLARE
     state   text;
     message text;
 BEGIN
-    IF tally.follow_definition(v) THEN
+    IF tally.follow_definition(v) OR tally.follow_partitions(v) THEN
         RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
     END IF;
     IF v.kind = 'snapshot' THEN

@@ -3,10 +3,9 @@
 CREATE OR REPLACE FUNCTION tally.activate_snapshot(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    s     tally.source;
-    t     regclass;
-    event text;
-    log   text := tally.part(v, '_log');
+    s   tally.source;
+    t   regclass;
+    log text := tally.part(v, '_log');
 BEGIN
     PERFORM tally.refuse_unsafe(v, v.definition);
     EXECUTE tally.render($template$
@@ -21,10 +20,7 @@ $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta
     PERFORM tally.lock_sources(v);
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id ORDER BY ordinal LOOP
         FOR t IN SELECT tally.table_and_children(s.relation) LOOP
-            FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
-                EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
-                    tally.trigger_name(v, s, event), event, t, log);
-            END LOOP;
+            PERFORM tally.install_snapshot_trigger(v, s, t);
         END LOOP;
     END LOOP;
     PERFORM tally.remember_members(v);
@@ -32,5 +28,18 @@ $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta
     PERFORM tally.grant_engine(v);
     EXECUTE format('INSERT INTO %s DEFAULT VALUES', tally.part(v, '_delta'));
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state <> 'paused';
+END
+$$;
+
+-- tally.install_snapshot_trigger: the four triggers of a snapshot on one table.
+CREATE OR REPLACE FUNCTION tally.install_snapshot_trigger(v tally.derived_view, s tally.source, relation regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    event text;
+BEGIN
+    FOREACH event IN ARRAY '{insert,update,delete,truncate}'::text[] LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
+            tally.trigger_name(v, s, event), event, relation, tally.part(v, '_log'));
+    END LOOP;
 END
 $$;

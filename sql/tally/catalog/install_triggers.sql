@@ -31,7 +31,7 @@ BEGIN
     FOR g IN SELECT x.trigger, x.relation FROM tally.source s CROSS JOIN LATERAL tally.stray_triggers(s) x WHERE s.projection_id = v.id LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', g.trigger, g.relation);
     END LOOP;
-    UPDATE tally.source s SET members = ARRAY(SELECT tally.table_and_children(s.relation)) WHERE s.projection_id = v.id AND s.columns IS NOT NULL;
+    UPDATE tally.source s SET members = ARRAY(SELECT tally.table_and_children(s.relation)), unread = '{}' WHERE s.projection_id = v.id AND s.columns IS NOT NULL;
 END
 $$;
 

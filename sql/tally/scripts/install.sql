@@ -67,6 +67,7 @@ BEGIN;
 \ir ../catalog/own_made.sql
 \ir ../api/create_snapshot.sql
 \ir ../catalog/activate_snapshot.sql
+\ir ../catalog/follow_partitions.sql
 \ir ../api/activate.sql
 \ir ../api/regenerate.sql
 \ir ../catalog/refresh_snapshot.sql

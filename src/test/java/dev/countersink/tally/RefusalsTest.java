@@ -125,4 +125,50 @@ class RefusalsTest {
                 SELECT tally.watch('app.fact', 'app.item', '{id}');
                 """.formatted(definition));
     }
+
+    @Test
+    void aSourceWhoseWritesTriggersWouldNotAllSeeIsRefused() {
+        engine.run("""
+                CREATE TABLE app.m (id int, area text, PRIMARY KEY (id, area)) PARTITION BY LIST (area);
+                CREATE TABLE app.m_n PARTITION OF app.m FOR VALUES IN ('n');
+                CREATE TABLE app.being (id int); CREATE TABLE app.cat (lives int) INHERITS (app.being);
+                CREATE UNLOGGED TABLE app.hit (id int PRIMARY KEY);
+                CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER far FOREIGN DATA WRAPPER nowhere;
+                CREATE TABLE app.spread (id int) PARTITION BY RANGE (id);
+                CREATE FOREIGN TABLE app.spread_1 PARTITION OF app.spread FOR VALUES FROM (0) TO (9) SERVER far""");
+        declare("SELECT id FROM app.item");
+        String[][] sources = {
+            {"app.m_n", "is a partition of app.m"},
+            {"app.cat", "inherits from app.being"},
+            {"app.hit", "is unlogged"},
+            {"app.spread", "has the foreign table app.spread_1"},
+            {"app.spread_1", "is not a table"},
+        };
+        for (String[] source : sources) {
+            assertThat(engine.refused("TL016", "SELECT tally.watch('app.fact', '%s', '{id}')".formatted(source[0])))
+                    .contains(source[1]);
+        }
+    }
+
+    @Test
+    void aSourceThatBecomesSuchATableIsNamedByHealth() {
+        declare("SELECT id FROM app.item");
+        engine.run("SELECT tally.assume_static('app.fact', 'app.rate'); SELECT tally.activate('app.fact')");
+        engine.run("ALTER TABLE app.item SET UNLOGGED");
+        assertThat(engine.text("SELECT string_agg(problem, ' ') FROM tally.health WHERE NOT ok"))
+                .contains("app.item is unlogged");
+        engine.run("ALTER TABLE app.item SET LOGGED");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
+    void watchedColumnsThatMayNotFitTheKeyAreRefused() {
+        engine.run("CREATE TABLE app.wide (id bigint, n numeric)");
+        declare("SELECT id FROM app.item");
+        assertThat(engine.refused("TL010", "SELECT tally.watch('app.fact', 'app.wide', '{id}')"))
+                .contains("give expand");
+        engine.run(
+                "SELECT tally.watch('app.fact', 'app.wide', '{id}', 'SELECT id::int FROM changed WHERE id < 1000; -- of the first ones')");
+    }
 }

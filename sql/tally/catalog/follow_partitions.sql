@@ -1,0 +1,106 @@
+-- tally.follow_partitions: what a merge does first: partitions and children that have come get triggers, those that have gone lose them,
+-- and the rows of either are compared: their keys are enqueued. A new, empty partition costs nothing.
+--   Returns    whether something was done: the merge ends there, so that locks are held for a moment only, and is called again
+--   Writes     tally.source, the delta table
+--   Locks      SHARE ROW EXCLUSIVE on a table that has come, ACCESS EXCLUSIVE on one that was detached, given up after 100 ms: the next
+--              merge tries again. None while rows are read, which is done by a later merge
+CREATE OR REPLACE FUNCTION tally.follow_partitions(v tally.derived_view)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    s    tally.source;
+    done boolean := false;
+BEGIN
+    IF v.state = 'defined' OR current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN false;
+    END IF;
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL
+             AND (x.unread <> '{}' OR cardinality(x.members) > 1 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = x.relation AND c.relhassubclass)) LOOP
+        IF s.unread <> '{}' THEN
+            PERFORM tally.enqueue_rows(v, s, t) FROM unnest(s.unread) t;
+            UPDATE tally.source x SET unread = '{}' WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+            done := true;
+        ELSIF tally.members_differ(s) THEN
+            done := tally.take_members(v, s) OR done;
+        END IF;
+    END LOOP;
+    RETURN done;
+END
+$$;
+
+-- tally.members_differ: whether a source has other partitions or children than when its triggers were put on.
+CREATE OR REPLACE FUNCTION tally.members_differ(s tally.source)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT (SELECT array_agg(t ORDER BY t) FROM tally.table_and_children(s.relation) t) IS DISTINCT FROM (SELECT array_agg(t ORDER BY t) FROM unnest(s.members) t)
+$$;
+
+-- tally.take_members: put triggers on what has come to a source and take them from what has gone.
+--   Returns    whether it could
+--   Writes     tally.source: members; unread, whose rows have yet to be enqueued; a sweep for a partition that was dropped, or changed
+--              before it had triggers: nobody knows its rows
+CREATE OR REPLACE FUNCTION tally.take_members(v tally.derived_view, s tally.source)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present  regclass[] := ARRAY(SELECT t FROM tally.table_and_children(s.relation) t);
+    patience text := current_setting('lock_timeout');
+    t        regclass;
+    g        record;
+    compared regclass[] := '{}';
+    has_rows boolean;
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    FOR t IN SELECT m FROM unnest(present) m WHERE m <> ALL (s.members) LOOP
+        IF v.kind = 'snapshot' THEN
+            PERFORM tally.install_snapshot_trigger(v, s, t);
+        ELSE
+            PERFORM tally.install_trigger(v, s, t);
+        END IF;
+        CONTINUE WHEN tally.is_partitioned(t);
+        EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', t) INTO has_rows;
+        IF pg_stat_get_tuples_updated(t) + pg_stat_get_tuples_deleted(t) > 0 THEN
+            PERFORM tally.enqueue_sweep(v);
+        ELSIF has_rows THEN
+            compared := compared || t;
+        END IF;
+    END LOOP;
+    FOR g IN SELECT x.trigger, x.relation FROM tally.stray_triggers(s) x LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', g.trigger, g.relation);
+    END LOOP;
+    FOR t IN SELECT m FROM unnest(s.members) m WHERE m <> ALL (present) LOOP
+        IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t) THEN
+            PERFORM tally.enqueue_sweep(v);
+        ELSIF NOT tally.is_partitioned(t) THEN
+            compared := compared || t;
+        END IF;
+    END LOOP;
+    UPDATE tally.source x SET members = present, unread = compared WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR insufficient_privilege OR deadlock_detected THEN
+    RETURN false;
+END
+$$;
+
+-- tally.enqueue_rows: enqueue the keys of all rows of one table, as if each had been written.
+CREATE OR REPLACE FUNCTION tally.enqueue_rows(v tally.derived_view, s tally.source, relation regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF v.kind = 'snapshot' OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation) THEN
+        PERFORM tally.enqueue_sweep(v);
+    ELSE
+        EXECUTE tally.sql_log_many(v, s, tally.sql_logged(v, s, NULL, format('(SELECT * FROM ONLY %s)', relation)));
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.enqueue_sweep(v);
+END
+$$;
+
+-- tally.only_partitions_differ: whether sources have other partitions or children than before, and every trigger on the others is there.
+CREATE OR REPLACE FUNCTION tally.only_partitions_differ(v tally.derived_view)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.members_differ(s))
+       AND NOT EXISTS (
+        SELECT FROM tally.source s CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
+        CROSS JOIN LATERAL tally.triggers_needed(v, s, t.relation) AS n
+        LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = n.trigger AND g.tgenabled IN ('O', 'A')
+        WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND t.relation = ANY (s.members) AND g.oid IS NULL)
+$$;

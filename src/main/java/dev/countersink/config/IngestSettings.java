@@ -16,7 +16,6 @@ import org.springframework.util.unit.DataSize;
  * @param maxAttempts of a message whose attempts end with the program itself, before it becomes a dead letter
  * @param stalledAfter how long a job may have messages without any progress before readiness says so
  * @param replySubjects to which messages may have an answer published, as NATS writes wildcards
- * @param failedShare of a job's captures above which the finished job counts as failed
  */
 @ConfigurationProperties("countersink.ingest")
 public record IngestSettings(
@@ -26,8 +25,7 @@ public record IngestSettings(
         @DefaultValue("0") int writers,
         @DefaultValue("3") int maxAttempts,
         @DefaultValue("30s") Duration stalledAfter,
-        @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects,
-        @DefaultValue("0.1") double failedShare) {
+        @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects) {
     private static final int MOST_WRITERS = 64;
     private static final IngestSettings DEFAULTS = new IngestSettings(
             2000,
@@ -36,8 +34,7 @@ public record IngestSettings(
             0,
             3,
             Duration.ofSeconds(30),
-            List.of("_INBOX.>", "$JS.ACK.>"),
-            0.1);
+            List.of("_INBOX.>", "$JS.ACK.>"));
 
     public IngestSettings {
         Check.within("countersink.ingest.batch-messages", batchMessages, 1, 100_000, 2000);
@@ -56,7 +53,6 @@ public record IngestSettings(
                 Duration.ofSeconds(5),
                 Duration.ofHours(1),
                 Duration.ofSeconds(30));
-        Check.within("countersink.ingest.failed-share", failedShare, 0, 1, 0.1);
         replySubjects = List.copyOf(replySubjects);
     }
 
@@ -72,17 +68,15 @@ public record IngestSettings(
     }
 
     public IngestSettings withBatch(int messages, DataSize bytes, Duration time) {
-        return new IngestSettings(
-                messages, bytes, time, writers, maxAttempts, stalledAfter, replySubjects, failedShare);
+        return new IngestSettings(messages, bytes, time, writers, maxAttempts, stalledAfter, replySubjects);
     }
 
     public IngestSettings withWriters(int count) {
-        return new IngestSettings(
-                batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, replySubjects, failedShare);
+        return new IngestSettings(batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, replySubjects);
     }
 
     public IngestSettings withReplySubjects(String... subjects) {
         return new IngestSettings(
-                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, List.of(subjects), failedShare);
+                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, List.of(subjects));
     }
 }

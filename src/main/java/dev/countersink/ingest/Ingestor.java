@@ -132,6 +132,7 @@ public final class Ingestor implements AutoCloseable {
                 HOUSEKEEPING_MILLIS,
                 HOUSEKEEPING_MILLIS,
                 TimeUnit.MILLISECONDS);
+        keeper.scheduleWithFixedDelay(guarded(this::tellProgress), 1, 1, TimeUnit.MINUTES);
         databaseCheck.scheduleWithFixedDelay(
                 guarded(this::checkDatabase), 0, DATABASE_CHECK_MILLIS, TimeUnit.MILLISECONDS);
         LOG.info("Ingesting from {} with {} writers", ResultsStream.NAME, writers.size());
@@ -139,6 +140,24 @@ public final class Ingestor implements AutoCloseable {
 
     public IngestMetrics metrics() {
         return metrics;
+    }
+
+    /** One line a minute while there is a backlog. */
+    private void tellProgress() {
+        IngestSnapshot now = metrics.snapshot();
+        if (now.backlog() == 0) {
+            return;
+        }
+        List<String> stalled = now.jobs().stream()
+                .filter(job -> job.stalledSeconds() >= settings.stalledAfter().toSeconds())
+                .map(IngestSnapshot.Job::subject)
+                .toList();
+        LOG.info(
+                "Backlog: {} messages of {} jobs; this instance finishes {} a second{}",
+                now.backlog(),
+                now.jobs().size(),
+                Math.round(now.perSecond()),
+                stalled.isEmpty() ? "" : "; stalled: " + String.join(", ", stalled));
     }
 
     /** An outage shall be known even while there is nothing to write. */

@@ -41,8 +41,9 @@ class DeriveTest {
     void noKeyThatChangesIsMissed() throws Exception {
         long seed = Long.getLong("countersink.seed", System.nanoTime() & 0xfffff);
         System.out.printf("countersink.seed=%d%n", seed);
-        long end =
-                System.nanoTime() + Duration.ofSeconds(Long.getLong("countersink.derive.seconds", 25)).toNanos();
+        long end = System.nanoTime()
+                + Duration.ofSeconds(Long.getLong("countersink.derive.seconds", 25))
+                        .toNanos();
         try (Sql sql = new Sql(db)) {
             assertThat(sql.number("SELECT count(*) FROM fuzz.definition")).isGreaterThanOrEqualTo(LEAST_VIEWS);
             for (long next = seed; System.nanoTime() < end; next += AT_ONCE) {
@@ -55,7 +56,8 @@ class DeriveTest {
     @Test
     void onEveryVersionTheSameIsDerived() throws Exception {
         try (Sql sql = new Sql(db)) {
-            assertThat(sql.text(Files.readString(FOLDER.resolve("derived.sql")))).isEqualTo(Files.readString(GOLDEN));
+            assertThat(sql.text(Files.readString(FOLDER.resolve("derived.sql"))))
+                    .isEqualTo(Files.readString(GOLDEN));
         }
     }
 

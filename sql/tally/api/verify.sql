@@ -77,10 +77,15 @@ BEGIN
         RETURN format('SELECT * FROM (SELECT %1$L::text, ''stored''::text, to_jsonb(x.*) FROM (%2$s EXCEPT ALL %3$s) x UNION ALL SELECT %1$L, ''oracle'', to_jsonb(x.*) FROM (%3$s EXCEPT ALL %2$s) x) cells_%4$s',
             tally.part(r), sums, truth, r.id);
     END IF;
-    RETURN format($sql$SELECT * FROM (SELECT %1$L::text, 'stored'::text, to_jsonb(x.*) FROM (SELECT %2$s FROM %3$s d EXCEPT ALL %4$s) x
-        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x.*) FROM (%4$s EXCEPT ALL SELECT %2$s FROM %3$s d) x
-        UNION ALL SELECT %1$L, 'stored', to_jsonb(x.*) FROM (%5$s EXCEPT ALL %4$s) x) cells_%6$s$sql$,
-        tally.part(r), seen, tally.part(r), truth, sums, r.id);
+    RETURN tally.render($sql$SELECT * FROM (
+    WITH truth AS MATERIALIZED ({truth}),
+    seen AS MATERIALIZED (SELECT {seen} FROM {table} d),
+    sums AS MATERIALIZED ({sums})
+    SELECT {name}::text, 'stored'::text, to_jsonb(x.*) FROM (TABLE seen EXCEPT ALL TABLE truth) x
+    UNION ALL SELECT {name}, 'oracle', to_jsonb(x.*) FROM (TABLE truth EXCEPT ALL TABLE seen) x
+    UNION ALL SELECT {name}, 'stored', to_jsonb(x.*) FROM (TABLE sums EXCEPT ALL TABLE truth) x
+    UNION ALL SELECT {name}, 'oracle', to_jsonb(x.*) FROM ((TABLE truth EXCEPT ALL TABLE sums) EXCEPT ALL (TABLE truth EXCEPT ALL TABLE seen)) x) {alias}$sql$,
+        jsonb_build_object('name', quote_literal(tally.part(r)), 'truth', truth, 'seen', seen, 'table', tally.part(r), 'sums', sums, 'alias', format('cells_%s', r.id)));
 END
 $$;
 

@@ -158,8 +158,8 @@ SELECT ARRAY({stored}), ARRAY({fresh}) INTO tally_gone, tally_come;$template$, j
         'key',          tally.column_list(base.key),
         'collated_key', tally.collated_list(base.definition, base.key, 'k.'),
         'key_arrays',   tally.column_list(tally.numbered(base.key)),
-        'stored',       tally.sql_matching(base.key, tally.sql_pinned(r, tally.part(base)), base_row, one_array, base.definition),
-        'fresh',        tally.sql_matching(base.key, tally.sql_pinned(r, base.definition::text), base_row, one_array, base.definition)))
+        'stored',       tally.sql_matching_of(base.key, tally.sql_pinned(r, tally.part(base)), base_row, one_array, base.definition),
+        'fresh',        tally.sql_matching_of(base.key, tally.sql_pinned(r, base.definition::text), base_row, one_array, base.definition)))
     FROM (SELECT format('ROW(%s)::%s', tally.column_list(tally.columns_of(base.definition), 'd.'), tally.part(base)) AS base_row,
                  CASE WHEN cardinality(base.key) = 1 THEN 'tally_keys_1' END AS one_array) x
 $generator$;

@@ -1,16 +1,24 @@
 -- tally.sql_matching: SQL for the rows of a relation whose key is in the CTE "pending".
 --   Parameters key; relation: the definition or the stored table; columns: what to select, of alias d; keys_array: the
---              keys, if they are in an array already; typed: the relation or, if that is a subquery, one with its columns
+--              keys, if they are in an array already
 --   Notes      The planner does not push a join on the keys into a view that groups, so keys go in as an array: for
 --              one column "= ANY (array)"; for several, one fenced LATERAL per distinct prefix with an array of the
 --              last column. A NULL in a key is met by an arm of its own, which costs nothing when there is none.
-CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL, typed regclass DEFAULT NULL)
+CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN tally.sql_matching_of(key, relation, columns, keys_array, relation::regclass);
+END
+$$;
+
+-- tally.sql_matching_of: the same, of a relation that may be a subquery.
+--   Parameters typed: a relation with its columns
+CREATE OR REPLACE FUNCTION tally.sql_matching_of(key name[], relation text, columns text, keys_array text, typed regclass)
 RETURNS text LANGUAGE plpgsql STABLE AS $generator$
 DECLARE
     last   name := key[cardinality(key)];
     prefix name[] := key[1:cardinality(key) - 1];
 BEGIN
-    typed := coalesce(typed, relation::regclass);
     IF cardinality(key) = 1 THEN
         RETURN tally.render('SELECT {columns} FROM {relation} d WHERE d.{key} {equals} ANY ({keys_array}) '
                          || 'UNION ALL SELECT {columns} FROM {relation} d WHERE {null} AND EXISTS (SELECT FROM pending g WHERE {pending_null})', jsonb_build_object(

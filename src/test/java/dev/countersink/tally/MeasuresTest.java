@@ -144,4 +144,123 @@ class MeasuresTest {
         assertThat(engine.number("SELECT count(*) FROM tally.derived_view WHERE schema_name = 'app'"))
                 .isOne();
     }
+
+    @Test
+    void valuesThatAreNotFiniteLeaveNothingBehind() {
+        engine.run("""
+                SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '{"sn":"sum(n)", "an":"avg(n)", "sf":"sum(f)", "af":"avg(f)"}');
+                SELECT tally.create_rollup('app.all_of_it', 'app.sums', '{}', '{"s":"sum(sn)", "f":"avg(sf)", "groups":"count(*)"}');
+                SELECT tally.activate('app.fact');
+                """);
+        engine.write(
+                "INSERT INTO app.item (id, grp, n, f) VALUES (1, 'a', 5, 0.5), (2, 'a', 'Infinity', 'Infinity'), (3, 'a', '-Infinity', '-Infinity'), (4, 'b', 'NaN', 'NaN'), (5, 'b', 2, 2)",
+                "DELETE FROM app.item WHERE id = 3",
+                "UPDATE app.item SET grp = 'b' WHERE id = 2",
+                "UPDATE app.item SET n = 7, f = 7 WHERE id = 4",
+                "DELETE FROM app.item WHERE id = 2");
+        assertThat(engine.text("SELECT string_agg(concat_ws(' ', grp, sn, sf), ', ' ORDER BY grp) FROM app.sums"))
+                .isEqualTo("a 5 0.5, b 9 9");
+    }
+
+    @Test
+    void aSumLooksAsIfWhatLeftHadNeverBeenThere() {
+        engine.run("""
+                SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '{"sn":"sum(n)", "an":"avg(n)", "sf":"sum(f)", "af":"avg(f)", "st":"sum(took)", "at":"avg(took)"}');
+                SELECT tally.create_rollup('app.above', 'app.sums', '{}', '{"s":"sum(sn)", "a":"avg(an)", "t":"sum(st)", "kinds":"count(distinct sn)"}');
+                SELECT tally.activate('app.fact');
+                """);
+        engine.write(
+                "INSERT INTO app.item (id, grp, n, f, took) SELECT i, 'a', i % 2, i % 2, '1 day' FROM generate_series(1, 3) i",
+                "INSERT INTO app.item (id, grp, n, f, took) VALUES (4, 'a', 1e-23, 1e-23, '30 days'), (5, 'a', ('1e-1400')::numeric, 1e-300, '1 mon')",
+                "DELETE FROM app.item WHERE id = 5",
+                "DELETE FROM app.item WHERE id = 4",
+                "UPDATE app.item SET n = 1.00 WHERE id = 1",
+                "UPDATE app.item SET n = 1, took = '24:00:00' WHERE id = 1",
+                "UPDATE app.item SET took = '1 mon' WHERE id = 2",
+                "UPDATE app.item SET took = '30 days' WHERE id = 2");
+        assertThat(engine.text("SELECT concat_ws(' ', sn, an, st) FROM app.sums"))
+                .isEqualTo("2 0.66666666666666666667 31 days 24:00:00");
+    }
+
+    @Test
+    void theSumOfOneFloatIsThatFloat() {
+        engine.run("""
+                CREATE TABLE app.float (id int PRIMARY KEY, r real, d double precision);
+                CREATE VIEW app.float_def AS SELECT * FROM app.float;
+                SELECT tally.create_projection('app.floats', 'app.float_def', '{id}');
+                SELECT tally.watch('app.floats', 'app.float', '{id}');
+                SELECT tally.create_rollup('app.by_id', 'app.floats', '{id}', '{"r":"sum(r)", "d":"sum(d)", "ar":"avg(r)", "ad":"avg(d)"}');
+                SELECT tally.activate('app.floats');
+                SET extra_float_digits = -5;
+                """);
+        engine.write(
+                "INSERT INTO app.float VALUES (1, 1234567, 0.1), (2, 0.1, 12345678901234567), (3, 16777216, 3.3333333333333335), (4, 1e-40, 5e-324), (5, 3.4e38, 1.7976931348623157e308)",
+                "UPDATE app.float SET r = r / 3, d = d / 3 WHERE id < 4");
+        engine.run("RESET extra_float_digits");
+        assertThat(engine.number("SELECT count(*) FROM app.by_id JOIN app.float f USING (id) WHERE by_id.r::real = f.r AND ar::real = f.r AND by_id.d = f.d AND ad = f.d"))
+                .isEqualTo(5);
+    }
+
+    @Test
+    void aRollupGroupedByNothingIsOneRowAlways() {
+        engine.run("""
+                SELECT tally.create_rollup('app.total', 'app.fact', '{}', '{"n":"count(*)", "s":"sum(v)", "hi":"max(v)", "d":"count(distinct grp)", "any":"bool_or(b)"}', filter => 'sub IS NOT NULL');
+                SELECT tally.create_rollup('app.totals', 'app.total', '{}', '{"rows":"count(*)", "n":"sum(n)"}');
+                SELECT tally.create_rollup('app.of_size', 'app.total', '{n}', '{"rows":"count(*)"}');
+                """);
+        assertThat(engine.text("SELECT t::text FROM app.total t")).isEqualTo("(0,,,0,)");
+        engine.run("SELECT tally.activate('app.fact')");
+        engine.liveAgrees("activation");
+        engine.write(WRITES);
+        engine.write("TRUNCATE app.item");
+        assertThat(engine.text("SELECT concat_ws(' ', rows, n) FROM app.totals")).isEqualTo("1 0");
+        engine.run("SELECT tally.create_rollup('app.later', 'app.fact', '{}', '{\"n\":\"count(*)\"}')");
+        assertThat(engine.number("SELECT n FROM app.later_live")).isZero();
+        engine.run("DELETE FROM app.total; SELECT tally.repair('app.total')");
+        engine.storedAgrees("a repair");
+    }
+
+    @Test
+    void valuesAreCountedAsPostgresCountsThem() {
+        engine.run("""
+                CREATE TYPE app.cash AS (amount numeric, unit text);
+                CREATE TABLE app.page (id int PRIMARY KEY, g int, price app.cash, body text, tags int[], bytes bytea, plain text COLLATE "C");
+                CREATE VIEW app.page_def AS SELECT * FROM app.page;
+                SELECT tally.create_projection('app.pages', 'app.page_def', '{id}');
+                SELECT tally.watch('app.pages', 'app.page', '{id}');
+                SELECT tally.create_rollup('app.kinds', 'app.pages', '{g}', '{"c":"count(price)", "p":"count(distinct price)", "b":"count(distinct body)", "t":"count(distinct tags)",
+                    "y":"count(distinct bytes)", "lo":"min(body)", "hi":"max(body)", "first":"min(plain)", "last":"max(plain)"}');
+                SELECT tally.activate('app.pages');
+                """);
+        engine.write(
+                "INSERT INTO app.page VALUES (1, 1, '(5,EUR)', 'b', '{1,2}', '\\x00', 'Mint'), (2, 1, '(7,)', 'b', '{}', '\\x00', 'Zinc'), (3, 2, '(,)', NULL, NULL, NULL, NULL), (4, 1, NULL, 'c', '{NULL}', '\\x01', 'bark')",
+                "INSERT INTO app.page (id, g, body, price) SELECT n, n % 2, string_agg(md5((i * (n % 3))::text), '' ORDER BY i), '(7,)' FROM generate_series(1, 400) i, generate_series(10, 15) n GROUP BY n",
+                "UPDATE app.page SET body = 'zz' || body WHERE id = 10",
+                "DELETE FROM app.page WHERE id IN (2, 11)",
+                "UPDATE app.page SET body = 'a' WHERE id = 10",
+                "DELETE FROM app.page WHERE g = 1");
+        assertThat(engine.number("SELECT count(*) FROM tally.quarantine")).isZero();
+    }
+
+    @Test
+    void whatHasNoOrderOrNoSumIsRefusedByName() {
+        engine.run("""
+                CREATE TABLE app.odd (id int PRIMARY KEY, doc json, at point, many json[], word text);
+                CREATE VIEW app.odd_def AS SELECT * FROM app.odd;
+                SELECT tally.create_projection('app.odds', 'app.odd_def', '{id}');
+                """);
+        for (String measure : new String[] {"min(doc)", "count(distinct doc)", "max(at)", "count(distinct many)"}) {
+            assertThat(engine.refused(
+                            "TL024",
+                            "SELECT tally.create_rollup('app.r', 'app.odds', '{word}', '{\"m\":\"%s\"}')".formatted(measure)))
+                    .contains("app.odds");
+        }
+        engine.refused("TL024", "SELECT tally.create_rollup('app.r', 'app.odds', '{doc}', '{}')");
+        for (String measure : new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))"}) {
+            assertThat(engine.refused(
+                            "TL009",
+                            "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"%s\"}')".formatted(measure)))
+                    .contains("\"m\"");
+        }
+    }
 }

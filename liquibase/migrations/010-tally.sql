@@ -44,10 +44,6 @@ CREATE TABLE tally.source (
     columns       name[],                    -- null: assumed static
     expand        text,                      -- null: columns are the key
     members       regclass[] NOT NULL DEFAULT '{}',  -- the table, its partitions and children when the triggers were put on
-    unread        regclass[] NOT NULL DEFAULT '{}',  -- partitions that came or went, whose rows are yet to be enqueued
-    derived       boolean  NOT NULL DEFAULT false,   -- columns and expand come from tally.derive
-    doubt         text,                      -- of one written by hand: why it cannot reach what the derived one reaches
-    wanted        jsonb    NOT NULL DEFAULT '[]',    -- look-ups on the way to keys: [{relation, index}], to see whether their index is there
     PRIMARY KEY (projection_id, ordinal),
     UNIQUE (projection_id, relation)
 );

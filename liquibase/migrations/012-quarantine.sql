@@ -9,8 +9,3 @@ ALTER TABLE tally.quarantine
 ALTER TABLE tally.quarantine ADD PRIMARY KEY (id);
 CREATE UNIQUE INDEX IF NOT EXISTS quarantine_view_id_md5_idx ON tally.quarantine (view_id, md5(key::text));
 CREATE INDEX IF NOT EXISTS quarantine_view_id_retry_at_idx ON tally.quarantine (view_id, retry_at);
-ALTER TABLE tally.source
-    ADD COLUMN IF NOT EXISTS derived boolean NOT NULL DEFAULT false,
-    ADD COLUMN IF NOT EXISTS doubt text,
-    ADD COLUMN IF NOT EXISTS wanted jsonb NOT NULL DEFAULT '[]',
-    ADD COLUMN IF NOT EXISTS unread regclass[] NOT NULL DEFAULT '{}';

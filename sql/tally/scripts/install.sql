@@ -8,6 +8,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/010-tally.sql
 \endif
 \ir ../../../liquibase/migrations/012-quarantine.sql
+\ir ../../../liquibase/migrations/013-sources.sql
 \ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../../../liquibase/migrations/016-live-key.sql
 \ir ../catalog/errors.sql
@@ -40,6 +41,7 @@ BEGIN;
 \ir ../derive/watch_derived.sql
 \ir ../derive/doubt.sql
 \ir ../derive/keep.sql
+\ir ../derive/rehearse.sql
 \ir ../generate/sql_matching.sql
 \ir ../generate/measures.sql
 \ir ../generate/sql_find.sql

@@ -21,8 +21,8 @@ BEGIN
     PERFORM tally.require_columns(definition, coalesce(identity, key));
     PERFORM tally.require_free(parts, '{"",_live,_delta,_change,_identity}');
     ident := key || ARRAY(SELECT i FROM unnest(identity) i WHERE i <> ALL (key));
-    PERFORM tally.require_scalar(definition, key, 'a key''s');
-    PERFORM tally.require_ordered(definition, ident, 'a key''s or an identity''s');
+    PERFORM tally.require_scalar(definition, key, 'part of a key');
+    PERFORM tally.require_ordered(definition, ident, 'part of a key or an identity');
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, definition, key, identity)
     VALUES (parts[1], parts[2], 'projection', definition, key, ident) RETURNING * INTO v;
     INSERT INTO tally.merge_state (view_id) VALUES (v.id);

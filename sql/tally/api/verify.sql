@@ -40,22 +40,35 @@ BEGIN
 END
 $$;
 
--- tally.sql_verify: SELECT of the rows in which a projection differs from its definition.
+-- tally.sql_verify: SELECT of the rows in which a projection differs from its definition. Rows meet by their identity, as the merge
+-- has it: of equal spellings either may be stored, for a GROUP BY shows any. All else is compared by image.
 CREATE OR REPLACE FUNCTION tally.sql_verify(v tally.derived_view, sample float8)
-RETURNS text LANGUAGE sql VOLATILE AS $$
-    SELECT format($sql$SELECT * FROM (WITH pending AS MATERIALIZED (SELECT %12$s FROM %1$s() k),
-        stored AS (SELECT d.*, true AS tally_here FROM %2$s d WHERE %3$s AND %4$s),
-        fresh AS (SELECT d.*, true AS tally_here FROM %5$s d WHERE %3$s AND %4$s),
-        difference AS (SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s.*) - 'tally_here' AS stored_row, to_jsonb(f.*) - 'tally_here' AS oracle_row
-            FROM stored s FULL JOIN fresh f ON ROW(%6$s)::%8$s = ROW(%7$s)::%8$s  -- as a type of its own: NULLs count as equal
-            WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW(%9$s)::%2$s *<> ROW(%10$s)::%2$s)
-        SELECT %11$L::text, 'stored'::text, stored_row FROM difference WHERE in_stored
-        UNION ALL SELECT %11$L, 'oracle', oracle_row FROM difference WHERE in_oracle) projection_difference$sql$,
-        tally.part(v, '_pending'), tally.part(v), tally.sql_not_in(v.definition, v.key, 'pending', 'd'),
-        CASE WHEN sample >= 1 THEN 'true' ELSE format('mod(abs(hashtextextended(ROW(%s)::text, %s)), 1000000) < %s', tally.column_list(v.key, 'd.'), (random() * 1e9)::bigint, sample * 1000000) END,
-        v.definition, tally.column_list(v.identity, 's.'), tally.column_list(v.identity, 'f.'), tally.part(v, '_identity'),
-        tally.column_list(tally.columns_of(v.definition), 's.'), tally.column_list(tally.columns_of(v.definition), 'f.'), tally.part(v), tally.collated_list(v.definition, v.key, 'k.'))
-$$;
+RETURNS text LANGUAGE sql VOLATILE AS $generator$
+    SELECT tally.render($template$SELECT * FROM (
+    WITH pending AS MATERIALIZED (SELECT {collated_key} FROM {pending}() k),
+    stored AS (SELECT d.*, true AS tally_here FROM {table} d WHERE {not_pending} AND {sampled}),
+    fresh AS (SELECT d.*, true AS tally_here FROM {definition} d WHERE {not_pending} AND {sampled}),
+    difference AS (
+        SELECT s.tally_here AS in_stored, f.tally_here AS in_oracle, to_jsonb(s.*) - 'tally_here' AS stored_row, to_jsonb(f.*) - 'tally_here' AS oracle_row
+        FROM stored s FULL JOIN fresh f ON ROW({stored_identity})::{identity} = ROW({fresh_identity})::{identity}  -- as a type of its own: NULLs count as equal
+        WHERE s.tally_here IS NULL OR f.tally_here IS NULL OR ROW({stored_values})::record *<> ROW({fresh_values})::record)
+    SELECT {view}::text, 'stored'::text, stored_row FROM difference WHERE in_stored
+    UNION ALL SELECT {view}, 'oracle', oracle_row FROM difference WHERE in_oracle) projection_difference$template$, jsonb_build_object(
+        'view',            quote_literal(tally.part(v)),
+        'table',           tally.part(v),
+        'definition',      v.definition,
+        'pending',         tally.part(v, '_pending'),
+        'collated_key',    tally.collated_list(v.definition, v.key, 'k.'),
+        'not_pending',     tally.sql_not_in(v.definition, v.key, 'pending', 'd'),
+        'sampled',         CASE WHEN sample >= 1 THEN 'true' ELSE format('mod(abs(hashtextextended(ROW(%s)::text, %s)), 1000000) < %s',
+                               tally.column_list(v.key, 'd.'), (random() * 1e9)::bigint, sample * 1000000) END,
+        'identity',        tally.part(v, '_identity'),
+        'stored_identity', tally.column_list(v.identity, 's.'),
+        'fresh_identity',  tally.column_list(v.identity, 'f.'),
+        'stored_values',   tally.column_list(c, 's.'),
+        'fresh_values',    tally.column_list(c, 'f.')))
+    FROM (SELECT ARRAY(SELECT c FROM unnest(tally.columns_of(v.definition)) WITH ORDINALITY u(c, n) WHERE c <> ALL (v.identity) ORDER BY n)) x(c)
+$generator$;
 
 -- tally.sql_verify_rollup: SELECT of the cells in which a rollup differs from what is stored below it.
 CREATE OR REPLACE FUNCTION tally.sql_verify_rollup(r tally.derived_view)

@@ -132,7 +132,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.require_ordered: raise unless every one of these columns can be indexed and compared.
---   Parameters relation, columns; use: what for, as the message says it ('a key of app.x')
+--   Parameters relation, columns; use: what for, as the message says it ('part of a key')
 --   Raises     TL024
 CREATE OR REPLACE FUNCTION tally.require_ordered(relation regclass, columns name[], use text)
 RETURNS void LANGUAGE plpgsql STABLE AS $$

@@ -106,7 +106,7 @@ BEGIN
     SELECT array_agg(q ORDER BY n) INTO queries FROM (
         SELECT q, min(n) AS n FROM (
             SELECT tally.way_sql(shape, w) AS q, i * 2 AS n FROM jsonb_array_elements(ways) WITH ORDINALITY u(w, i)
-            UNION ALL SELECT tally.stored_sql(key, stored, shape, w), i * 2 + 1 FROM jsonb_array_elements(ways) WITH ORDINALITY u(w, i) WHERE (w ->> 'stored')::boolean) x
+            UNION ALL SELECT tally.stored_sql(key, stored, w), i * 2 + 1 FROM jsonb_array_elements(ways) WITH ORDINALITY u(w, i) WHERE (w ->> 'stored')::boolean) x
         WHERE q IS NOT NULL GROUP BY q) y;
     reach := CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) w WHERE tally.is_wider(w)) THEN 'wider' ELSE 'exact' END;
     plain := tally.plain_key(definition, key, source, ways);
@@ -210,7 +210,7 @@ END
 $$;
 
 -- tally.stored_sql: the keys that are stored with what a changed row holds of them: rows that led to the others may be gone, too.
-CREATE OR REPLACE FUNCTION tally.stored_sql(key name[], stored text, shape jsonb, way jsonb)
+CREATE OR REPLACE FUNCTION tally.stored_sql(key name[], stored text, way jsonb)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (

@@ -105,7 +105,6 @@ DECLARE
     i        jsonb := st -> 'instances' -> start;
     barriers integer[] := ARRAY(SELECT u::integer FROM jsonb_array_elements(st -> 'scopes' -> (i ->> 'scope')::integer -> 'up') WITH ORDINALITY x(u, n)
                                 WHERE st -> 'scopes' -> u::integer ? 'barrier' ORDER BY n);
-    mask     integer;
 BEGIN
     IF i ->> 'lost' IS NOT NULL OR cardinality(barriers) > 3 THEN
         jumps := '{}';

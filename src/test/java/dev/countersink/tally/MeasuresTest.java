@@ -197,7 +197,9 @@ class MeasuresTest {
                 "INSERT INTO app.float VALUES (1, 1234567, 0.1), (2, 0.1, 12345678901234567), (3, 16777216, 3.3333333333333335), (4, 1e-40, 5e-324), (5, 3.4e38, 1.7976931348623157e308)",
                 "UPDATE app.float SET r = r / 3, d = d / 3 WHERE id < 4");
         engine.run("RESET extra_float_digits");
-        assertThat(engine.number("SELECT count(*) FROM app.by_id JOIN app.float f USING (id) WHERE by_id.r::real = f.r AND ar::real = f.r AND by_id.d = f.d AND ad = f.d"))
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM app.by_id JOIN app.float f USING (id) WHERE by_id.r::real = f.r AND ar::real = f.r AND by_id.d = f.d AND ad = f.d"))
                 .isEqualTo(5);
     }
 
@@ -213,7 +215,8 @@ class MeasuresTest {
         engine.liveAgrees("activation");
         engine.write(WRITES);
         engine.write("TRUNCATE app.item");
-        assertThat(engine.text("SELECT concat_ws(' ', rows, n) FROM app.totals")).isEqualTo("1 0");
+        assertThat(engine.text("SELECT concat_ws(' ', rows, n) FROM app.totals"))
+                .isEqualTo("1 0");
         engine.run("SELECT tally.create_rollup('app.later', 'app.fact', '{}', '{\"n\":\"count(*)\"}')");
         assertThat(engine.number("SELECT n FROM app.later_live")).isZero();
         engine.run("DELETE FROM app.total; SELECT tally.repair('app.total')");
@@ -252,14 +255,17 @@ class MeasuresTest {
         for (String measure : new String[] {"min(doc)", "count(distinct doc)", "max(at)", "count(distinct many)"}) {
             assertThat(engine.refused(
                             "TL024",
-                            "SELECT tally.create_rollup('app.r', 'app.odds', '{word}', '{\"m\":\"%s\"}')".formatted(measure)))
+                            "SELECT tally.create_rollup('app.r', 'app.odds', '{word}', '{\"m\":\"%s\"}')"
+                                    .formatted(measure)))
                     .contains("app.odds");
         }
         engine.refused("TL024", "SELECT tally.create_rollup('app.r', 'app.odds', '{doc}', '{}')");
-        for (String measure : new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))"}) {
+        for (String measure :
+                new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))"}) {
             assertThat(engine.refused(
                             "TL009",
-                            "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"%s\"}')".formatted(measure)))
+                            "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"%s\"}')"
+                                    .formatted(measure)))
                     .contains("\"m\"");
         }
     }

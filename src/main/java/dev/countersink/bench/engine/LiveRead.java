@@ -59,8 +59,7 @@ final class LiveRead implements Scenario {
         session.run("CALL bench.derive_fact('%s')".formatted(shop.name()));
         session.run("""
                 SELECT tally.create_rollup('%1$s.by_buyer', '%1$s.sale_fact', '{region,buyer_id}', '{"sales":"count(*)","amount":"sum(amount)","top":"max(amount)"}');
-                SELECT tally.create_rollup('%1$s.by_region', '%1$s.by_buyer', '{region}', '{"sales":"sum(sales)","amount":"sum(amount)","top":"max(top)"}')"""
-                .formatted(shop.name()));
+                SELECT tally.create_rollup('%1$s.by_region', '%1$s.by_buyer', '{region}', '{"sales":"sum(sales)","amount":"sum(amount)","top":"max(top)"}')""".formatted(shop.name()));
         Shop.refresh(session, shop.views());
         session.run("VACUUM (ANALYZE)");
     }

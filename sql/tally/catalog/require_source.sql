@@ -4,6 +4,9 @@ RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     trouble record;
 BEGIN
+    IF source IS NULL THEN
+        PERFORM tally.fail('TL016', 'No table is named, so there is nothing to watch.', 'Name the table: tally.watch(projection, source).');
+    END IF;
     SELECT * INTO trouble FROM tally.source_troubles(source) LIMIT 1;
     IF FOUND THEN
         PERFORM tally.fail('TL016', format('%s %s.', source, trouble.problem), trouble.remedy);

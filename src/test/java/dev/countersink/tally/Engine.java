@@ -88,7 +88,10 @@ final class Engine implements AutoCloseable {
 
     /** A few keys, or groups, read one by one: stored ones, those of the oracle, and one that nobody has. */
     private void liveAtAgrees(String view, String oracle, String after) {
-        assertThat(sql.text(sql.text(LIVE_AT.replace("VIEW", view).replace("ORACLE", oracle))))
+        String query =
+                sql.text("SELECT coalesce((" + LIVE_AT.replace("VIEW", view).replace("ORACLE", oracle)
+                        + " WHERE v.key <> '{}'), 'SELECT ''''')"); // a rollup of everything has no key
+        assertThat(sql.text(query))
                 .as("keys of %s_live_at that differ from the oracle after %s", view, after)
                 .isEmpty();
     }

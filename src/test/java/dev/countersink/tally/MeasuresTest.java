@@ -194,7 +194,7 @@ class MeasuresTest {
                 SET extra_float_digits = -5;
                 """);
         engine.write(
-                "INSERT INTO app.float VALUES (1, 1234567, 0.1), (2, 0.1, 12345678901234567), (3, 16777216, 3.3333333333333335), (4, 1e-40, 5e-324), (5, 3.4e38, 1.7976931348623157e308)",
+                "INSERT INTO app.float VALUES (1, 1234567, 0.1), (2, 0.1, 12345678901234567), (3, 16777216, 3.3333333333333335), (4, 1e-40, 5e-324), (5, 3.4e38, 1.7976931348623e308)",
                 "UPDATE app.float SET r = r / 3, d = d / 3 WHERE id < 4");
         engine.run("RESET extra_float_digits");
         assertThat(

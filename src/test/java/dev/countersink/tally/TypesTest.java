@@ -41,7 +41,6 @@ class TypesTest {
                 "double precision    | 0 | '-0' | 'NaN'",
                 "bpchar              | 'a' | 'a  ' | 'b'",
                 "app.size            | 1 | 2 | 3",
-                "app.must            | 'a' | 'b' | ''",
                 "app.mood            | 'sad' | 'ok' | 'fine'",
                 "int4range           | '[1,3)' | '[1,2]' | 'empty'",
                 "jsonb               | '{\"a\":1}' | '{\"a\":1.0}' | 'null'",

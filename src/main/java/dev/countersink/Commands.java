@@ -14,7 +14,7 @@ final class Commands {
     private static final int USAGE = 2;
 
     private static final Map<String, Command> BY_NAME =
-            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Bench::execute, "demo", Demo::execute));
+            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Commands::bench, "demo", Demo::execute));
 
     private Commands() {}
 
@@ -37,8 +37,16 @@ final class Commands {
         try {
             return command.execute(Arrays.asList(args).subList(Math.min(1, args.length), args.length));
         } catch (RuntimeException e) {
-            return ProgramEnd.status(StartErrors.report(e, System.err));
+            if (ProgramEnd.isEnding()) {
+                return 0;
+            }
+            return StartErrors.report(e, System.err);
         }
+    }
+
+    private static int bench(List<String> arguments) {
+        ProgramEnd.uninstall();
+        return Bench.execute(arguments);
     }
 
     private static int run(List<String> arguments) {
@@ -49,7 +57,6 @@ final class Commands {
                     String.join(" ", arguments));
             return USAGE;
         }
-        ProgramEnd.haltWhenClosed();
         Countersink.start(Map.of());
         return 0;
     }

@@ -13,7 +13,8 @@ import org.springframework.context.ConfigurableApplicationContext;
 public class Countersink {
 
     public static void main(String[] args) {
-        int status = Commands.execute(args);
+        ProgramEnd.install();
+        int status = ProgramEnd.status(Commands.execute(args));
         if (status != 0) {
             System.exit(status);
         }
@@ -27,9 +28,14 @@ public class Countersink {
      */
     public static ConfigurableApplicationContext start(Map<String, Object> settings) {
         SpringApplication application = new SpringApplication(Countersink.class);
+        // Spring's own hook comes too late, and would run at the same time as the one that closes what is open.
+        application.setRegisterShutdownHook(false);
         application.addInitializers(context -> context.getEnvironment()
                 .getPropertySources()
                 .addFirst(new org.springframework.core.env.MapPropertySource("given", settings)));
-        return application.run();
+        application.addInitializers(ProgramEnd::closing);
+        ConfigurableApplicationContext context = application.run();
+        ProgramEnd.started();
+        return context;
     }
 }

@@ -1,6 +1,7 @@
 package dev.countersink.demo;
 
 import dev.countersink.Countersink;
+import dev.countersink.ProgramEnd;
 import dev.countersink.config.StartupException;
 import dev.countersink.embedded.Servers;
 import dev.countersink.ingest.IngestMetrics;
@@ -18,7 +19,6 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import javax.sql.DataSource;
-import org.springframework.boot.SpringApplication;
 import org.springframework.context.ConfigurableApplicationContext;
 import org.springframework.core.io.ClassPathResource;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -51,8 +51,8 @@ public final class Demo {
         }
         try {
             Path dir = Files.createTempDirectory("countersink-demo");
-            // runs when every instance is closed, and so the servers are stopped
-            SpringApplication.getShutdownHandlers().add(() -> FileSystemUtils.deleteRecursively(dir.toFile()));
+            // For Ctrl-C; the servers are stopped then.
+            ProgramEnd.afterwards(() -> FileSystemUtils.deleteRecursively(dir.toFile()));
             int port = freePort();
             ConfigurableApplicationContext instance = Countersink.start(Map.of(
                     "countersink.embedded.dir",
@@ -66,6 +66,7 @@ public final class Demo {
             int status = new Demo(options, instance).run();
             if (options.exit() || status != 0) {
                 instance.close();
+                FileSystemUtils.deleteRecursively(dir);
             } else {
                 System.out.printf(Locale.ROOT, "Serving on http://127.0.0.1:%d until Ctrl-C.%n", port);
             }

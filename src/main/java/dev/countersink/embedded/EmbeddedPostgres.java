@@ -121,6 +121,20 @@ public final class EmbeddedPostgres implements AutoCloseable {
         }
     }
 
+    /** Ends the server without a last checkpoint, as a crash would; returns once it has ended. */
+    public void kill() {
+        try {
+            ProcessHandle process =
+                    StaleProcess.running(data.resolve(PID_FILE), PROGRAM).orElse(null);
+            if (process != null) {
+                new ProcessBuilder("kill", "-QUIT", Long.toString(process.pid())).start();
+                StaleProcess.awaitEnd(process, STOP_S);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** PostgreSQL does not run as root; a user namespace of its own makes it believe that it is somebody else. */
     private static void refuseRoot() {
         if ("root".equals(System.getProperty("user.name")) && !LinuxUtils.isUnshareAvailable()) {

@@ -98,7 +98,7 @@ class FaultSuiteTest {
                 }
             }
         }
-        try (ServiceProcess service = start()) {
+        try (ServiceProcess service = start().awaitReady()) {
             verify();
             assertThat(service.terminate()).isZero();
         }
@@ -123,7 +123,7 @@ class FaultSuiteTest {
         }
         System.out.printf(
                 Locale.ROOT, "%d kills -9: first commit at most %d ms after the service was ready%n", kills, worst);
-        try (ServiceProcess service = start()) {
+        try (ServiceProcess service = start().awaitReady()) {
             verify();
             assertThat(service.terminate()).isZero();
         }

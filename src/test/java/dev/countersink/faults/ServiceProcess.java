@@ -13,6 +13,7 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -33,22 +34,33 @@ final class ServiceProcess implements AutoCloseable {
 
     /** Begins to start it. */
     static ServiceProcess start(DbSettings db, String natsUrl, String natsToken) throws IOException {
+        return start(db, natsUrl, natsToken, List.of(), Map.of());
+    }
+
+    /**
+     * Begins to start it.
+     *
+     * @param options more of the JVM
+     * @param more settings, as in the environment
+     */
+    static ServiceProcess start(
+            DbSettings db, String natsUrl, String natsToken, List<String> options, Map<String, String> more)
+            throws IOException {
         int port;
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();
         }
         Path dir = TestFolder.create("service");
         Path log = dir.resolve("log");
-        ProcessBuilder builder = new ProcessBuilder(
+        List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx256m",
                 // What users see in the log is part of what is tested.
                 "-Dlogging.config=" + Path.of("src/main/resources/logback.xml").toAbsolutePath(),
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Countersink.class.getName(),
-                "run");
+                "-XX:TieredStopAtLevel=1"));
+        command.addAll(options);
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Countersink.class.getName(), "run"));
+        ProcessBuilder builder = new ProcessBuilder(command);
         builder.directory(dir.toFile()).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment()
                 .putAll(Map.of(
@@ -59,6 +71,7 @@ final class ServiceProcess implements AutoCloseable {
                         "COUNTERSINK_NATS_URL", natsUrl,
                         "COUNTERSINK_NATS_TOKEN", natsToken,
                         "COUNTERSINK_INGEST_BATCH_MESSAGES", "50"));
+        builder.environment().putAll(more);
         return new ServiceProcess(builder.start(), log, port);
     }
 
@@ -97,6 +110,11 @@ final class ServiceProcess implements AutoCloseable {
     /** Asks it to end, as SIGTERM does, and returns the exit status. */
     int terminate() throws InterruptedException {
         process.destroy();
+        return awaitExit();
+    }
+
+    /** Waits until it has ended, and returns the exit status. */
+    int awaitExit() throws InterruptedException {
         if (!process.waitFor(1, TimeUnit.MINUTES)) {
             throw new AssertionError("it does not end");
         }

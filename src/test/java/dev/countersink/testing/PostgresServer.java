@@ -115,7 +115,8 @@ interface PostgresServer extends AutoCloseable {
 
             @Override
             public void close() {
-                server.close();
+                // Nobody needs its last checkpoint, which may take longer than a JVM is given to end.
+                server.kill();
                 TestFolder.delete(dir);
             }
         };

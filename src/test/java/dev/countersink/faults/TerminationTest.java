@@ -1,0 +1,114 @@
+package dev.countersink.faults;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.ingest.Rig;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestFolder;
+import dev.countersink.testing.TestPostgres;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** SIGTERM ends the service with status 0, in whatever it is at work on, and soon. */
+class TerminationTest {
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
+
+    private Rig rig;
+
+    @BeforeEach
+    void open() {
+        assumeTrue(TestPostgres.version() >= 18, "it runs once, on the newest version");
+        rig = new Rig();
+    }
+
+    @AfterEach
+    void close() {
+        rig.close();
+    }
+
+    @Test
+    void whileItsFirstClassesAreLoaded() throws Exception {
+        // The class that main needs next, once it can be told to end.
+        assertEndsAfterLoading("dev.countersink.Commands");
+    }
+
+    @Test
+    void whileSpringBegins() throws Exception {
+        assertEndsAfterLoading("dev.countersink.Countersink$$Lambda");
+        assertEndsAfterLoading("org.springframework.boot.SpringApplication");
+    }
+
+    @Test
+    void whileItWaitsForADatabaseThatDoesNotAnswer() throws Exception {
+        try (FaultProxy database = new FaultProxy(port(rig.database().url()))) {
+            database.holdAt("user");
+            DbSettings through = DbSettings.of(
+                    rig.database().url().replaceFirst(":\\d+/", ":" + database.port() + "/"),
+                    rig.database().user(),
+                    rig.database().password());
+            try (ServiceProcess service = start(through, List.of(), Map.of())) {
+                assertThat(database.reached().await(2, TimeUnit.MINUTES)).isTrue();
+                assertEnds(service);
+            }
+        }
+    }
+
+    @Test
+    void whileItServes() throws Exception {
+        try (ServiceProcess service = start(rig.database(), List.of(), Map.of()).awaitReady()) {
+            assertEnds(service);
+            assertThat(service.log()).anyMatch(line -> line.contains("Ingestion stopped after 0 messages"));
+        }
+    }
+
+    @Test
+    void aStartThatFailsIsStillAFailure() throws Exception {
+        try (ServiceProcess service =
+                start(rig.database(), List.of(), Map.of("COUNTERSINK_INGEST_BATCH_MESSAGES", "0"))) {
+            assertThat(service.awaitExit()).isEqualTo(1);
+            assertThat(service.log()).hasSize(2);
+        }
+    }
+
+    private void assertEndsAfterLoading(String name) throws Exception {
+        Path loaded = TestFolder.create("classes").resolve("loaded.log");
+        try (ServiceProcess service =
+                start(rig.database(), List.of("-Xlog:class+load:file=" + loaded + "::filecount=0"), Map.of())) {
+            Eventually.await(name + " is loaded", PATIENCE, () -> isLoaded(loaded, name), found -> found);
+            assertEnds(service);
+        }
+    }
+
+    private static boolean isLoaded(Path log, String name) throws IOException {
+        if (!Files.exists(log)) {
+            return false;
+        }
+        return Files.readAllLines(log).stream().anyMatch(line -> line.contains(" " + name));
+    }
+
+    private static void assertEnds(ServiceProcess service) throws Exception {
+        long start = System.nanoTime();
+        assertThat(service.terminate()).isZero();
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(20));
+        assertThat(service.log()).noneMatch(line -> line.startsWith("\tat "));
+    }
+
+    private ServiceProcess start(DbSettings db, List<String> options, Map<String, String> more) throws IOException {
+        return ServiceProcess.start(
+                db, rig.nats().settings().url(), rig.nats().settings().token(), options, more);
+    }
+
+    private static int port(String url) {
+        return Integer.parseInt(url.replaceFirst("^.*:(\\d+)(/.*)?$", "$1"));
+    }
+}

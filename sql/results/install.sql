@@ -16,6 +16,7 @@
 \ir write_job_captures.sql
 \ir apply_batch.sql
 \ir accepts_writes.sql
+\ir has_job.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql
 \ir begin_replay.sql

@@ -11,6 +11,7 @@ import dev.countersink.ingest.db.Replays;
 import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
 import dev.countersink.ingest.nats.NatsObjects;
+import dev.countersink.ingest.nats.ResultPublisher;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.nats.client.Connection;
 import javax.sql.DataSource;
@@ -36,6 +37,11 @@ class IngestConfiguration {
     @Bean
     MessageDecoder messageDecoder(MessageSettings settings, Connection nats, Servers servers) {
         return new MessageDecoder(settings, new NatsObjects(nats, NatsLink.jetStream(servers.nats())));
+    }
+
+    @Bean
+    ResultPublisher resultPublisher(Connection nats, Servers servers) {
+        return new ResultPublisher(nats, NatsLink.jetStream(servers.nats()));
     }
 
     /** Writers' connections are their own: one that the pool keeps back would make them wait after an outage. */

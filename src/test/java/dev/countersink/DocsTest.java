@@ -8,6 +8,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.IntakeSettings;
 import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.MessageSettings;
 import dev.countersink.config.NatsSettings;
@@ -141,6 +142,7 @@ class DocsTest {
                 EmbeddedSettings.class,
                 HttpSettings.class,
                 IngestSettings.class,
+                IntakeSettings.class,
                 MessageSettings.class,
                 NatsSettings.class,
                 MaintenanceSettings.class,

@@ -7,6 +7,7 @@ import org.springframework.dao.DataAccessException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatus;
 import org.springframework.http.HttpStatusCode;
+import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
 import org.springframework.transaction.TransactionException;
@@ -44,6 +45,19 @@ class Problems extends ResponseEntityExceptionHandler {
     }
 
     @ExceptionHandler
+    ResponseEntity<ProblemDetail> notTaken(IntakeRefusedException e) {
+        ProblemDetail problem = problem(e.status(), e.code(), e.getMessage(), e.hint());
+        problem.setProperty("results_queued", e.queued());
+        problem.setProperty("rejected", e.rejected());
+        ResponseEntity.BodyBuilder answer =
+                ResponseEntity.status(e.status()).contentType(MediaType.APPLICATION_PROBLEM_JSON);
+        if (e.retryAfterSeconds() > 0) {
+            answer.header(HttpHeaders.RETRY_AFTER, Long.toString(e.retryAfterSeconds()));
+        }
+        return answer.body(problem);
+    }
+
+    @ExceptionHandler
     ProblemDetail refused(RefusedException e) {
         return problem(e.status(), e.code(), e.getMessage(), e.hint());
     }
@@ -64,7 +78,10 @@ class Problems extends ResponseEntityExceptionHandler {
             Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
         if (body instanceof ProblemDetail problem) {
             problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
-            problem.setProperty("hint", "The paths are /api/views, /api/runs, /api/ingest and /api/dead-letters.");
+            problem.setProperty(
+                    "hint",
+                    "The paths are /api/views, /api/runs, /api/ingest, /api/dead-letters and"
+                            + " /api/v2/jobs/{id}/result/.");
         }
         return new ResponseEntity<>(body, headers, status);
     }

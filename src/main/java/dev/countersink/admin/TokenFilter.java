@@ -15,7 +15,8 @@ import org.springframework.web.filter.OncePerRequestFilter;
 
 /** Lets a request in that carries the bearer token; what may be had without one is not decided here. */
 final class TokenFilter extends OncePerRequestFilter {
-    private static final String SCHEME = "Bearer ";
+    /** The second is what workers of ML pipelines send. */
+    private static final List<String> SCHEMES = List.of("Bearer ", "Token ");
 
     private final ApiToken token;
 
@@ -27,14 +28,17 @@ final class TokenFilter extends OncePerRequestFilter {
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
         String header = request.getHeader(HttpHeaders.AUTHORIZATION);
-        if (header != null
-                && header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())
-                && token.matches(header.substring(SCHEME.length()).strip())) {
+        if (header != null && SCHEMES.stream().anyMatch(scheme -> matches(header, scheme))) {
             SecurityContext context = SecurityContextHolder.createEmptyContext();
             context.setAuthentication(UsernamePasswordAuthenticationToken.authenticated(
                     "operator", null, List.of(new SimpleGrantedAuthority("operator"))));
             SecurityContextHolder.setContext(context);
         }
         chain.doFilter(request, response);
+    }
+
+    private boolean matches(String header, String scheme) {
+        return header.regionMatches(true, 0, scheme, 0, scheme.length())
+                && token.matches(header.substring(scheme.length()).strip());
     }
 }

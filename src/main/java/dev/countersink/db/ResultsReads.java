@@ -14,6 +14,14 @@ public class ResultsReads {
         this.jdbc = JdbcClient.create(dataSource);
     }
 
+    /** Whether there is a job of this number. */
+    public boolean hasJob(long id) {
+        return jdbc.sql("SELECT results.has_job(?)")
+                .param(id)
+                .query(Boolean.class)
+                .single();
+    }
+
     /** A page of dead letters, the oldest first, each as a JSON object without its bytes. */
     public List<String> deadLetters(long after, int limit) {
         return jdbc.sql("SELECT to_jsonb(d) FROM results.dead_letters(?, ?) d")

@@ -5,6 +5,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
+import dev.countersink.config.IntakeSettings;
 import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
@@ -24,6 +25,7 @@ class ServersConfiguration {
             HttpSettings http,
             ApiSettings api,
             IngestSettings ingest,
+            IntakeSettings intake,
             RefreshSettings refresh,
             MaintenanceSettings maintenance) {
         return new Servers(db, nats, embedded);

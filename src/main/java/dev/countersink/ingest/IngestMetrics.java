@@ -112,7 +112,8 @@ public final class IngestMetrics {
         rate.add(now, batch.size());
     }
 
-    private long backlog() {
+    /** Messages in the stream at the last look, those in work included. */
+    public long backlog() {
         return subjects.stream().mapToLong(StreamWatcher.Subject::messages).sum();
     }
 

@@ -5,6 +5,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestFolder;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -17,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 
 /** The service in a process of its own, which a test may kill. */
 final class ServiceProcess implements AutoCloseable {
@@ -96,6 +98,17 @@ final class ServiceProcess implements AutoCloseable {
             Thread.currentThread().interrupt();
             return 0;
         }
+    }
+
+    /** A POST of a body that is made as it is sent. */
+    HttpResponse<String> post(String path, String token, Supplier<InputStream> body)
+            throws IOException, InterruptedException {
+        return HTTP.send(
+                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+                        .header("Authorization", "Token " + token)
+                        .POST(HttpRequest.BodyPublishers.ofInputStream(body))
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
     }
 
     List<String> log() throws IOException {

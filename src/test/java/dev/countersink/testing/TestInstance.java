@@ -70,6 +70,17 @@ public final class TestInstance implements AutoCloseable {
         return send(request(path).POST(HttpRequest.BodyPublishers.noBody()).header("Authorization", "Bearer " + TOKEN));
     }
 
+    /** A POST of bytes with headers, each a name and a value, and no others. */
+    public Answer post(String path, byte[] body, String... headers) {
+        HttpRequest.Builder request = request(path).POST(HttpRequest.BodyPublishers.ofByteArray(body));
+        return send(headers.length == 0 ? request : request.headers(headers));
+    }
+
+    /** The token of its API. */
+    public static String token() {
+        return TOKEN;
+    }
+
     /** A PATCH with a JSON body; without If-Match if that is null. */
     public Answer patch(String path, String ifMatch, String body) {
         HttpRequest.Builder request = request(path)

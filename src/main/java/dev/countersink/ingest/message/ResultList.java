@@ -1,0 +1,278 @@
+package dev.countersink.ingest.message;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * Cuts a list of JSON documents, alone or as {@code {"results": […]}}, into its entries without reading them: each keeps
+ * its bytes, one that is not JSON loses no other, and no more than one is in memory. Not thread-safe.
+ */
+public final class ResultList {
+    private static final int BUFFER_BYTES = 64 * 1024;
+    private static final int FIRST_BYTES = 4 * 1024;
+    private static final int DEEPEST = 1000;
+    private static final String KEY = "results";
+    private static final int[] BYTE_ORDER_MARK = {0xEF, 0xBB, 0xBF};
+
+    private final InputStream in;
+    private final int mostBytes;
+    private final byte[] buffer = new byte[BUFFER_BYTES];
+    private int at;
+    private int end;
+    private int index = -1;
+    private boolean begun;
+    private boolean over;
+
+    /** @param mostBytes of an entry; a larger one is passed over */
+    public ResultList(InputStream in, int mostBytes) {
+        this.in = in;
+        this.mostBytes = mostBytes;
+    }
+
+    /**
+     * An entry.
+     *
+     * @param index its place, counted from 0
+     * @param bytes null if there is a fault
+     * @param fault why there are no bytes, as a sentence, or null
+     */
+    public record Entry(int index, byte[] bytes, String fault) {}
+
+    /** The body as a whole is not such a list. */
+    public static final class NotAListException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        NotAListException(String sentence) {
+            super(sentence);
+        }
+    }
+
+    /**
+     * The next entry, or null after the last one.
+     *
+     * @throws NotAListException if what comes is not a list; entries that were given before are good all the same
+     */
+    public Entry next() throws IOException {
+        if (!begun) {
+            begun = true;
+            begin();
+        }
+        if (over) {
+            return null;
+        }
+        int c = skipBlanks();
+        if (c == ']' && index < 0) {
+            over = true;
+            return null;
+        }
+        index++;
+        return entry(c);
+    }
+
+    private void begin() throws IOException {
+        int c = skipBlanks();
+        for (int i = 0; i < BYTE_ORDER_MARK.length && c == BYTE_ORDER_MARK[i]; i++) {
+            at++;
+            c = i + 1 == BYTE_ORDER_MARK.length ? skipBlanks() : peek();
+        }
+        if (c == '[') {
+            at++;
+        } else if (c == '{') {
+            at++;
+            findResults();
+        } else {
+            throw new NotAListException(
+                    c < 0 ? "The body is empty." : "The body is neither a list nor an object with \"results\".");
+        }
+    }
+
+    private void findResults() throws IOException {
+        while (true) {
+            int c = skipBlanks();
+            if (c == ',') {
+                at++;
+                c = skipBlanks();
+            }
+            if (c != '"') {
+                throw new NotAListException("The body is an object without \"results\".");
+            }
+            String name = name();
+            if (skipBlanks() != ':') {
+                throw new NotAListException("The body is not JSON before its \"results\".");
+            }
+            at++;
+            c = skipBlanks();
+            if (!name.equals(KEY)) {
+                new Scan(false).value();
+            } else if (c == '[') {
+                at++;
+                return;
+            } else {
+                throw new NotAListException("The \"results\" of the body are not a list.");
+            }
+        }
+    }
+
+    private String name() throws IOException {
+        ByteArrayOutputStream name = new ByteArrayOutputStream();
+        at++;
+        for (int c = read(); c != '"'; c = read()) {
+            if (c < 0) {
+                throw new NotAListException("The body ends before its \"results\".");
+            }
+            if (name.size() <= KEY.length()) {
+                name.write(c);
+            }
+        }
+        return name.toString(StandardCharsets.UTF_8);
+    }
+
+    private Entry entry(int first) throws IOException {
+        if (first == ',' || first == ']') {
+            separate(first);
+            return new Entry(index, null, "There is nothing between two commas.");
+        }
+        Scan scan = new Scan(true);
+        scan.value();
+        if (peek() < 0 && scan.kept == 0 && !scan.tooLarge) {
+            over = true;
+            return new Entry(index, null, "The body ends before the list does.");
+        }
+        separate(peek());
+        if (scan.tooLarge) {
+            return new Entry(
+                    index,
+                    null,
+                    "It has more than " + mostBytes + " bytes, the most that the NATS server takes in a message.");
+        }
+        return new Entry(index, Arrays.copyOf(scan.bytes, scan.kept), null);
+    }
+
+    private void separate(int c) {
+        if (c == ',') {
+            at++;
+        } else {
+            over = true;
+        }
+    }
+
+    /** Passes over a value up to the comma or bracket after it, whatever it is made of. */
+    private final class Scan {
+        private final boolean keeping;
+        private byte[] bytes = new byte[FIRST_BYTES];
+        private int kept;
+        private final byte[] open = new byte[DEEPEST];
+        private int depth;
+        private boolean tooLarge;
+
+        Scan(boolean keeping) {
+            this.keeping = keeping;
+        }
+
+        void value() throws IOException {
+            for (int c = peek(); c >= 0; c = peek()) {
+                if (depth == 0 && (c == ',' || c == ']' || (c == '}' && !keeping))) {
+                    return;
+                }
+                if (c == ']' && !isOpen('[')) {
+                    // It closes the list, for the entry has none to close: the entry is broken.
+                    return;
+                }
+                at++;
+                keep(c);
+                if (c == '"') {
+                    string();
+                } else if (c == '{' || c == '[') {
+                    if (depth < DEEPEST) {
+                        open[depth] = (byte) c;
+                    }
+                    depth++;
+                } else if (c == '}' || c == ']') {
+                    close(c == '}' ? '{' : '[');
+                }
+            }
+        }
+
+        /** JSON's strings have no line breaks: one that has was never closed. */
+        private void string() throws IOException {
+            boolean escaped = false;
+            for (int c = read(); c >= 0; c = read()) {
+                keep(c);
+                if (c == '\n' || (c == '"' && !escaped)) {
+                    return;
+                }
+                escaped = c == '\\' && !escaped;
+            }
+        }
+
+        private boolean isOpen(char bracket) {
+            if (depth > DEEPEST) {
+                return true;
+            }
+            for (int i = depth - 1; i >= 0; i--) {
+                if (open[i] == bracket) {
+                    return true;
+                }
+            }
+            return false;
+        }
+
+        /** Closes what was left open within it, too. */
+        private void close(char bracket) {
+            if (depth > DEEPEST) {
+                depth--;
+                return;
+            }
+            if (!isOpen(bracket)) {
+                return;
+            }
+            do {
+                depth--;
+            } while (open[depth] != bracket);
+        }
+
+        private void keep(int c) {
+            if (!keeping || tooLarge) {
+                return;
+            }
+            if (kept == mostBytes) {
+                tooLarge = true;
+                return;
+            }
+            if (kept == bytes.length) {
+                bytes = Arrays.copyOf(bytes, (int) Math.min(mostBytes, 2L * kept));
+            }
+            bytes[kept++] = (byte) c;
+        }
+    }
+
+    private int skipBlanks() throws IOException {
+        int c = peek();
+        while (c == ' ' || c == '\n' || c == '\r' || c == '\t') {
+            at++;
+            c = peek();
+        }
+        return c;
+    }
+
+    private int read() throws IOException {
+        int c = peek();
+        at++;
+        return c;
+    }
+
+    private int peek() throws IOException {
+        if (at < end) {
+            return buffer[at] & 0xff;
+        }
+        if (end < 0) {
+            return -1;
+        }
+        end = in.read(buffer, 0, buffer.length);
+        at = 0;
+        return end <= 0 ? -1 : buffer[0] & 0xff;
+    }
+}

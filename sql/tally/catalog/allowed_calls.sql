@@ -121,13 +121,14 @@ BEGIN
 END
 $$;
 
--- tally.arguments_setting: what the text form of a call's arguments depends on.
+-- tally.arguments_setting: what the text form of a call's arguments depends on. What an aggregate only sorts by is not written.
 CREATE OR REPLACE FUNCTION tally.arguments_setting(form text, tree jsonb, args jsonb, path text[], levels text[])
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT min(tally.text_setting(t, form))
     FROM jsonb_array_elements(args) WITH ORDINALITY a(item, n)
     CROSS JOIN LATERAL tally.value_types(tree, CASE WHEN a.item ->> '_' = 'TARGETENTRY' THEN a.item -> 'expr' -> 0 ELSE a.item END,
         path || ARRAY['args', '0', (a.n - 1)::text] || CASE WHEN a.item ->> '_' = 'TARGETENTRY' THEN '{expr,0}'::text[] ELSE '{}' END, levels) t
+    WHERE a.item #>> '{resjunk,0}' IS DISTINCT FROM 'true'
 $$;
 
 -- tally.result_setting: what it depends on to read the result of a call from text: a row type, or the columns given in FROM.

@@ -28,7 +28,7 @@ $$;
 
 -- tally.copy_expand: make <next>_expand_<n> from the function that is there, as the catalog has it.
 CREATE OR REPLACE FUNCTION tally.copy_expand(v tally.derived_view, next tally.derived_view, s tally.source)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     types text := tally.type_list(s.relation, s.columns, '[]');
     made  text := format('%s(%s)', tally.part(next, '_expand_' || s.ordinal), types);

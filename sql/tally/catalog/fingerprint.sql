@@ -98,7 +98,7 @@ $$;
 
 -- tally.fingerprint_of: the fingerprint of a projection's or a snapshot's definition, as it is now.
 CREATE OR REPLACE FUNCTION tally.fingerprint_of(v tally.derived_view)
-RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
     f      tally.fingerprint;
     views  oid[] := ARRAY(SELECT u FROM tally.views_under(v.definition) u ORDER BY 1);

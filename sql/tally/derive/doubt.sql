@@ -60,7 +60,7 @@ $$;
 --   Writes    tally.source
 --   Used by   tally.activate
 CREATE OR REPLACE FUNCTION tally.note_doubts(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET quote_all_identifiers = off AS $$
 DECLARE
     s tally.source;
     d record;

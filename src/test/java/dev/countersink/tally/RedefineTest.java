@@ -82,6 +82,14 @@ class RedefineTest {
     }
 
     @Test
+    void howASessionQuotesNamesDoesNotMatter() {
+        engine.run("SET quote_all_identifiers = on; SELECT tally.redefine('app.fact', 'app.fact_def2')");
+        engine.run("RESET quote_all_identifiers; SELECT tally.refresh('app.fact')");
+        assertThat(engine.text("SELECT name FROM app.fact WHERE member_id = 3")).isEqualTo("c3");
+        engine.write("UPDATE app.club SET threshold = 2 WHERE id < 9", "DELETE FROM app.club WHERE id = 7");
+    }
+
+    @Test
     void grantsIndexesScheduleAndStatisticsStay() {
         engine.run("""
                 GRANT SELECT ON app.fact, app.tags_live TO PUBLIC; CREATE UNIQUE INDEX mine ON app.fact (tag, member_id);

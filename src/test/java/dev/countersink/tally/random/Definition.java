@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 /** A random view by a key: one row or several rows a key, or rows added up by a link or a value. */
 final class Definition {
     /** A column of the view. */
-    record Output(String name, Type type, String expression) {}
+    record Output(String name, Type type, String expression, boolean loose) {}
 
     /** A table that links to another. */
     private record Below(Table table, Link link) {}
@@ -61,7 +61,11 @@ final class Definition {
         Collections.shuffle(names, random);
         from.append(root.sql()).append(" t0");
         for (Column column : keyColumns) {
-            key.add(new Output("key " + key.size(), column.type(), tree.root().column(column)));
+            key.add(new Output(
+                    "key " + key.size(),
+                    column.type(),
+                    tree.root().column(column),
+                    keyColumns != root.key() && !column.type().exact()));
         }
     }
 
@@ -78,9 +82,8 @@ final class Definition {
         if (shape == 3) {
             return new Definition(schema, random, link.parent(), link.parent().key()).severalRows(child, link);
         }
-        List<Column> values = child.values().stream()
-                .filter(c -> c.type() == Type.INT || c.type() == Type.TEXT || c.type() == Type.BOOLEAN)
-                .toList();
+        List<Column> values =
+                child.values().stream().filter(c -> c.type().keys()).toList();
         List<Column> by = shape == 4 || values.isEmpty() ? link.columns() : List.of(Type.any(values, random));
         return new Definition(schema, random, child, by).addedUp();
     }
@@ -134,7 +137,7 @@ final class Definition {
         Alias rows = tree.down(child, tree.root(), link, false);
         from.append(random.nextBoolean() ? " JOIN " : " LEFT JOIN ").append(rows.joined());
         for (Column column : child.key()) {
-            identity.add(new Output("id " + identity.size(), column.type(), rows.column(column)));
+            identity.add(new Output("id " + identity.size(), column.type(), rows.column(column), false));
         }
         joinUp(random.nextInt(3));
         for (int i = random.nextInt(1, 4); i > 0; i--) {
@@ -217,6 +220,7 @@ final class Definition {
         Alias rows = tree.down(below.table(), via, below.link(), true);
         Column value = Type.any(rows.table().values(), random);
         Column by = Type.any(rows.table().values(), random);
+        by = by.type().compares() ? by : rows.table().key().get(0);
         String lateral = "l" + rows.name();
         from.append(
                 " LEFT JOIN LATERAL (SELECT %s AS best FROM %s %s WHERE %s ORDER BY %s DESC NULLS LAST, %s LIMIT 1) %s ON true"
@@ -236,12 +240,16 @@ final class Definition {
         Type type = value.type();
         String v = alias.column(value);
         switch (random.nextInt(6)) {
-            case 0 -> output(Type.BIGINT, in.formatted("count(DISTINCT " + v + ")"));
+            case 0 ->
+                output(Type.BIGINT, in.formatted(type.compares() ? "count(DISTINCT " + v + ")" : "count(" + v + ")"));
             case 1 -> output(Type.BIGINT, in.formatted("count(" + v + ")"));
-            case 2 -> output(Type.JSONB, in.formatted("jsonb_agg(" + v + " ORDER BY " + order + ")"));
+            case 2 ->
+                output(
+                        Type.JSONB,
+                        in.formatted("jsonb_agg(" + (type.steady() ? v : v + " IS NULL") + " ORDER BY " + order + ")"));
             case 3 -> output(Type.BOOLEAN, in.formatted("bool_or(" + type.condition(v, random) + ")"));
             default -> {
-                if (type == Type.INT || type == Type.NUMERIC) {
+                if (type == Type.INT || type == Type.NUMERIC || type == Type.AMOUNT || type == Type.SMALL) {
                     output(type.sum(), in.formatted("sum(" + v + ")"));
                 } else if (type.ordered() && type.exact()) {
                     output(type, in.formatted((random.nextBoolean() ? "min(" : "max(") + v + ")"));
@@ -261,8 +269,17 @@ final class Definition {
         switch (random.nextInt(9)) {
             case 0 -> output(type, "CASE WHEN %s THEN %s END".formatted(condition(alias), e));
             case 1 -> output(Type.BOOLEAN, "(" + type.condition(e, random) + ")");
-            case 2 -> output(Type.JSONB, "jsonb_build_object('x', %s, 'y', %s)".formatted(e, alias.column(value)));
-            case 3 -> output(Type.JSONB, "to_jsonb(" + alias.name() + ")");
+            case 2 ->
+                output(
+                        Type.JSONB,
+                        "jsonb_build_object('x', %s, 'y', %s)"
+                                .formatted(steady(e, type), steady(alias.column(value), value.type())));
+            case 3 ->
+                output(
+                        Type.JSONB,
+                        alias.table().columns().stream().allMatch(c -> c.type().steady())
+                                ? "to_jsonb(" + alias.name() + ")"
+                                : "to_jsonb(" + steady(e, type) + ")");
             case 4 -> {
                 if (type == Type.INT || type == Type.NUMERIC) {
                     output(Type.NUMERIC, "coalesce(%s, 0) * 1.5".formatted(e));
@@ -272,6 +289,10 @@ final class Definition {
             }
             default -> output(type, e);
         }
+    }
+
+    private static String steady(String e, Type type) {
+        return type.steady() ? e : "(" + e + " IS NULL)";
     }
 
     private void filter() {
@@ -286,7 +307,7 @@ final class Definition {
     }
 
     private void output(Type type, String expression) {
-        others.add(new Output(names.get(others.size()), type, expression));
+        others.add(new Output(names.get(others.size()), type, expression, false));
     }
 
     private static String keyOf(Alias alias) {

@@ -55,9 +55,11 @@ final class RandomSchema {
     List<String> ddl() {
         return Stream.of(
                         schemas.stream().map(s -> "CREATE SCHEMA " + Table.quoted(s)),
+                        Type.DDL.stream(),
                         tables.stream().flatMap(t -> t.ddl().stream()),
-                        Stream.of("CREATE FUNCTION " + RUN
-                                + "(sql text) RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE sql; END $f$"),
+                        Stream.of(
+                                "CREATE FUNCTION " + RUN
+                                        + "(sql text) RETURNS void LANGUAGE plpgsql SET DateStyle = 'SQL, DMY' SET IntervalStyle = 'sql_standard' AS $f$ BEGIN EXECUTE sql; END $f$"),
                         triggers.stream())
                 .flatMap(s -> s)
                 .toList();
@@ -107,6 +109,10 @@ final class RandomSchema {
     }
 
     private List<Column> key() {
+        if (random.nextInt(3) == 0) {
+            Column odd = new Column("odd", Type.any(Type.KEYS, random), false);
+            return random.nextInt(3) == 0 ? List.of(new Column("id", Type.INT, false), odd) : List.of(odd);
+        }
         return switch (random.nextInt(7)) {
             case 0 -> List.of(new Column("id", Type.UUID, false));
             case 1 -> List.of(new Column("Code", Type.TEXT, false));

@@ -170,15 +170,25 @@ final class RandomStatements {
 
     private String merge(Table t) {
         String columns = Table.list(t.columns());
-        return "MERGE INTO %s t USING (%s) n ON %s WHEN MATCHED AND %s THEN DELETE WHEN MATCHED THEN UPDATE SET %s WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)"
+        return "MERGE INTO %s t USING (%s) n ON %s WHEN MATCHED AND %s THEN DELETE WHEN MATCHED THEN UPDATE SET %s%s WHEN NOT MATCHED THEN INSERT (%s) VALUES (%s)"
                 .formatted(
                         t.sql(),
                         rows(t, keys(t, 4)),
                         Table.equal(Table.prefixed("t", t.key()), Table.prefixed("n", t.key())),
                         "md5(t::text) < '4'",
                         assign(t, "n"),
+                        random.nextInt(3) == 0 ? moves(t) : "",
                         columns,
                         String.join(", ", Table.prefixed("n", t.columns())));
+    }
+
+    /** Rows of a MERGE that get another key, and so perhaps another partition. */
+    private String moves(Table t) {
+        List<String> to = t.keyOf(random.nextInt(t.keys()));
+        return IntStream.range(0, to.size())
+                .mapToObj(i -> "%1$s = CASE WHEN md5(t::text) < '8' THEN %2$s ELSE t.%1$s END"
+                        .formatted(Table.quoted(t.key().get(i).name()), to.get(i)))
+                .collect(Collectors.joining(", ", ", ", ""));
     }
 
     private String updateValues(Table t) {
@@ -246,6 +256,12 @@ final class RandomStatements {
 
     private String updateKey(Table t) {
         int from = random.nextInt(t.keys());
+        if (random.nextInt(3) == 0) {
+            Column spelled = Type.any(t.key(), random);
+            String name = Table.quoted(spelled.name());
+            return "UPDATE %s SET %s = %s WHERE %s"
+                    .formatted(t.sql(), name, spelled.type().respelled(name), named(t, keys(t, 3)));
+        }
         int to = random.nextInt(t.keys());
         return "UPDATE %s SET (%s) = ROW(%s) WHERE %s AND NOT EXISTS (SELECT FROM %s WHERE %s)"
                 .formatted(

@@ -5,10 +5,12 @@ import dev.countersink.tally.random.JoinTree.Alias;
 import dev.countersink.tally.random.Table.Column;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /** Projections over a random schema, rollups on them, and rollups on rollups: their declarations. */
@@ -16,16 +18,13 @@ final class RandomViews {
     private static final List<String> NAMES = List.of("fact", "Per Key", "doc's", "größen");
 
     /** A derived view: what it is compared with, and what columns it has. */
-    record View(String name, String live, String oracle, boolean projection, Map<String, Type> columns) {
+    record View(
+            String name, String live, String oracle, boolean projection, Map<String, Type> columns, Set<String> loose) {
         /** A row x of it as something that can be compared. */
         String row() {
-            return projection
-                    ? "ROW("
-                            + columns.keySet().stream()
-                                    .map(c -> "x." + Table.quoted(c))
-                                    .collect(Collectors.joining(", "))
-                            + ")::text"
-                    : "to_jsonb(x)";
+            return columns.entrySet().stream()
+                    .map(c -> c.getValue().image("x." + Table.quoted(c.getKey()), loose.contains(c.getKey())))
+                    .collect(Collectors.joining(", ", "jsonb_build_array(", ")"));
         }
     }
 
@@ -82,8 +81,13 @@ final class RandomViews {
         String in = Type.any(schema.schemas(), random);
         Map<String, Type> columns = new LinkedHashMap<>();
         definition.outputs().forEach(o -> columns.put(o.name(), o.type()));
+        Set<String> loose = definition.outputs().stream()
+                .filter(Output::loose)
+                .map(Output::name)
+                .collect(Collectors.toSet());
         String oracle = qualified(in, relation + "_def");
-        View projection = new View(qualified(in, relation), qualified(in, relation + "_live"), oracle, true, columns);
+        View projection =
+                new View(qualified(in, relation), qualified(in, relation + "_live"), oracle, true, columns, loose);
         List<String> declarations = new ArrayList<>();
         String identity = definition.identity().isEmpty() ? "" : ", " + array(names(definition.identity()));
         declarations.add("SELECT tally.create_projection(%s, %s, %s%s)"
@@ -136,7 +140,8 @@ final class RandomViews {
                             lower.projection().name(),
                             group);
         }
-        View projection = new View(qualified(in, "chain"), qualified(in, "chain_live"), oracle, true, columns);
+        View projection =
+                new View(qualified(in, "chain"), qualified(in, "chain_live"), oracle, true, columns, Set.of());
         List<String> declarations = new ArrayList<>();
         declarations.add("SELECT tally.create_projection(%s, %s, %s)"
                 .formatted(literal(projection.name()), literal(oracle), array(key)));
@@ -155,9 +160,15 @@ final class RandomViews {
             View base = rollups.isEmpty() || random.nextInt(3) > 0 ? projection : Type.any(rollups, random);
             String name = relation + " by " + (char) ('A' + i);
             Map<String, Type> given = new LinkedHashMap<>();
-            String statement = rollup(in, name, base, given);
+            Set<String> loose = new HashSet<>();
+            String statement = rollup(in, name, base, given, loose);
             rollups.add(new View(
-                    qualified(in, name), qualified(in, name + "_live"), qualified(in, name + "_def"), false, given));
+                    qualified(in, name),
+                    qualified(in, name + "_live"),
+                    qualified(in, name + "_def"),
+                    false,
+                    given,
+                    loose));
             boolean late = !later.isEmpty() || random.nextInt(5) == 0;
             (late ? later : declarations).add(statement);
         }
@@ -225,23 +236,27 @@ final class RandomViews {
                         expand == null ? "" : ", " + literal(expand));
     }
 
-    private String rollup(String in, String name, View base, Map<String, Type> given) {
+    private String rollup(String in, String name, View base, Map<String, Type> given, Set<String> loose) {
         List<String> all = new ArrayList<>(base.columns().keySet());
         Collections.shuffle(all, random);
         List<String> groupable =
-                all.stream().filter(c -> base.columns().get(c) != Type.FLOAT).toList();
-        List<String> groups = groupable.subList(0, Math.min(groupable.size(), random.nextInt(1, 3)));
+                all.stream().filter(c -> base.columns().get(c).compares()).toList();
+        List<String> groups = groupable.subList(0, Math.min(groupable.size(), random.nextInt(3)));
         groups.forEach(g -> given.put(g, base.columns().get(g)));
+        groups.stream().filter(g -> !base.columns().get(g).exact()).forEach(loose::add);
         Map<String, String> measures = new LinkedHashMap<>();
         int count = random.nextInt(1, 6);
         for (int i = 0; i < count; i++) {
             String column = Type.any(all, random);
-            measure(
-                    "m" + name.charAt(name.length() - 1) + i + (random.nextInt(3) == 0 ? " \"of\" " + column : ""),
-                    column,
-                    base.columns().get(column),
-                    measures,
-                    given);
+            String measure =
+                    "m" + name.charAt(name.length() - 1) + i + (random.nextInt(3) == 0 ? " \"of\" " + column : "");
+            measure(measure, column, base.columns().get(column), measures, given);
+            String function = measures.get(measure);
+            boolean extremum = function.startsWith("min") || function.startsWith("max");
+            if (base.loose().contains(column) && !function.startsWith("count")
+                    || extremum && !base.columns().get(column).exact()) {
+                loose.add(measure);
+            }
         }
         String pairs = measures.entrySet().stream()
                 .map(m -> literal(m.getKey()) + ", " + literal(m.getValue()))
@@ -256,7 +271,10 @@ final class RandomViews {
     }
 
     private void measure(String name, String column, Type type, Map<String, String> measures, Map<String, Type> given) {
-        List<String> functions = new ArrayList<>(List.of("count(*)", "count(%s)", "count(distinct %s)"));
+        List<String> functions = new ArrayList<>(List.of("count(*)", "count(%s)"));
+        if (type.compares()) {
+            functions.add("count(distinct %s)");
+        }
         if (type.adds()) {
             functions.addAll(List.of("sum(%s)", "avg(%s)", "sum(%s)"));
         }
@@ -272,9 +290,7 @@ final class RandomViews {
                 name,
                 function.startsWith("count")
                         ? Type.BIGINT
-                        : function.startsWith("sum")
-                                ? type.sum()
-                                : function.startsWith("avg") ? (type == Type.FLOAT ? Type.FLOAT : Type.NUMERIC) : type);
+                        : function.startsWith("sum") ? type.sum() : function.startsWith("avg") ? type.average() : type);
     }
 
     private static List<String> names(List<Output> outputs) {
@@ -290,7 +306,7 @@ final class RandomViews {
     }
 
     private static String array(List<String> names) {
-        return "ARRAY[" + names.stream().map(RandomViews::literal).collect(Collectors.joining(", ")) + "]";
+        return "ARRAY[" + names.stream().map(RandomViews::literal).collect(Collectors.joining(", ")) + "]::text[]";
     }
 
     private static String literal(String text) {

@@ -53,6 +53,7 @@ BEGIN
         PERFORM tally.refuse_unsafe_expand(v, s);
     END IF;
     IF v.state <> 'defined' THEN
+        PERFORM tally.drop_generated(v);  -- one more source is one more argument
         PERFORM tally.generate(v);
         PERFORM tally.install_triggers(v, v.definition);
         UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;  -- merges may have stopped because of this table

@@ -19,7 +19,7 @@ DECLARE
     tally_span tally.span;
     tally_step record;
     tally_through xid8;
-    tally_wide boolean;
+    tally_wide boolean;  -- are wide changes waiting, and then: are some left
     tally_sweep boolean;
     tally_retry boolean;
     tally_room integer;
@@ -43,11 +43,12 @@ BEGIN
     {expand_logged}
     tally_room := tally_max_keys - coalesce(cardinality(tally_keys_1), 0);
     IF tally_wide AND tally_room > 0 THEN
-        SELECT tally_result.consumed + t.consumed, (t.span).oldest, (t.span).newest, (t.span).since, {taken_arrays}
-        INTO tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, {key_arrays} FROM {take_wide}(tally_room, tally_span, {key_arrays}) t;
+        SELECT tally_result.consumed + t.consumed, t.filled, (t.span).oldest, (t.span).newest, (t.span).since, {taken_arrays}
+        INTO tally_result.consumed, tally_wide, tally_span.oldest, tally_span.newest, tally_span.since, {key_arrays} FROM {take_wide}(tally_room, tally_span, {key_arrays}) t;
     END IF;
     IF cardinality(tally_keys_1) > tally_max_keys THEN  -- the rest waits in the delta table
         PERFORM {put_wide}(tally_max_keys, tally_span, {key_arrays});
+        tally_wide := true;
     END IF;
     tally_room := tally_max_keys - coalesce(cardinality(tally_keys_1), 0);
     tally_result.keys := least(coalesce(cardinality(tally_keys_1), 0), tally_max_keys);
@@ -64,7 +65,8 @@ BEGIN
         tally_result.changed := tally_result.changed + tally_step.changed;
         tally_result.quarantined := tally_result.quarantined + tally_step.quarantined;
     END IF;
-    tally_result.more := tally_result.more OR {first}(1, {sweep}) IS NOT NULL OR {first}(1, {wide}) IS NOT NULL;
+    -- not whether a row waits: writers who never pause would keep a merge from ever having caught up
+    tally_result.more := tally_result.more OR tally_wide OR {first}(1, {sweep}) IS NOT NULL;
     tally_result.outcome := 'merged';
     PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (
         SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide})))));

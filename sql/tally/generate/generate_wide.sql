@@ -1,7 +1,7 @@
 -- tally.generate_wide: the functions that keep a wide change (more keys than one merge may take) in the delta table: rows
 -- of thousands of keys each, and no row per key.
 --   Makes     <projection>_put_wide(n, span, keys …): put away the keys after the first n
---             <projection>_take_wide(n, span, keys …): take some n of them back, beside the keys given
+--             <projection>_take_wide(n, span, keys …): take some n of them back, beside the keys given; and whether n were there
 CREATE OR REPLACE FUNCTION tally.generate_wide(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -29,7 +29,7 @@ $body$ $template$, jsonb_build_object(
     PERFORM tally.seal(format('%s(integer, tally.span, %s)', tally.part(v, '_put_wide'), types), 'puts keys of a wide change into ' || delta);
 
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {take_wide}(tally_n integer, INOUT span tally.span, {key_parameters}, OUT consumed bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+CREATE OR REPLACE FUNCTION {take_wide}(tally_n integer, INOUT span tally.span, {key_parameters}, OUT consumed bigint, OUT filled boolean) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
     tally_oldest xid8;
@@ -46,8 +46,9 @@ BEGIN
         SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})
         UNION
         SELECT {collated_key} FROM taken t CROSS JOIN LATERAL unnest({taken_arrays}) AS k({key}))
-    SELECT (SELECT count(*) FROM taken), (SELECT min(tally_xid) FROM taken), (SELECT max(tally_upto) FROM taken), (SELECT min(tally_at) FROM taken), {gathered}
-    INTO consumed, tally_oldest, tally_newest, tally_since, {key_arrays} FROM wanted;
+    SELECT (SELECT count(*) FROM taken), (SELECT coalesce(sum(cardinality(t.tally_keys_1)) >= tally_n, false) FROM taken t), (SELECT min(tally_xid) FROM taken),
+        (SELECT max(tally_upto) FROM taken), (SELECT min(tally_at) FROM taken), {gathered}
+    INTO consumed, filled, tally_oldest, tally_newest, tally_since, {key_arrays} FROM wanted;
     span.oldest := least(span.oldest, tally_oldest);
     span.newest := greatest(span.newest, tally_newest);
     span.since := least(span.since, tally_since);

@@ -49,11 +49,13 @@ RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path 
 $$;
 
 -- tally.not_read: the columns that a derived expand reads and a function does not.
+--   Notes     Watched columns of the source itself are in the changed rows: a function may take them from there.
 CREATE OR REPLACE FUNCTION tally.not_read(v tally.derived_view, function oid, columns name[], expand text, s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT string_agg(format('%s.%I', a.attrelid::regclass, a.attname), ', ' ORDER BY a.attrelid::regclass::text, a.attname)
     FROM tally.columns_named(expand) n JOIN pg_attribute a ON a.attrelid = n.relation AND a.attname = n.col
-    WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = function AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
+    WHERE NOT (n.relation = s.relation AND n.col = ANY (s.columns))
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = function AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
 $$;
 
 -- tally.note_doubts: compare what was declared by hand with what is derived, and note what it cannot reach and which indexes its derived way takes.

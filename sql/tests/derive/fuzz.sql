@@ -138,8 +138,12 @@ BEGIN
     END LOOP;
     FOR i IN 1 .. 1 + floor(random() * 5)::int LOOP
         s := statement();
-        done := done || s || '; ';
-        EXECUTE s;
+        BEGIN
+            EXECUTE s;
+            done := done || s || '; ';
+        EXCEPTION WHEN unique_violation THEN  -- two rows of one id meet in a partition
+            NULL;
+        END;
     END LOOP;
     FOR name IN SELECT d.name FROM definition d ORDER BY d.name LOOP
         EXECUTE format('SELECT * FROM fuzz.check_%s()', name) INTO changed, missed;

@@ -46,7 +46,9 @@ class FaultSuiteTest {
 
     @AfterEach
     void close() {
-        rig.close();
+        if (rig != null) {
+            rig.close();
+        }
     }
 
     /** Where the service stands when it is killed. */

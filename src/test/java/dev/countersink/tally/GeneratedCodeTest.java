@@ -10,6 +10,7 @@ import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,6 +29,7 @@ class GeneratedCodeTest {
     @ValueSource(strings = {"readme", "two-column-key", "rollup-over-rollup"})
     void theGeneratedCodeIsTheOneThatWasLookedAt(String name) throws Exception {
         assumeTrue(Session.hasPsql(), "psql is not installed");
+        assumeTrue(VIEWS_TOO || !name.equals("two-column-key"), "its interval can be infinite from version 17 on");
         DbSettings db = TestPostgres.empty();
         Session.psql(db, Path.of("sql", "tally", "install.sql"));
         try (Sql sql = new Sql(db)) {
@@ -41,11 +43,14 @@ class GeneratedCodeTest {
                     Files.writeString(golden, made);
                 }
                 assertThat(made.lines()).containsExactlyElementsOf(Files.readAllLines(golden));
-            } else { // the views are the newest version's; the rest is the same
-                assertThat(Files.readAllLines(golden))
-                        .containsSubsequence(made.lines().toList());
+            } else { // the views are the newest version's; the rest is the same, but that a filter names its one table
+                assertThat(unqualified(Files.readString(golden))).containsSubsequence(unqualified(made));
             }
         }
+    }
+
+    private static List<String> unqualified(String code) {
+        return code.lines().map(line -> line.replaceAll("\\bd\\.", "")).toList();
     }
 
     private static String readme() throws IOException {

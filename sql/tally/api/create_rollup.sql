@@ -1,5 +1,6 @@
 -- tally.create_rollup: declare a stored GROUP BY over a projection or another rollup, kept by adding differences.
---   Parameters name; source: a derived view; group_by: its columns, none for one row of all; measures: {"name":"count(*)", …};
+--   Parameters name; source: a derived view; group_by: its columns, none for one row of all; measures: {"name":"count(*)", …}, or an array of
+--              {"name":…,"measure":…}, whose order the columns then have;
 --              filter: a condition on its columns, parsed here once
 --   Writes     the table, <name>_def (oracle), <name>_state, <name>_cell, <name>_touched, <name>_apply, <name>_change, <name>_live; a
 --              finer rollup for each count(distinct); tally.derived_view, tally.measure; fills it if the projection is active
@@ -12,16 +13,28 @@ DECLARE
     parts name[] := tally.split_name(name);
     root  tally.derived_view := tally.lock_root(source);
     base  tally.derived_view := tally.lookup(source);
-    r     tally.derived_view;
-    finer name;
 BEGIN
     IF base.kind = 'snapshot' THEN
         PERFORM tally.fail('TL004', format('%s is a snapshot; a rollup adds up a projection or a rollup.', source));
     END IF;
     PERFORM tally.require_group(base, group_by);
-    PERFORM tally.require_free(parts, '{"",_live,_def,_state,_cell,_touched,_change}');
-    INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, root_id, source_id, group_by, filter)
-    VALUES (parts[1], parts[2], 'rollup', 'active', root.id, base.id, group_by,
+    PERFORM tally.declare_rollup(parts, root, base, group_by::name[], measures, filter);
+END
+$$;
+COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
+    'declare a stored GROUP BY over a projection or another rollup, kept by adding differences';
+
+-- tally.declare_rollup: the same, its name taken apart.
+--   Parameters definition: the view that was split into it; NULL: it was declared as a rollup
+CREATE OR REPLACE FUNCTION tally.declare_rollup(parts name[], root tally.derived_view, base tally.derived_view, group_by name[], measures jsonb, filter text, definition regclass DEFAULT NULL)
+RETURNS tally.derived_view LANGUAGE plpgsql AS $$
+DECLARE
+    r     tally.derived_view;
+    finer name;
+BEGIN
+    PERFORM tally.require_free(parts, ARRAY['', '_live', '_state', '_cell', '_touched', '_change', CASE WHEN definition IS NULL THEN '_def' ELSE '_oracle' END]);
+    INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, definition, root_id, source_id, group_by, filter)
+    VALUES (parts[1], parts[2], 'rollup', 'active', definition, root.id, base.id, group_by,
             tally.canonical_filter(base, filter)) RETURNING * INTO r;
     PERFORM tally.declare_measures(r, base, measures);
     BEGIN
@@ -34,10 +47,9 @@ BEGIN
             tally.part(r), tally.part(r, '_state'), SQLERRM));
     END;
     PERFORM tally.remember_made(root);
+    RETURN r;
 END
 $$;
-COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
-    'declare a stored GROUP BY over a projection or another rollup, kept by adding differences';
 
 -- tally.lock_class: the first key of every advisory lock that the engine takes; the second is a derived view's id.
 CREATE OR REPLACE FUNCTION tally.lock_class() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 31249';
@@ -136,12 +148,12 @@ DECLARE
     parsed record;
     n      smallint := 0;
 BEGIN
-    IF measures IS NULL OR jsonb_typeof(measures) <> 'object' THEN
+    IF measures IS NULL OR jsonb_typeof(measures) NOT IN ('object', 'array') THEN
         PERFORM tally.fail('TL009', format('The measures of %s are not an object like {"name":"count(*)"}.', tally.part(r)));
-    ELSIF measures = '{}' AND r.group_by = '{}' THEN
+    ELSIF measures IN ('{}', '[]') AND r.group_by = '{}' THEN
         PERFORM tally.fail('TL018', format('%s has neither a group nor a measure: nothing would be in its row.', tally.part(r)), 'Give it a measure, {"rows":"count(*)"} say.');
     END IF;
-    FOR m IN SELECT key, value FROM jsonb_each_text(measures) LOOP
+    FOR m IN SELECT * FROM tally.measures_given(measures) LOOP
         PERFORM tally.require_own_name(m.key::name);
         n := n + 1;
         parsed := tally.parse_measure(m.key, coalesce(m.value, 'null'));
@@ -156,6 +168,15 @@ BEGIN
         END IF;
     END LOOP;
 END
+$$;
+
+-- tally.measures_given: the measures in an object or an array.
+CREATE OR REPLACE FUNCTION tally.measures_given(measures jsonb)
+RETURNS TABLE (key text, value text) LANGUAGE sql IMMUTABLE AS $$
+    SELECT e.key, e.value FROM jsonb_each_text(CASE jsonb_typeof(measures) WHEN 'object' THEN measures ELSE '{}' END) e
+    UNION ALL
+    SELECT x.key, x.value FROM (SELECT m ->> 'name' AS key, m ->> 'measure' AS value, i
+                                FROM jsonb_array_elements(CASE jsonb_typeof(measures) WHEN 'array' THEN measures ELSE '[]' END) WITH ORDINALITY u(m, i) ORDER BY i) x
 $$;
 
 -- tally.create_finer: the finer rollup whose non-empty cells a count(distinct col) counts; col is the last that it is

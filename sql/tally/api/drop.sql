@@ -11,6 +11,10 @@ DECLARE
     schemas   name[];
 BEGIN
     v := tally.lookup(name);
+    IF (tally.split_of(v)).rollup_id IS NOT NULL AND (tally.split_of(v)).rollup_id IN (v.id, (SELECT d.id FROM tally.derived_view d WHERE d.root_id = v.id AND d.definition IS NOT NULL)) THEN
+        PERFORM tally.drop_split(tally.split_of(v));
+        RETURN;
+    END IF;
     next := tally.replacement_of(v.id);
     schemas := ARRAY(SELECT DISTINCT d.schema_name FROM tally.drop_order(v.id) d);
     IF next.id IS NOT NULL THEN
@@ -40,6 +44,28 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
+
+-- tally.drop_split: remove what a view that groups was split into; if somebody has built more on its rows, those stay.
+CREATE OR REPLACE FUNCTION tally.drop_split(s tally.split)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    r    tally.derived_view := tally.view_by_id(s.rollup_id);
+    rows_ tally.derived_view := tally.view_by_id(r.root_id);
+    more boolean := EXISTS (SELECT FROM tally.derived_view d WHERE d.root_id = rows_.id AND r.id NOT IN (d.id, coalesce(d.serves_id, 0)))
+                 OR EXISTS (SELECT FROM tally.source x WHERE x.relation = tally.relation_of(rows_));
+BEGIN
+    IF s.shown IS NOT NULL THEN
+        EXECUTE format('DROP VIEW IF EXISTS %I.%I, %I.%I', r.schema_name, s.shown, r.schema_name, s.shown || '_live');
+    END IF;
+    DELETE FROM tally.split x WHERE x.rollup_id = r.id;
+    IF more THEN
+        PERFORM tally.drop(tally.part(r));
+    ELSE
+        PERFORM tally.drop(tally.part(rows_));
+        EXECUTE format('DROP VIEW IF EXISTS %s', rows_.definition);
+    END IF;
+END
+$$;
 
 -- tally.drop_made: drop the triggers, views, functions, tables and types made for a derived view and for what is above it.
 CREATE OR REPLACE FUNCTION tally.drop_made(view_id integer)

@@ -20,6 +20,9 @@ BEGIN
     IF v.kind <> 'projection' THEN
         PERFORM tally.fail('TL004', format('%s is a %s; only a projection is redefined, and its rollups follow.', tally.part(v), v.kind));
     END IF;
+    IF (tally.split_of(v)).rollup_id IS NOT NULL THEN
+        PERFORM tally.fail('TL004', format('%s holds the rows of a view that groups, and follows that.', tally.part(v)), 'CREATE OR REPLACE that view; or tally.drop what is kept of it, and tally.keep it again.');
+    END IF;
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
     IF v.replaces_id IS NOT NULL THEN

@@ -118,6 +118,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.sql_verify_all(view_id integer, sample float8)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE v.kind WHEN 'snapshot' THEN tally.sql_verify_snapshot(v) ELSE tally.sql_verify(v, sample) || coalesce((
-        SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '') END
+        SELECT string_agg(' UNION ALL ' || tally.sql_verify_rollup(r), '' ORDER BY r.id) FROM tally.derived_view r WHERE r.root_id = v.id), '')
+        || coalesce(tally.sql_verify_split(v), '') END
     FROM tally.view_by_id(view_id) v
 $$;

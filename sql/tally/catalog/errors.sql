@@ -30,7 +30,8 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL024', 'unsupported_type',      'Give the definition a column of another type in its place: its text, say.'),
     ('TL025', 'trigger_failed',        'Mend the trigger, or drop it. The merge is tried again by itself.'),
     ('TL026', 'every_key',             'Write the view so that its rows can be followed (tally.explain says how), or keep it all the same with allow_every_key => true.'),
-    ('TL027', 'not_superuser',         'A superuser has to call it.')
+    ('TL027', 'not_superuser',         'A superuser has to call it.'),
+    ('TL028', 'not_split',             'tally.keep(name, definition) keeps it by group: each change evaluates its whole group.')
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';
 

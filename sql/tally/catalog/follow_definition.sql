@@ -13,6 +13,7 @@ DECLARE
     old tally.fingerprint;
     new tally.fingerprint;
 BEGIN
+    PERFORM tally.follow_split(v);
     SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
     IF old.glance = tally.glance(old) AND NOT told THEN
         RETURN tally.mend_if_noted(tally.view_by_id(v.id), old);
@@ -233,7 +234,9 @@ DECLARE
     new tally.fingerprint;
 BEGIN
     SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
-    IF NOT FOUND OR v.state = 'defined' OR old.glance = tally.glance(old) OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
+    IF tally.split_trouble(v) IS NOT NULL THEN
+        RETURN tally.split_trouble(v);
+    ELSIF NOT FOUND OR v.state = 'defined' OR old.glance = tally.glance(old) OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
         RETURN NULL;
     END IF;
     IF tally.is_renamed(v.id) THEN

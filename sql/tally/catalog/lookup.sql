@@ -27,6 +27,9 @@ BEGIN
         SELECT d.* INTO v FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
     END IF;
+    IF v.id IS NULL THEN  -- a view over the rollup that its definition was split into
+        SELECT d.* INTO v FROM tally.split s JOIN tally.derived_view d ON d.id = s.rollup_id WHERE d.schema_name = parts[1] AND s.shown = parts[2] AND cardinality(parts) = 2;
+    END IF;
     IF v.id IS NULL THEN
         PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
     END IF;
@@ -68,7 +71,8 @@ $$;
 CREATE OR REPLACE FUNCTION tally.exists(name text)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.derived_view d
-                   WHERE ARRAY[d.schema_name, d.relation_name] = tally.split_name(name))
+                   WHERE d.schema_name = (tally.split_name(name))[1]
+                     AND (tally.split_name(name))[2] IN (d.relation_name, (SELECT s.shown FROM tally.split s WHERE s.rollup_id = d.id)))
 $$;
 COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name is declared';
 
@@ -127,7 +131,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.relation_of(v tally.derived_view, suffix text DEFAULT '')
 RETURNS regclass LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || suffix), tally.relation_made(v.id, suffix))
+                     WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || tally.suffix_of(v, suffix)), tally.relation_made(v.id, suffix))
 $$;
 
 -- tally.lost_parts: what a derived view needs and no longer has, since somebody dropped it (DROP SCHEMA … CASCADE, say).

@@ -26,7 +26,14 @@ $$;
 --   Parameters v, suffix: '' the table itself, '_live', '_delta', '_def', '_apply' …
 CREATE OR REPLACE FUNCTION tally.part(v tally.derived_view, suffix text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%I.%I', v.schema_name, v.relation_name || suffix)
+    SELECT format('%I.%I', v.schema_name, v.relation_name || CASE WHEN suffix = '_def' AND v.kind = 'rollup' AND v.definition IS NOT NULL THEN '_oracle' ELSE suffix END)
+$$;
+
+-- tally.suffix_of: what follows the name of a derived view in the name of one of the things made for it: that given, but for the oracle of a
+-- rollup that a view was split into, for <name>_def may be that view.
+CREATE OR REPLACE FUNCTION tally.suffix_of(v tally.derived_view, suffix text)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN suffix = '_def' AND v.kind = 'rollup' AND v.definition IS NOT NULL THEN '_oracle' ELSE suffix END
 $$;
 
 -- tally.column_list: columns quoted, each with a prefix (an alias and a dot, say), joined.

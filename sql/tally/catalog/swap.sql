@@ -174,7 +174,7 @@ BEGIN
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
              WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- a projection's is the user's own
-        EXECUTE format('ALTER TABLE %s RENAME TO %I', tally.part(d, o.s), new_name || o.s);
+        EXECUTE format('ALTER TABLE %s RENAME TO %I', tally.part(d, o.s), new_name || tally.suffix_of(d, o.s));
     END LOOP;
 END
 $$;

@@ -92,6 +92,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT p.id, p.definition, p.key, tally.part(p) INTO id, definition, key, stored
     FROM tally.derived_view d JOIN tally.derived_view p ON p.id = coalesce(d.root_id, d.id)
-    WHERE p.kind = 'projection' AND (ARRAY[d.schema_name, d.relation_name]::text[] = parse_ident(name) OR d.relation_name = (parse_ident(name))[1] AND cardinality(parse_ident(name)) = 1) ORDER BY d.id LIMIT 1;
+    LEFT JOIN tally.split s ON s.rollup_id = d.id
+    WHERE p.kind = 'projection' AND (ARRAY[d.schema_name, d.relation_name]::text[] = parse_ident(name) OR ARRAY[d.schema_name, s.shown]::text[] = parse_ident(name) OR d.relation_name = (parse_ident(name))[1] AND cardinality(parse_ident(name)) = 1) ORDER BY d.id LIMIT 1;
 END
 $$;

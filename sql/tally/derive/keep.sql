@@ -11,29 +11,17 @@ RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason 
 LANGUAGE plpgsql AS $$
 DECLARE
     v tally.derived_view;
-    d record;
     i text;
 BEGIN
     IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
         PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
     END IF;
-    IF key IS NULL THEN
-        SELECT p.key::text[] INTO key FROM tally.propose_keys(definition) p LIMIT 1;
-        IF key IS NULL THEN
-            PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key: name its key columns.', definition));
-        END IF;
+    IF key IS NULL AND tally.keep_split(name, definition, allow_every_key) THEN
+        v := tally.lookup_root(name);
+    ELSE
+        PERFORM tally.keep_by_key(name, definition, key, identity, allow_every_key);
+        v := tally.lookup(name);
     END IF;
-    PERFORM tally.create_projection(name, definition, key, identity);
-    v := tally.lookup(name);
-    FOR d IN SELECT x.*, c.relkind FROM tally.derive(definition, v.key, tally.part(v)) x JOIN pg_class c ON c.oid = x.source LOOP
-        IF d.relkind NOT IN ('r', 'p') THEN
-            PERFORM tally.fail('TL016', format('%s reads %s, which is no ordinary table, so triggers cannot watch it.', definition, d.source));
-        ELSIF d.reach = 'every key' AND NOT allow_every_key THEN
-            PERFORM tally.fail('TL026', format('Each change of %s would cost every key of %s: %s', d.source, tally.part(v), tally.reason(d.source, v.key, d.reach, d.why, d.ways, d.shape)));
-        END IF;
-        PERFORM tally.add_derived(v, d.source, d.columns, d.expand, d.ways, d.shape);
-    END LOOP;
-    PERFORM tally.activate(name);
     FOR i IN SELECT DISTINCT m FROM tally.source s, tally.missing_indexes(s.wanted) m WHERE s.projection_id = v.id LOOP
         RAISE NOTICE 'An index is missing on the way to the keys of %: %', tally.part(v), i;
     END LOOP;
@@ -41,3 +29,41 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tally.keep(text, regclass, text[], text[], boolean) IS 'keep a view: declare it, derive what to watch, activate';
+
+-- tally.keep_by_key: declare a projection, watch what its definition reads, activate it.
+CREATE OR REPLACE FUNCTION tally.keep_by_key(name text, definition regclass, key text[], identity text[], allow_every_key boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF key IS NULL THEN
+        SELECT p.key::text[] INTO key FROM tally.propose_keys(definition) p LIMIT 1;
+        IF key IS NULL THEN
+            PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key: name its key columns.', definition));
+        END IF;
+    END IF;
+    PERFORM tally.create_projection(name, definition, key, identity);
+    PERFORM tally.keep_sources(tally.lookup(name), allow_every_key);
+    PERFORM tally.activate(name);
+END
+$$;
+
+-- tally.keep_split: keep a view that groups by differences, if that can be.
+--   Returns   whether it was; if it groups and was not, a NOTICE says why
+CREATE OR REPLACE FUNCTION tally.keep_split(name text, definition regclass, allow_every_key boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    message text;
+BEGIN
+    IF tally.view_tree(definition) -> 'hasAggs' ->> 0 IS DISTINCT FROM 'true' THEN
+        RETURN false;
+    END IF;
+    PERFORM tally.split(name, definition, allow_every_key);
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    message := SQLERRM;
+    IF SQLSTATE NOT IN ('TL006', 'TL009', 'TL018', 'TL024', 'TL026', 'TL028', 'TL016') THEN
+        RAISE;
+    END IF;
+    RAISE NOTICE '% It is kept by group: each change evaluates its whole group, all rows of it. EXPLAIN (ANALYZE) SELECT * FROM % WHERE … one group … tells what the largest one costs a merge; a million rows take some tenths of a second.', message, definition;
+    RETURN false;
+END
+$$;

@@ -11,6 +11,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/013-sources.sql
 \ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../../../liquibase/migrations/016-live-key.sql
+\ir ../../../liquibase/migrations/017-split.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -40,6 +41,9 @@ BEGIN;
 \ir ../derive/explain.sql
 \ir ../derive/watch_derived.sql
 \ir ../derive/doubt.sql
+\ir ../derive/split_text.sql
+\ir ../derive/split_parts.sql
+\ir ../derive/split.sql
 \ir ../derive/keep.sql
 \ir ../derive/rehearse.sql
 \ir ../generate/sql_matching.sql

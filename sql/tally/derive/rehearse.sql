@@ -1,30 +1,35 @@
 -- tally.rehearse: a proof by trial, rolled back: rows of each source get other rows' values, are deleted and come as copies; do the keys that
 -- change in the view come from what is watched?
 --   Parameters name: a declared projection; rows: tried at most of each source and column; seed: of the choice; max_time: after which nothing more is tried
---   Returns    a row per source and kind of change: source, change; tried, refused (by the user's constraints); changed: keys of the view that changed;
---              missed: those that no source names; example: one of them. What there was no time for says so in change; inserts are not tried
---   Notes      One change at a time, so that a missing way is not covered by another one's. For each, the whole view is evaluated: it takes no
---              more than as many evaluations as there are rows of its answer. Deferred constraints are not asked.
---   Locks      the advisory lock of the view, so that no merge runs meanwhile; those of the writes, until each is rolled back; lock_timeout 1 s unless set
---   Used by    the owner of the schema, on a copy or at a quiet hour
+--   Returns    a row per source and kind of change: source, change; tried, refused (by constraints, triggers, locks); changed: keys of the view that
+--              changed; missed: those that no source names; example: one of them. What could not be tried says so in change
+--   Notes      One change at a time, so that a missing way is not covered by another one's. For each, the whole view is evaluated twice.
+--              Rows are chosen at random by the seed, so that the same call on the same rows tries the same. Constraints are asked at once,
+--              deferred ones too. Only sequences move.
+--   Locks      the advisory lock of the view, so that no merge runs meanwhile; those of each change, until it is rolled back, waited for a second
+--              at most unless lock_timeout is set
+--   Raises     TL001, TL005, TL018
+--   Used by    the owner of the schema, on a copy or in production: no longer than max_time and one change
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, seed double precision DEFAULT 0.5, max_time interval DEFAULT '30 seconds')
 RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
 DECLARE
-    v tally.derived_view := tally.lock_root(name);
+    v tally.derived_view;
     c record;
     r record;
     statement text;
     started   timestamptz := clock_timestamp();
 BEGIN
-    IF v.kind <> 'projection' OR v.state = 'defined' THEN
-        PERFORM tally.fail('TL005', format('%s is no active projection, so there is nothing to rehearse.', tally.part(v)));
+    IF rows IS NULL OR rows < 1 OR seed IS NULL OR seed NOT BETWEEN -1 AND 1 OR max_time IS NULL THEN
+        PERFORM tally.fail('TL018', format('rehearse was asked for %s rows with seed %s in %s; it takes at least one row, a seed from -1 to 1, and a time.',
+            coalesce(rows::text, 'NULL'), coalesce(seed::text, 'NULL'), coalesce(max_time::text, 'NULL')));
     END IF;
+    v := tally.lock_rehearsed(name);
     PERFORM setseed(rehearse.seed);
     FOR c IN SELECT * FROM tally.rehearsals(v, rehearse.rows) LOOP
         source := c.relation; change := c.change; tried := 0; refused := 0; changed := 0; missed := 0; example := NULL;
         FOREACH statement IN ARRAY c.statements LOOP
             IF clock_timestamp() > started + max_time THEN
-                change := c.change || ', out of time';
+                change := format('%s: %s of %s not tried, out of time', c.change, cardinality(c.statements) - tried, cardinality(c.statements));
                 EXIT;
             END IF;
             SELECT * INTO r FROM tally.try_change(v, statement);
@@ -40,61 +45,208 @@ END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS 'a proof by trial, rolled back: whether every key that changes is named';
 
+-- tally.rehearse: the same of one statement: what it would enqueue, and what would change.
+--   Parameters statement: an INSERT, UPDATE, DELETE, MERGE or TRUNCATE; a call of a function that writes
+--   Returns    rows: what 'delta rows', 'keys named', 'keys changed', 'keys missed' with their count; then, of at most 100 keys, 'changed' or 'missed': key,
+--              count: how many of its rows differ; before, after: those rows of the definition
+--   Locks      as the other one; an error of the statement's is raised
+--   Raises     TL001, TL005, TL018
+CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
+RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v      tally.derived_view;
+    seen   text[];
+    report jsonb;
+BEGIN
+    IF statement IS NULL OR btrim(statement) = '' THEN
+        PERFORM tally.fail('TL018', 'rehearse was given no statement.');
+    END IF;
+    v := tally.lock_rehearsed(name);
+    BEGIN
+        seen := tally.begin_trial(v);
+        EXECUTE statement;
+        report := tally.trial_report(v, seen);
+        RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
+    EXCEPTION WHEN SQLSTATE 'TLZZZ' THEN NULL;
+    END;
+    RETURN QUERY SELECT x.what, x.key, x.count, x.before, x.after FROM jsonb_to_recordset(report) AS x(i integer, what text, key jsonb, count bigint, before jsonb, after jsonb) ORDER BY x.i;
+END
+$$;
+COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';
+
+-- tally.lock_rehearsed: the projection that is to be rehearsed, with its advisory lock held.
+--   Raises     TL005
+CREATE OR REPLACE FUNCTION tally.lock_rehearsed(name text)
+RETURNS tally.derived_view LANGUAGE plpgsql AS $$
+DECLARE
+    v tally.derived_view := tally.lock_root(name);
+BEGIN
+    IF v.kind <> 'projection' OR v.state = 'defined' THEN
+        PERFORM tally.fail('TL005', format('%s is no active projection, so there is nothing to rehearse.', tally.part(v)));
+    END IF;
+    RETURN v;
+END
+$$;
+
 -- tally.rehearsals: the changes that are tried: a statement for each row and each column that the definition reads, each deletion, each copy.
 CREATE OR REPLACE FUNCTION tally.rehearsals(v tally.derived_view, rows integer)
 RETURNS TABLE (relation regclass, change text, statements text[]) LANGUAGE plpgsql AS $$
 DECLARE
-    s    tally.source;
-    col  name;
-    tids tid[];
+    s     tally.source;
+    col   record;
+    place text[];
 BEGIN
-    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL ORDER BY x.ordinal LOOP
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id ORDER BY x.ordinal LOOP
         relation := s.relation;
-        FOREACH col IN ARRAY tally.columns_used(v.definition, s.relation) LOOP
-            EXECUTE format('SELECT array_agg(t.ctid) FROM (SELECT ctid FROM %s ORDER BY random() LIMIT %s) t', s.relation, rows) INTO tids;
-            change := format('UPDATE of %I', col);
-            SELECT array_agg(format('UPDATE %1$s SET %2$I = (SELECT o.%2$I FROM %1$s o WHERE o.%2$I::text IS DISTINCT FROM %1$s.%2$I::text ORDER BY random() LIMIT 1) WHERE ctid = %3$L', s.relation, col, t)) INTO statements FROM unnest(tids) t;
-            CONTINUE WHEN statements IS NULL OR (SELECT a.attgenerated <> '' OR a.attidentity = 'a' FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col);
+        statements := '{}';
+        place := tally.random_rows(s.relation, rows);
+        IF s.columns IS NULL THEN
+            change := 'not tried: it is assumed static';
             RETURN NEXT;
-            IF (SELECT a.atttypid IN ('text'::regtype, 'varchar'::regtype) FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col) THEN
-                change := format('UPDATE of %I, a new value', col);
-                SELECT array_agg(format('UPDATE %1$s SET %2$I = concat(%2$I, ''~'') WHERE ctid = %3$L', s.relation, col, t)) INTO statements FROM unnest(tids) t;
+            CONTINUE;
+        ELSIF place = '{}' THEN
+            change := 'not tried: it has no row';
+            RETURN NEXT;
+            CONTINUE;
+        END IF;
+        FOR col IN SELECT a.attname, a.attgenerated <> '' AS generated, a.attidentity = 'a' AS by_identity, a.attnotnull, a.atttypid IN ('text'::regtype, 'varchar'::regtype) AS is_text
+                   FROM unnest(tally.columns_used(v.definition, s.relation)) c JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = c ORDER BY a.attnum LOOP
+            change := format('UPDATE of %I', col.attname);
+            IF col.generated OR col.by_identity THEN
+                change := change || ': not tried, its values are generated';
+                statements := '{}';
+                RETURN NEXT;
+                CONTINUE;
+            END IF;
+            place := tally.random_rows(s.relation, rows);
+            statements := ARRAY(SELECT format('UPDATE %1$s SET %2$I = (SELECT o.%2$I FROM %1$s o WHERE o.%2$I::text IS DISTINCT FROM %1$s.%2$I::text ORDER BY random() LIMIT 1) WHERE %3$s', s.relation, col.attname, p) FROM unnest(place) p)
+                || CASE WHEN col.attnotnull THEN '{}' ELSE ARRAY(SELECT format('UPDATE %s SET %I = NULL WHERE %s', s.relation, col.attname, p) FROM unnest(place[:1 + rows / 10]) p) END;
+            RETURN NEXT;
+            IF col.is_text THEN
+                change := format('UPDATE of %I, a new value', col.attname);
+                statements := ARRAY(SELECT format('UPDATE %1$s SET %2$I = concat(%2$I, ''~'') WHERE %3$s', s.relation, col.attname, p) FROM unnest(place) p);
                 RETURN NEXT;
             END IF;
         END LOOP;
-        EXECUTE format('SELECT array_agg(t.ctid) FROM (SELECT ctid FROM %s ORDER BY random() LIMIT %s) t', s.relation, rows) INTO tids;
         change := 'DELETE';
-        SELECT array_agg(format('DELETE FROM %s WHERE ctid = %L', s.relation, t)) INTO statements FROM unnest(tids) t;
-        CONTINUE WHEN statements IS NULL;
+        statements := ARRAY(SELECT format('DELETE FROM %s WHERE %s', s.relation, p) FROM unnest(tally.random_rows(s.relation, rows)) p);
+        RETURN NEXT;
+        change := 'INSERT of a copy';
+        statements := ARRAY(SELECT tally.sql_copy(s.relation, p) FROM unnest(tally.random_rows(s.relation, rows)) p);
         RETURN NEXT;
     END LOOP;
 END
 $$;
 
--- tally.try_change: a statement, rolled back: which keys of the view changed, and were they named?
-CREATE OR REPLACE FUNCTION tally.try_change(v tally.derived_view, statement text, OUT refused boolean, OUT changed bigint, OUT missed bigint, OUT example text) LANGUAGE plpgsql AS $$
+-- tally.random_rows: conditions that each name one row of a table, chosen at random; of a large table from some of its pages.
+CREATE OR REPLACE FUNCTION tally.random_rows(relation regclass, n integer)
+RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
-    key       text := tally.column_list(v.key);
-    found     record;
+    made text[];
+    size float8 := (SELECT sum(c.reltuples) FROM pg_class c WHERE c.oid IN (SELECT p.relid FROM pg_partition_tree(relation) p UNION SELECT relation));
+BEGIN
+    IF size > 100000 THEN
+        EXECUTE format('SELECT array_agg(format(''tableoid = %%s AND ctid = %%L'', t.tableoid::oid, t.ctid)) FROM (SELECT tableoid, ctid FROM %s TABLESAMPLE SYSTEM (%s) REPEATABLE (%s) ORDER BY random() LIMIT %s) t',
+            relation, least(100, n * 10000 / size), (random() * 1e6)::integer, n) INTO made;
+    END IF;
+    IF made IS NULL OR cardinality(made) < n THEN
+        EXECUTE format('SELECT array_agg(format(''tableoid = %%s AND ctid = %%L'', t.tableoid::oid, t.ctid)) FROM (SELECT tableoid, ctid FROM %s ORDER BY random() LIMIT %s) t', relation, n) INTO made;
+    END IF;
+    RETURN coalesce(made, '{}');
+END
+$$;
+
+-- tally.sql_copy: INSERT of a copy of a row. Of unique columns: what has a default takes that, what refers to another table takes one of its
+-- values, a number is one more than the highest, a text longer; so that most copies are let in.
+CREATE OR REPLACE FUNCTION tally.sql_copy(relation regclass, place text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH col AS (
+        SELECT a.attnum, quote_ident(a.attname) AS name, a.atttypid AS type, a.atthasdef OR a.attidentity <> '' AS made,
+               EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisunique AND a.attnum = ANY (x.indkey)) AS is_unique,
+               (SELECT format('(SELECT f.%I FROM %s f ORDER BY random() LIMIT 1)', f.attname, k.confrelid::regclass) FROM pg_constraint k JOIN pg_attribute f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
+                WHERE k.conrelid = relation AND k.contype = 'f' AND k.conkey = ARRAY[a.attnum] LIMIT 1) AS referred
+        FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    ), kept AS (
+        SELECT attnum, name, CASE WHEN NOT is_unique THEN 't.' || name WHEN referred IS NOT NULL THEN referred
+            WHEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype) THEN format('(SELECT max(m.%s) + 1 FROM %s m)', name, relation)
+            WHEN type IN ('text'::regtype, 'varchar'::regtype) THEN format('concat(t.%s, ''~'', (random() * 1e6)::integer)', name)
+            WHEN type = 'uuid'::regtype THEN 'gen_random_uuid()' ELSE 't.' || name END AS value
+        FROM col WHERE NOT (is_unique AND made)
+    )
+    SELECT CASE WHEN count(*) = 0 THEN format('INSERT INTO %s DEFAULT VALUES', relation)
+        ELSE format('INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %3$s FROM (SELECT * FROM %1$s WHERE %4$s) t', relation, string_agg(name, ', ' ORDER BY attnum), string_agg(value, ', ' ORDER BY attnum), place) END
+    FROM kept
+$$;
+
+-- tally.begin_trial: what a trial begins with: nothing pending, which would cover what is missed; the view as it is; every constraint asked at once.
+--   Returns    the view's rows, as text
+CREATE OR REPLACE FUNCTION tally.begin_trial(v tally.derived_view)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    seen text[];
+BEGIN
+    IF current_setting('lock_timeout') IN ('0', '0ms') THEN
+        PERFORM set_config('lock_timeout', '1s', true);
+    END IF;
+    SET CONSTRAINTS ALL IMMEDIATE;
+    EXECUTE format('DELETE FROM %s', tally.part(v, '_delta'));
+    EXECUTE format('SELECT coalesce(array_agg(d::text), ''{}'') FROM %s d', v.definition) INTO seen;
+    RETURN seen;
+END
+$$;
+
+-- tally.sql_touched: a WITH list, of $1, the view's rows before: gone, come: its rows that are only before or after; touched: their keys; named: the
+-- keys that sources name; missed: touched and not named.
+CREATE OR REPLACE FUNCTION tally.sql_touched(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format($q$seen AS MATERIALIZED (SELECT d::text AS image FROM %2$s d),
+        gone AS MATERIALIZED (SELECT (x.image::%2$s).* FROM (SELECT unnest($1) AS image EXCEPT ALL TABLE seen) x),
+        come AS MATERIALIZED (SELECT (x.image::%2$s).* FROM (TABLE seen EXCEPT ALL SELECT unnest($1)) x),
+        touched AS MATERIALIZED (SELECT %1$s FROM gone UNION SELECT %1$s FROM come),
+        named AS MATERIALIZED (SELECT DISTINCT %1$s FROM %3$s() WHERE EXISTS (SELECT FROM touched) OR $2),
+        missed AS MATERIALIZED (SELECT * FROM touched EXCEPT SELECT * FROM named)$q$, tally.column_list(v.key), v.definition, tally.part(v, '_pending'))
+$$;
+
+-- tally.try_change: a statement, rolled back: which keys of the view changed, and were they named?
+--   Returns    refused: a constraint, a trigger or a lock did not let it be, or the view cannot be evaluated after it
+CREATE OR REPLACE FUNCTION tally.try_change(v tally.derived_view, statement text, OUT refused boolean, OUT changed bigint, OUT missed bigint, OUT example text) LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    found_ record;
+    seen   text[];
 BEGIN
     refused := false; changed := 0; missed := 0; example := NULL;
     BEGIN
-        PERFORM set_config('lock_timeout', '1s', true) WHERE current_setting('lock_timeout') = '0';
-        EXECUTE format('DELETE FROM %s', tally.part(v, '_delta'));   -- what is pending already would cover what is missed
-        EXECUTE format('CREATE TEMP TABLE tally_before ON COMMIT DROP AS SELECT * FROM %s', v.definition);
+        seen := tally.begin_trial(v);
         EXECUTE statement;
-        EXECUTE format($q$
-            WITH b AS (SELECT %1$s, d::text AS image FROM pg_temp.tally_before d), a AS (SELECT %1$s, d::text AS image FROM %2$s d),
-            touched AS (SELECT %1$s FROM (TABLE b EXCEPT ALL TABLE a) x UNION SELECT %1$s FROM (TABLE a EXCEPT ALL TABLE b) x),
-            unnamed AS (SELECT * FROM touched EXCEPT SELECT %1$s FROM %3$s())
-            SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM unnamed) AS missed, (SELECT u::text FROM unnamed u LIMIT 1) AS key$q$,
-            key, v.definition, tally.part(v, '_pending')) INTO found;
-        changed := found.changed; missed := found.missed;
-        example := CASE WHEN found.missed > 0 THEN format('key %s: %s', found.key, statement) END;
+        EXECUTE format('WITH %s SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM missed) AS missed, (SELECT m::text FROM missed m LIMIT 1) AS key', tally.sql_touched(v)) INTO found_ USING seen, false;
+        changed := found_.changed; missed := found_.missed;
+        example := CASE WHEN found_.missed > 0 THEN format('key %s: %s', found_.key, statement) END;
         RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
     EXCEPTION
         WHEN SQLSTATE 'TLZZZ' THEN NULL;
-        WHEN integrity_constraint_violation OR raise_exception OR lock_not_available OR data_exception THEN refused := true;
+        WHEN operator_intervention OR insufficient_resources OR transaction_rollback OR internal_error OR system_error THEN RAISE;
+        WHEN OTHERS THEN refused := true;
     END;
+END
+$$;
+
+-- tally.trial_report: what tally.rehearse says of one statement, as jsonb, for it has to outlive the trial.
+CREATE OR REPLACE FUNCTION tally.trial_report(v tally.derived_view, seen text[])
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    made jsonb;
+BEGIN
+    EXECUTE format($q$WITH %1$s,
+        each AS (SELECT to_jsonb(t) AS key, EXISTS (SELECT %2$s INTERSECT SELECT * FROM missed) AS is_missed,
+                        (SELECT jsonb_agg(to_jsonb(g)) FROM gone g WHERE (%3$s) IS NOT DISTINCT FROM (%2$s)) AS before, (SELECT jsonb_agg(to_jsonb(c)) FROM come c WHERE (%4$s) IS NOT DISTINCT FROM (%2$s)) AS after
+                 FROM (SELECT * FROM missed UNION SELECT * FROM (SELECT * FROM touched LIMIT 100) x LIMIT 100) t)
+        SELECT jsonb_build_array(
+            jsonb_build_object('i', 1, 'what', 'delta rows', 'count', (SELECT count(*) FROM %5$s)), jsonb_build_object('i', 2, 'what', 'keys named', 'count', (SELECT count(*) FROM named)),
+            jsonb_build_object('i', 3, 'what', 'keys changed', 'count', (SELECT count(*) FROM touched)), jsonb_build_object('i', 4, 'what', 'keys missed', 'count', (SELECT count(*) FROM missed)))
+            || coalesce((SELECT jsonb_agg(jsonb_build_object('i', 5, 'what', CASE WHEN is_missed THEN 'missed' ELSE 'changed' END, 'key', key,
+                    'count', greatest(coalesce(jsonb_array_length(before), 0), coalesce(jsonb_array_length(after), 0)), 'before', before, 'after', after) ORDER BY NOT is_missed, key) FROM each), '[]')$q$,
+        tally.sql_touched(v), tally.column_list(v.key, 't.'), tally.column_list(v.key, 'g.'), tally.column_list(v.key, 'c.'), tally.part(v, '_delta')) INTO made USING seen, true;
+    RETURN made;
 END
 $$;

@@ -1,0 +1,138 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.countersink.testing.Session;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** A rehearsal finds what is watched wrongly, and nothing else. {@code -Dcountersink.rehearse.seeds=N} tries more seeds. */
+class RehearseTest {
+    private static final Path FOLDER = Path.of("sql", "tests", "derive");
+    private static final String MEMBERS = "SELECT m.team_id FROM app.member m JOIN changed c ON m.person_id = c.id";
+    private static final String RIGHT = MEMBERS
+            + " UNION SELECT m.team_id FROM changed c JOIN app.person p ON p.boss_id = c.id JOIN app.member m ON m.person_id = p.id";
+    private static final String CONTENT = """
+            SELECT concat((SELECT string_agg(t::text, ',' ORDER BY id) FROM app.team t), (SELECT string_agg(t::text, ',' ORDER BY id) FROM app.person t),
+                (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM app.member t), (SELECT string_agg(t::text, ',' ORDER BY id) FROM app.doc t),
+                (SELECT string_agg(t::text, ',' ORDER BY t::text) FROM app.doc_delta t))""";
+
+    private final Engine engine = new Engine();
+
+    RehearseTest() {
+        engine.run("""
+                CREATE TABLE app.team (id int PRIMARY KEY, name text);
+                CREATE TABLE app.person (id int PRIMARY KEY, name text, boss_id int);
+                CREATE TABLE app.member (team_id int REFERENCES app.team, person_id int REFERENCES app.person DEFERRABLE INITIALLY DEFERRED, PRIMARY KEY (team_id, person_id));
+                CREATE INDEX ON app.member (person_id);
+                INSERT INTO app.team SELECT g, 't' || g FROM generate_series(1, 8) g;
+                INSERT INTO app.person SELECT g, 'p' || g, 1 + g % 4 FROM generate_series(1, 16) g;
+                INSERT INTO app.member SELECT 1 + g % 8, g FROM generate_series(1, 16) g;
+                CREATE VIEW app.doc_def AS SELECT t.id, t.name,
+                    (SELECT jsonb_agg(p.name ORDER BY p.id) FROM app.member m JOIN app.person p ON p.id = m.person_id WHERE m.team_id = t.id) AS people,
+                    (SELECT jsonb_agg(b.name ORDER BY b.id) FROM app.member m JOIN app.person p ON p.id = m.person_id JOIN app.person b ON b.id = p.boss_id WHERE m.team_id = t.id) AS bosses
+                FROM app.team t;
+                """);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void everyWrongExpandIsFoundAndNoRowChanges() {
+        String link = "SELECT m.team_id FROM app.member m JOIN changed c ON m.person_id = c.person_id";
+        found(true, "{team_id}", null, MEMBERS);
+        found(true, "{team_id}", null, "SELECT m.team_id FROM app.member m JOIN changed c ON m.team_id = c.id");
+        found(true, "{team_id}", null, "SELECT m.person_id FROM app.member m JOIN changed c ON m.person_id = c.id");
+        found(true, "{team_id}", null, "SELECT 1 FROM changed");
+        found(true, "{team_id}", null, "SELECT id FROM changed WHERE false");
+        found(true, "{team_id}", null, "SELECT NULL::int FROM changed");
+        found(true, "{person_id}", null, RIGHT);
+        found(true, "{person_id}", link, RIGHT);
+        found(false, "{team_id}", null, RIGHT);
+        found(false, "{team_id}", null, "SELECT id FROM app.team");
+    }
+
+    @Test
+    void noDerivedWatchRaisesAFalseAlarm() throws Exception {
+        assumeTrue(Session.hasPsql(), "psql is not installed");
+        Session.psql(engine.db(), FOLDER.resolve("fuzz.sql"));
+        engine.run("SELECT fuzz.setup()");
+        Session.psql(engine.db(), FOLDER.resolve("rehearse.sql"));
+        engine.run("SET statement_timeout = '300s'");
+        engine.run("CREATE TABLE app.result AS SELECT * FROM fuzz.rehearse(1, 0.3)");
+        assertThat(engine.text("SELECT coalesce(string_agg(view, ', '), '') FROM app.result WHERE missed > 0"))
+                .isEmpty();
+        assertThat(engine.number("SELECT count(*) FROM app.result WHERE missed = 0 AND changed > 0"))
+                .isGreaterThanOrEqualTo(50);
+    }
+
+    @Test
+    void oneStatementShowsWhatItWouldEnqueueAndChange() {
+        engine.run("SELECT tally.keep('app.doc', 'app.doc_def'); SELECT tally.refresh('app.doc')");
+        String before = engine.text(CONTENT);
+        engine.run(
+                "CREATE TABLE app.report AS SELECT * FROM tally.rehearse('app.doc', 'UPDATE app.person SET name = ''x'' WHERE id = 7')");
+        assertThat(engine.text(
+                        "SELECT string_agg(what || '=' || count, ' ' ORDER BY what) FROM app.report WHERE key IS NULL"))
+                .isEqualTo("delta rows=1 keys changed=1 keys missed=0 keys named=1");
+        assertThat(
+                        engine.text(
+                                "SELECT concat(key ->> 'id', before -> 0 -> 'people', after -> 0 -> 'people') FROM app.report WHERE what = 'changed'"))
+                .isEqualTo("8[\"p7\", \"p15\"][\"x\", \"p15\"]");
+        assertThat(engine.text(CONTENT)).isEqualTo(before);
+        engine.refused("TL018", "SELECT tally.rehearse('app.doc', '')");
+        engine.refused("TL018", "SELECT tally.rehearse('app.doc', 0)");
+    }
+
+    @Test
+    void whatIsNotTriedSaysSo() {
+        engine.run("""
+                CREATE TABLE app.thing (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a int, b int GENERATED ALWAYS AS (a + 1) STORED);
+                CREATE TABLE app.none (id int PRIMARY KEY);
+                CREATE TABLE app.fixed (id int PRIMARY KEY);
+                INSERT INTO app.thing (a) VALUES (1), (2);
+                CREATE VIEW app.thing_def AS SELECT t.id, t.b, EXISTS (SELECT FROM app.none n WHERE n.id = t.a) AS n, EXISTS (SELECT FROM app.fixed f WHERE f.id = t.a) AS f FROM app.thing t;
+                SELECT tally.create_projection('app.things', 'app.thing_def', '{id}');
+                SELECT tally.watch('app.things', 'app.thing'); SELECT tally.watch('app.things', 'app.none'); SELECT tally.assume_static('app.things', 'app.fixed');
+                SELECT tally.activate('app.things'); SELECT tally.refresh('app.things');
+                """);
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(source || ' ' || change, E'\\n' ORDER BY source::text, change) FROM tally.rehearse('app.things') WHERE tried = 0"))
+                .isEqualTo("""
+                        app.fixed not tried: it is assumed static
+                        app.none not tried: it has no row
+                        app.thing UPDATE of b: not tried, its values are generated
+                        app.thing UPDATE of id: not tried, its values are generated""");
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(change, ' ') FROM tally.rehearse('app.things', max_time => '0 s') WHERE change LIKE '%out of time'"))
+                .contains("DELETE: 2 of 2 not tried");
+    }
+
+    private void found(boolean wrong, String memberColumns, String memberExpand, String personExpand) {
+        engine.run(
+                """
+                SELECT tally.create_projection('app.doc', 'app.doc_def', '{id}');
+                SELECT tally.watch('app.doc', 'app.team', '{id}');
+                SELECT tally.watch('app.doc', 'app.member', '%s', %s);
+                SELECT tally.watch('app.doc', 'app.person', '{id}', '%s');
+                SELECT tally.activate('app.doc'); SELECT tally.refresh('app.doc');
+                """.formatted(memberColumns, memberExpand == null ? "NULL" : "'" + memberExpand + "'", personExpand));
+        int seeds = Integer.getInteger("countersink.rehearse.seeds", 2);
+        String content = engine.text(CONTENT);
+        for (int seed = 1; seed <= seeds; seed++) {
+            assertThat(engine.number(
+                            "SELECT sum(missed) FROM tally.rehearse('app.doc', 16, %s)".formatted(seed / 100.0)))
+                    .as("%s %s %s, seed %s", memberColumns, memberExpand, personExpand, seed)
+                    .matches(missed -> wrong == missed > 0);
+        }
+        assertThat(engine.text(CONTENT)).isEqualTo(content);
+        engine.run("SELECT tally.drop('app.doc')");
+    }
+}

@@ -1,4 +1,4 @@
--- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql and the engine: psql -f sql/results/install.sql
+-- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql and the engine: psql -f sql/results/install.sql
 \ir errors.sql
 \ir place_taxa.sql
 \ir open_stage.sql
@@ -15,8 +15,8 @@
 \ir determine.sql
 \ir write_job_captures.sql
 \ir apply_batch.sql
-\ir accepts_writes.sql
 \ir has_job.sql
+\ir accepts_writes.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql
 \ir begin_replay.sql
@@ -26,3 +26,4 @@
 \ir job_fact.sql
 \ir counts.sql
 \ir charts.sql
+\ir job_states.sql

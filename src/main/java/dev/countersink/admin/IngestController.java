@@ -1,6 +1,14 @@
 package dev.countersink.admin;
 
+import dev.countersink.db.ResultsReads;
 import dev.countersink.ingest.IngestMetrics;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 import tools.jackson.databind.JsonNode;
@@ -11,11 +19,16 @@ import tools.jackson.databind.node.ObjectNode;
 /** What the ingestion of this instance does: backlog by job, rate, latency, redeliveries. */
 @RestController
 class IngestController {
+    private static final Logger LOG = LoggerFactory.getLogger(IngestController.class);
+    private static final List<String> STATE = List.of("state", "total", "processed", "failed", "started_at");
+
     private final IngestMetrics metrics;
+    private final ResultsReads results;
     private final JsonMapper json;
 
-    IngestController(IngestMetrics metrics, JsonMapper json) {
+    IngestController(IngestMetrics metrics, ResultsReads results, JsonMapper json) {
         this.metrics = metrics;
+        this.results = results;
         this.json = json;
     }
 
@@ -29,6 +42,37 @@ class IngestController {
                 snapshot.set(name, NullNode.getInstance());
             }
         }
+        addStates(snapshot);
         return snapshot;
+    }
+
+    /** What the database knows of the jobs that have messages, while it answers. */
+    private void addStates(ObjectNode snapshot) {
+        Map<Long, JsonNode> known = known(snapshot);
+        for (JsonNode job : snapshot.path("jobs")) {
+            JsonNode row = known.get(job.path("jobId").asLong(0));
+            for (String field : STATE) {
+                ((ObjectNode) job).set(field, row == null ? NullNode.getInstance() : row.path(field));
+            }
+        }
+    }
+
+    private Map<Long, JsonNode> known(ObjectNode snapshot) {
+        List<Long> ids = new ArrayList<>();
+        snapshot.path("jobs").forEach(job -> {
+            if (job.path("jobId").isNumber()) {
+                ids.add(job.path("jobId").asLong());
+            }
+        });
+        Map<Long, JsonNode> known = new HashMap<>();
+        try {
+            for (String row : ids.isEmpty() ? List.<String>of() : results.jobs(ids)) {
+                JsonNode job = json.readTree(row);
+                known.put(job.path("id").asLong(), job);
+            }
+        } catch (DataAccessException e) {
+            LOG.debug("The states of jobs cannot be read: {}", e.getMessage());
+        }
+        return known;
     }
 }

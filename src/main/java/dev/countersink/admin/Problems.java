@@ -80,7 +80,7 @@ class Problems extends ResponseEntityExceptionHandler {
             problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
             problem.setProperty(
                     "hint",
-                    "The paths are /api/views, /api/runs, /api/ingest, /api/dead-letters and"
+                    "The paths are /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters and"
                             + " /api/v2/jobs/{id}/result/.");
         }
         return new ResponseEntity<>(body, headers, status);

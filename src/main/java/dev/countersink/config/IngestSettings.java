@@ -15,6 +15,7 @@ import org.springframework.util.unit.DataSize;
  * @param writers that apply batches at the same time, each with a connection of its own; 0: one for each core, at least two
  * @param maxAttempts of a message whose attempts end with the program itself, before it becomes a dead letter
  * @param stalledAfter how long a job may have messages without any progress before readiness says so
+ * @param failedShare of a job's captures above which the job counts as failed once it has finished
  * @param replySubjects to which messages may have an answer published, as NATS writes wildcards
  */
 @ConfigurationProperties("countersink.ingest")
@@ -25,6 +26,7 @@ public record IngestSettings(
         @DefaultValue("0") int writers,
         @DefaultValue("3") int maxAttempts,
         @DefaultValue("30s") Duration stalledAfter,
+        @DefaultValue("0.1") double failedShare,
         @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects) {
     private static final int MOST_WRITERS = 64;
     private static final IngestSettings DEFAULTS = new IngestSettings(
@@ -34,6 +36,7 @@ public record IngestSettings(
             0,
             3,
             Duration.ofSeconds(30),
+            0.1,
             List.of("_INBOX.>", "$JS.ACK.>"));
 
     public IngestSettings {
@@ -53,6 +56,7 @@ public record IngestSettings(
                 Duration.ofSeconds(5),
                 Duration.ofHours(1),
                 Duration.ofSeconds(30));
+        Check.within("countersink.ingest.failed-share", failedShare, 0, 1, 0.1);
         replySubjects = List.copyOf(replySubjects);
     }
 
@@ -68,15 +72,17 @@ public record IngestSettings(
     }
 
     public IngestSettings withBatch(int messages, DataSize bytes, Duration time) {
-        return new IngestSettings(messages, bytes, time, writers, maxAttempts, stalledAfter, replySubjects);
+        return new IngestSettings(
+                messages, bytes, time, writers, maxAttempts, stalledAfter, failedShare, replySubjects);
     }
 
     public IngestSettings withWriters(int count) {
-        return new IngestSettings(batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, replySubjects);
+        return new IngestSettings(
+                batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, failedShare, replySubjects);
     }
 
     public IngestSettings withReplySubjects(String... subjects) {
         return new IngestSettings(
-                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, List.of(subjects));
+                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, failedShare, List.of(subjects));
     }
 }

@@ -14,6 +14,22 @@ public class ResultsReads {
         this.jdbc = JdbcClient.create(dataSource);
     }
 
+    /** A page of jobs, each as a JSON object with its state. */
+    public List<String> jobs(long after, int limit) {
+        return jdbc.sql("SELECT to_jsonb(j) FROM results.jobs(?, ?) j")
+                .params(after, limit)
+                .query(String.class)
+                .list();
+    }
+
+    /** The jobs of these numbers, as far as they are there, each as a JSON object with its state. */
+    public List<String> jobs(List<Long> ids) {
+        return jdbc.sql("SELECT to_jsonb(j) FROM results.jobs(0, ?, ?) j")
+                .params(ids.size(), ids.toArray(Long[]::new))
+                .query(String.class)
+                .list();
+    }
+
     /** Whether there is a job of this number. */
     public boolean hasJob(long id) {
         return jdbc.sql("SELECT results.has_job(?)")

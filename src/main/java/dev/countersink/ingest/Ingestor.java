@@ -21,6 +21,7 @@ import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -32,6 +33,7 @@ import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -52,6 +54,7 @@ public final class Ingestor implements AutoCloseable {
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(60);
     private static final Duration UNFORESEEN_PAUSE = Duration.ofSeconds(1);
     private static final String READ_ONLY = "25006";
+    private static final int JOBS_NAMED = 5;
     private static final int REFUSED_SUBJECTS_NAMED = 100;
 
     private final Connection connection;
@@ -153,11 +156,22 @@ public final class Ingestor implements AutoCloseable {
                 .map(IngestSnapshot.Job::subject)
                 .toList();
         LOG.info(
-                "Backlog: {} messages of {} jobs; this instance finishes {} a second{}",
+                "Backlog: {} messages of {} jobs ({}); this instance finishes {} a second{}",
                 now.backlog(),
                 now.jobs().size(),
+                largest(now.jobs()),
                 Math.round(now.perSecond()),
                 stalled.isEmpty() ? "" : "; stalled: " + String.join(", ", stalled));
+    }
+
+    private static String largest(List<IngestSnapshot.Job> jobs) {
+        String named = jobs.stream()
+                .sorted(Comparator.comparingLong(IngestSnapshot.Job::messages).reversed())
+                .limit(JOBS_NAMED)
+                .map(job -> job.subject() + ": " + job.messages() + ", " + Math.round(job.perSecond()) + "/s"
+                        + (job.etaSeconds() == null ? "" : ", done in " + job.etaSeconds() + " s"))
+                .collect(Collectors.joining("; "));
+        return jobs.size() > JOBS_NAMED ? named + "; …" : named;
     }
 
     /** An outage shall be known even while there is nothing to write. */
@@ -165,11 +179,27 @@ public final class Ingestor implements AutoCloseable {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             if (db.acceptsWrites()) {
                 metrics.outage().ended(databaseCheck);
+                tellJobs(db.followJobs(settings.failedShare()));
             } else {
                 metrics.outage().failed(databaseCheck, READ_ONLY, "The database is read-only.");
             }
         } catch (SQLException e) {
             metrics.outage().failed(databaseCheck, e.getSQLState(), SqlErrorClassifier.sentence(e));
+        }
+    }
+
+    /** One line when a job starts or ends. */
+    private static void tellJobs(List<ResultsDb.JobChange> changes) {
+        for (ResultsDb.JobChange job : changes) {
+            if (!job.state().equals("pending")) {
+                LOG.info(
+                        "Job {} {}: {} of {} captures processed, {} failed",
+                        job.job(),
+                        job.state().equals("running") ? "is running" : "has " + job.state(),
+                        job.processed(),
+                        job.total(),
+                        job.failed());
+            }
         }
     }
 

@@ -158,6 +158,35 @@ public final class ResultsDb implements AutoCloseable {
         }
     }
 
+    /**
+     * A job whose state has changed.
+     *
+     * @param before null for one that is seen for the first time
+     */
+    public record JobChange(long job, String before, String state, long total, long processed, long failed) {}
+
+    /** Brings the states of jobs up to their stored progress; returns those that changed, of which only one instance is told. */
+    public List<JobChange> followJobs(double failedShare) throws SQLException {
+        try (Connection c = dataSource.getConnection();
+                PreparedStatement call = c.prepareStatement(
+                        "SELECT job_id, state_before, state, total, processed, failed FROM results.follow_jobs(?)")) {
+            call.setDouble(1, failedShare);
+            List<JobChange> changes = new ArrayList<>();
+            try (ResultSet row = call.executeQuery()) {
+                while (row.next()) {
+                    changes.add(new JobChange(
+                            row.getLong(1),
+                            row.getString(2),
+                            row.getString(3),
+                            row.getLong(4),
+                            row.getLong(5),
+                            row.getLong(6)));
+                }
+            }
+            return changes;
+        }
+    }
+
     private static void identify(PreparedStatement call, DecodedMessage.Origin origin, long publishedMicros)
             throws SQLException {
         call.setString(1, origin.stream());

@@ -1,0 +1,71 @@
+-- results.judge_job: the state of a job by its figures.
+--   Parameters total: its captures, 0 if that is not known; processed, failed: of these; failed_share: the share of failed
+--              captures above which a job that has finished has failed
+--   Returns    pending, running, succeeded or failed; a job whose total is not known never finishes
+CREATE OR REPLACE FUNCTION results.judge_job(total bigint, processed bigint, failed bigint, failed_share float8)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN processed + failed = 0 THEN 'pending'
+                WHEN total = 0 OR processed + failed < total THEN 'running'
+                WHEN failed > failed_share * (processed + failed) THEN 'failed'
+                ELSE 'succeeded' END
+$$;
+COMMENT ON FUNCTION results.judge_job(bigint, bigint, bigint, float8) IS 'the state of a job by its figures';
+
+-- results.follow_jobs: bring the states of jobs up to their stored progress.
+--   Parameters failed_share: see results.judge_job
+--   Returns    the jobs whose state has changed, with the state before, NULL for a job seen for the first time
+--   Reads      results.job_progress, results.job_state
+--   Writes     results.job_state, of the jobs whose figures have changed
+--   Locks      an advisory one, of this transaction: where another instance looks already, nothing is done
+CREATE OR REPLACE FUNCTION results.follow_jobs(failed_share float8)
+RETURNS TABLE (job_id bigint, state_before text, state text, total bigint, processed bigint, failed bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('results.follow_jobs', 0)) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    WITH seen AS (
+        SELECT p.job_id, p.total::bigint AS total, p.processed::bigint AS processed, p.failed::bigint AS failed,
+               results.judge_job(p.total::bigint, p.processed::bigint, p.failed::bigint, follow_jobs.failed_share) AS state
+        FROM results.job_progress p
+        WHERE EXISTS (SELECT FROM results.job j WHERE j.id = p.job_id)
+    ), changed AS (
+        INSERT INTO results.job_state AS s (job_id, state, total, processed, failed, started_at, finished_at)
+        SELECT n.job_id, n.state, n.total, n.processed, n.failed, CASE WHEN n.state <> 'pending' THEN now() END,
+               CASE WHEN n.state IN ('succeeded', 'failed') THEN now() END
+        FROM seen n LEFT JOIN results.job_state o USING (job_id)
+        WHERE (o.state, o.total, o.processed, o.failed) IS DISTINCT FROM (n.state, n.total, n.processed, n.failed)
+        ORDER BY n.job_id
+        ON CONFLICT (job_id) DO UPDATE
+        SET state = excluded.state, total = excluded.total, processed = excluded.processed, failed = excluded.failed,
+            started_at = CASE WHEN excluded.state <> 'pending' THEN coalesce(s.started_at, excluded.started_at) END,
+            finished_at = CASE WHEN excluded.finished_at IS NOT NULL THEN coalesce(s.finished_at, excluded.finished_at) END,
+            progressed_at = now()
+        RETURNING s.job_id, s.state, s.total, s.processed, s.failed
+    )
+    SELECT c.job_id, o.state, c.state, c.total, c.processed, c.failed
+    FROM changed c LEFT JOIN results.job_state o USING (job_id)   -- as it was before
+    WHERE o.state IS DISTINCT FROM c.state
+    ORDER BY c.job_id;
+END
+$$;
+COMMENT ON FUNCTION results.follow_jobs(float8) IS 'bring the states of jobs up to their stored progress; returns those that changed';
+
+-- results.jobs: a page of jobs with their states.
+--   Parameters after: the last id of the page before, 0 for the first; "limit": rows at most; ids: only these, NULL for all
+--   Reads      results.job by its primary key, job_state, job_progress
+--   Notes      idle_seconds says of a running job for how long none of its figures has changed.
+CREATE OR REPLACE FUNCTION results.jobs(after bigint DEFAULT 0, "limit" int DEFAULT 100, ids bigint[] DEFAULT NULL)
+RETURNS TABLE (id bigint, project_id bigint, pipeline_id bigint, name text, status text, state text, total bigint,
+               processed bigint, failed bigint, started_at timestamptz, finished_at timestamptz, idle_seconds bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT j.id, j.project_id, j.pipeline_id, j.name, j.status, coalesce(s.state, 'pending'), coalesce(s.total, j.total_captures),
+           coalesce(s.processed, 0), coalesce(s.failed, 0), s.started_at, s.finished_at,
+           CASE WHEN s.state = 'running' THEN floor(extract(epoch FROM now() - s.progressed_at))::bigint END
+    FROM results.job j LEFT JOIN results.job_state s ON s.job_id = j.id
+    WHERE j.id > $1 AND ($3 IS NULL OR j.id = ANY ($3))
+    ORDER BY j.id LIMIT $2
+$$;
+COMMENT ON FUNCTION results.jobs(bigint, int, bigint[]) IS 'a page of jobs with their states, by id';

@@ -28,6 +28,7 @@ BEGIN
     INSERT INTO tally.merge_state (view_id) VALUES (v.id);
 
     EXECUTE format('CREATE TABLE %s AS TABLE %s WITH NO DATA', tally.part(v), definition);
+    PERFORM tally.allow_nulls(tally.part(v)::regclass);
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', tally.part(v), tally.column_list(ident));
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), tally.column_definitions(definition, ident));
     EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '

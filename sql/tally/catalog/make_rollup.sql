@@ -133,6 +133,7 @@ BEGIN
     PERFORM tally.generate_state_index(r);
     IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
+        PERFORM tally.allow_nulls(tally.part(r)::regclass);
         IF r.group_by <> '{}' THEN
             EXECUTE format('CREATE INDEX ON %s (%s)', tally.part(r), tally.column_list(r.group_by));
         END IF;

@@ -75,6 +75,38 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
+-- tally.refuses_null: whether a column is of a domain that refuses NULL.
+CREATE OR REPLACE FUNCTION tally.refuses_null(relation regclass, col name)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'd'
+                   WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND tally.nullable_type(t.oid) <> t.oid::regtype::text)
+$$;
+
+-- tally.allow_nulls: give the columns of a derived table that is still empty the types of tally.type_of: an outer join makes NULLs of a
+-- domain that refuses them, and so does a row of the derived table that stands for its key alone.
+CREATE OR REPLACE FUNCTION tally.allow_nulls(relation regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c name;
+BEGIN
+    FOREACH c IN ARRAY tally.columns_of(relation) LOOP
+        IF tally.refuses_null(relation, c) THEN
+            EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE %s%s', relation, c, tally.type_of(relation, c), tally.sql_collate(relation, c));
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- tally.list_as_stored: columns of a definition, joined, in the types that the derived table has (tally.allow_nulls).
+CREATE OR REPLACE FUNCTION tally.list_as_stored(definition regclass, stored regclass, columns name[], prefix text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(CASE WHEN d.atttypid <> s.atttypid AND tally.refuses_null(definition, c)
+                           THEN format('CAST(%s%I AS %s)', prefix, c, format_type(s.atttypid, s.atttypmod)) ELSE format('%s%I', prefix, c) END, ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+    LEFT JOIN pg_attribute d ON d.attrelid = definition AND d.attname = c
+    LEFT JOIN pg_attribute s ON s.attrelid = stored AND s.attname = c
+$$;
+
 -- tally.typed_list: columns of a relation with their types ('id bigint, day date'), joined.
 --   Parameters suffix: after each type, '[]' say; names: other names for them; mode: before each, 'OUT ' say;
 --              separator: '; ' for variables

@@ -188,7 +188,7 @@ $body$ $template$, jsonb_build_object(
         'key',               tally.column_list(v.key),
         'key_arrays',        tally.column_list(tally.numbered(v.key)),
         'collated_key',      tally.collated_list(v.definition, v.key, 'k.'),
-        'd_columns',         tally.column_list(tally.columns_of(v.definition), 'd.'),
+        'd_columns',         tally.list_as_stored(v.definition, tally.part(v)::regclass, tally.columns_of(v.definition), 'd.'),
         'asked',             tally.sql_asked(v.key),
         'pending_variables', tally.sql_pending_variables(v),
         'read_pending',      tally.sql_read_pending(v),

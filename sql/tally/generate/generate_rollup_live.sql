@@ -278,7 +278,7 @@ $body$ $template$, jsonb_build_object(
         'asked_cell',  tally.sql_pins(r, 'asked'),
         'root_id',     r.root_id,
         'search_path', tally.fixed_path(tally.part(r, '_state')::regclass),
-        'd_columns',   tally.column_list(tally.columns_of(tally.part(r)::regclass), 'd.'),
+        'd_columns',   tally.list_as_stored(def, tally.part(r)::regclass, tally.columns_of(tally.part(r)::regclass), 'd.'),
         'asked',       tally.sql_asked(r.group_by),
         't_is_asked',  tally.sql_at(def, r.group_by, 't', 'a'),
         'd_is_asked',  tally.sql_at(def, r.group_by, 'd', 'a'),

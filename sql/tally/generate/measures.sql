@@ -57,10 +57,12 @@ $$;
 
 -- tally.sql_value: the value of alias d that a sum or an average adds up. A float becomes the numeric that its first 15 (real: 6) digits
 -- name if that is the same float, else the one of 17 (9) digits, which always is: nothing is lost, and no setting matters.
+-- The largest doubles have no 15 digits: rounded up, they would be no doubles any more.
 CREATE OR REPLACE FUNCTION tally.sql_value(m tally.measure)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE tally.argument_type(m)
-        WHEN 'float8'::regtype THEN format('CASE WHEN d.%1$I::numeric::float8 = d.%1$I THEN d.%1$I::numeric ELSE to_char(d.%1$I, ''9.9999999999999999EEEE'')::numeric END', m.argument)
+        WHEN 'float8'::regtype THEN format('CASE WHEN CASE WHEN abs(d.%1$I) >= ''1.797693134862315e308'' THEN abs(d.%1$I) < ''Infinity'' ELSE d.%1$I::numeric::float8 <> d.%1$I END '
+                                       'THEN to_char(d.%1$I, ''9.9999999999999999EEEE'')::numeric ELSE d.%1$I::numeric END', m.argument)
         WHEN 'float4'::regtype THEN format('CASE WHEN d.%1$I::numeric::float4 = d.%1$I THEN d.%1$I::numeric ELSE to_char(d.%1$I, ''9.99999999EEEE'')::numeric END', m.argument)
         ELSE format('d.%I', m.argument) END
 $$;

@@ -17,6 +17,9 @@ class TypesTest {
                 CREATE DOMAIN app.size AS int CHECK (VALUE > 0);
                 CREATE DOMAIN app.must AS text NOT NULL;
                 CREATE DOMAIN app.word AS text COLLATE app.ci;
+                CREATE DOMAIN app.word_must AS app.word NOT NULL;
+                CREATE DOMAIN app.amount AS numeric(6, 2) NOT NULL;
+                CREATE DOMAIN app.there AS int CHECK (VALUE IS NOT NULL);
                 CREATE TYPE app.mood AS ENUM ('sad', 'ok', 'fine');
                 CREATE TYPE app.pair AS (a int, b text)
                 """);
@@ -41,6 +44,8 @@ class TypesTest {
                 "double precision    | 0 | '-0' | 'NaN'",
                 "bpchar              | 'a' | 'a  ' | 'b'",
                 "app.size            | 1 | 2 | 3",
+                "app.must            | 'a' | 'b' | ''",
+                "app.word_must       | 'a' | 'A' | 'b'",
                 "app.mood            | 'sad' | 'ok' | 'fine'",
                 "int4range           | '[1,3)' | '[1,2]' | 'empty'",
                 "jsonb               | '{\"a\":1}' | '{\"a\":1.0}' | 'null'",
@@ -52,7 +57,7 @@ class TypesTest {
             })
     void equalValuesAreOneKeyAndOneGroup(String type, String a, String equal, String other) {
         declare(type);
-        String none = type.equals("app.must") ? a : "NULL";
+        String none = type.endsWith("must") ? a : "NULL";
         sameCounts("INSERT INTO app.item VALUES (1, %1$s, 1, 1), (2, %2$s, 1, 1), (3, %3$s, NULL, 1), (4, %4$s, 1, 1)"
                 .formatted(a, equal, other, none));
         sameCounts("UPDATE app.item SET v = v + 1 WHERE id = 2");
@@ -141,6 +146,50 @@ class TypesTest {
                 "UPDATE app.item SET pair = '(1,x)', v = 9 WHERE v = 1",
                 "UPDATE app.item SET pair = NULL, v = 8 WHERE pair = '(,)'::app.pair",
                 "DELETE FROM app.item WHERE id = 1");
+    }
+
+    @Test
+    void aDomainThatRefusesNullMayStandAnywhere() {
+        engine.run("""
+                CREATE TYPE app.both AS (m app.must, n app.there);
+                CREATE TABLE app.item (id app.there PRIMARY KEY, other app.there, k app.must, a app.amount, many app.must[], pair app.both);
+                CREATE VIEW app.item_def AS
+                SELECT i.id, i.k, i.a, i.many, i.pair, o.k AS ok, o.a AS oa, o.id AS oid, i.a * 2 AS x FROM app.item i LEFT JOIN app.item o ON o.id = i.other;
+                SELECT tally.create_projection('app.f', 'app.item_def', '{id}', '{k}');
+                SELECT tally.watch('app.f', 'app.item');
+                SELECT tally.create_rollup('app.r', 'app.f', '{ok}', '{"n":"count(*)","lo":"min(k)","hi":"max(ok)","s":"sum(a)","m":"avg(oa)","d":"count(distinct ok)","e":"count(distinct many)"}');
+                SELECT tally.create_rollup('app.q', 'app.f', '{many,pair,oid}', '{"n":"count(*)","lo":"min(oa)"}');
+                SELECT tally.create_rollup('app.z', 'app.f', '{}', '{"lo":"min(id)","hi":"max(oid)"}');
+                SELECT tally.create_rollup('app.rr', 'app.r', '{lo}', '{"n":"count(*)","hi":"max(hi)"}');
+                SELECT tally.activate('app.f');
+                CREATE VIEW app.by_other_def AS SELECT o.k AS ok, count(*) AS n FROM app.item i LEFT JOIN app.item o ON o.id = i.other GROUP BY o.k;
+                SELECT tally.keep('app.by_other', 'app.by_other_def', '{ok}', allow_every_key => true)""");
+        engine.write(
+                "INSERT INTO app.item VALUES (1, 2, 'a', 1.5, '{x,y}', '(m,1)'), (2, 9, 'b', 2, NULL, NULL), (3, 2, '', 0, '{}', '(n,2)')",
+                "UPDATE app.item SET other = id, k = 'a' WHERE id > 1",
+                "UPDATE app.item SET id = id + 10",
+                "SELECT tally.rebuild('app.f'), tally.rebuild('app.by_other')",
+                "DELETE FROM app.item WHERE id = 12",
+                "TRUNCATE app.item",
+                "INSERT INTO app.item VALUES (1, 2, 'a', 1.5, '{x,y}', '(m,1)'), (2, 1, 'b', 2, NULL, NULL)");
+        engine.run("SELECT tally.redefine('app.f', 'app.item_def')");
+        engine.write("SELECT 1", "UPDATE app.item SET other = 5", "DELETE FROM app.item WHERE id = 1");
+        assertThat(engine.number("SELECT count(*) FROM tally.quarantine")).isZero();
+    }
+
+    @Test
+    void aKeyThatRefusesNullIsSetAsideAndHeals() {
+        engine.run("""
+                CREATE TABLE app.item (k app.must PRIMARY KEY, v int);
+                CREATE VIEW app.item_def AS SELECT k, 10 / v AS q FROM app.item;
+                SELECT tally.create_projection('app.f', 'app.item_def', '{k}');
+                SELECT tally.watch('app.f', 'app.item');
+                SELECT tally.activate('app.f');
+                INSERT INTO app.item VALUES ('a', 1), ('b', 0);
+                SELECT tally.refresh('app.f')""");
+        assertThat(engine.text("SELECT key::text FROM tally.quarantine")).isEqualTo("[\"b\"]");
+        engine.write("UPDATE app.item SET v = 5");
+        assertThat(engine.number("SELECT count(*) FROM tally.quarantine")).isZero();
     }
 
     @Test

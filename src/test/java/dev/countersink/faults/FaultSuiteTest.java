@@ -132,6 +132,49 @@ class FaultSuiteTest {
     }
 
     @Test
+    void aKilledNatsServerLosesNothingAndIsFoundAgain() throws Exception {
+        int kills = LONG ? 20 : 1;
+        long worst = 0;
+        try (ServiceProcess service = start().awaitReady()) {
+            for (int i = 0; i < kills; i++) {
+                publish(100);
+                rig.nats().kill();
+                Eventually.await("readiness tells it", PATIENCE, service::readiness, status -> status == 503);
+                rig.nats().restart();
+                Eventually.await("the publisher is back", PATIENCE, rig::connected, connected -> connected);
+                long before = done();
+                publish(100);
+                worst = Math.max(worst, millisUntil(() -> done() > before));
+            }
+            verify();
+            System.out.printf(
+                    Locale.ROOT, "%d kills -9 of nats-server: first commit at most %d ms after it%n", kills, worst);
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    @Test
+    void instancesThatDieTakeNothingWithThem() throws Exception {
+        assumeTrue(LONG, "part of the long form");
+        long seed = Long.getLong("countersink.seed", System.nanoTime());
+        System.out.println("instancesThatDie: -Dcountersink.seed=" + seed);
+        Random random = new Random(seed);
+        int kills = 20;
+        try (ServiceProcess stays = start().awaitReady()) {
+            for (int i = 0; i < kills; i++) {
+                try (ServiceProcess dies = start().awaitReady()) {
+                    publish(300);
+                    LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(random.nextInt(300)));
+                    dies.kill();
+                    publish(50);
+                }
+            }
+            verify();
+            assertThat(stays.terminate()).isZero();
+        }
+    }
+
+    @Test
     void cutAndStalledConnectionsAreMadeAnew() throws Exception {
         try (FaultProxy database = new FaultProxy(port(rig.database().url()));
                 FaultProxy nats = new FaultProxy(port(rig.nats().settings().url()));

@@ -28,6 +28,9 @@ BEGIN
         IF renewed <> '{}' THEN
             EXECUTE format('SELECT %s()', tally.part(v, '_mend'));  -- they are empty; filled as the declarer, whose filter may call his code
         END IF;
+        IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.lacks_moves(v, s)) THEN
+            PERFORM tally.enqueue_sweep(v);  -- so that a merge is due, which puts the triggers on: it holds their locks for a moment only
+        END IF;
         RETURN NEXT tally.part(v);
     END LOOP;
 END

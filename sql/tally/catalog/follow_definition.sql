@@ -53,6 +53,10 @@ BEGIN
     PERFORM tally.follow_filter(d) FROM tally.derived_view d WHERE d.root_id = v.id AND d.filter IS NOT NULL;
     v := tally.view_by_id(v.id);
     PERFORM tally.follow_columns(v, old.watched);
+    IF v.kind = 'projection' AND old.meaning <> new.meaning THEN
+        PERFORM tally.require_same_columns(v);
+        PERFORM tally.derive_anew_briefly(v);
+    END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     IF v.kind = 'snapshot' THEN
         PERFORM tally.activate_snapshot(v);
@@ -63,6 +67,7 @@ BEGIN
         END IF;
         PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
+        PERFORM tally.note_doubts(v);
         IF renamed OR old.meaning <> new.meaning OR old.collations <> new.collations THEN
             PERFORM tally.enqueue_sweep(v);
         END IF;
@@ -210,6 +215,18 @@ BEGIN
 END
 $$;
 
+-- tally.derive_anew_briefly: as tally.derive_anew, with the patience of tally.lock_sources_briefly.
+CREATE OR REPLACE FUNCTION tally.derive_anew_briefly(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+BEGIN
+    PERFORM set_config('lock_timeout', '500ms', true);
+    PERFORM tally.derive_anew(v);
+    PERFORM set_config('lock_timeout', patience, true);
+END
+$$;
+
 -- tally.drop_generated: drop the functions of a projection and of what is above it that are made anew, for their arguments may have
 -- changed; not those that triggers and views hold.
 CREATE OR REPLACE FUNCTION tally.drop_generated(v tally.derived_view)
@@ -222,6 +239,17 @@ BEGIN
         EXECUTE format('DROP FUNCTION %s', f);
     END LOOP;
 END
+$$;
+
+-- tally.will_watch_more: whether the definition reads a table that is not watched, which the next merge will watch: what is watched was derived.
+CREATE OR REPLACE FUNCTION tally.will_watch_more(v tally.derived_view)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.derived)
+       AND coalesce(bool_and(c.relkind IN ('r', 'p') AND pg_has_role(v_class.relowner, c.relowner, 'USAGE')), false)
+       AND NOT EXISTS (SELECT FROM tally.merge_state m WHERE m.view_id = v.id AND m.error_sqlstate IN ('TL007', 'TL008', 'TL016'))
+    FROM tally.tables_read(v.definition) t JOIN pg_class c ON c.oid = t
+    JOIN pg_class v_class ON v_class.oid = tally.relation_of(v)
+    WHERE t NOT IN (SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id)
 $$;
 
 -- tally.definition_trouble: what has happened to a definition that the engine has not followed yet; NULL: nothing.
@@ -244,7 +272,9 @@ BEGIN
     END IF;
     new := tally.fingerprint_of(v);
     IF old.place = new.place AND (old.meaning, old.names, old.collations) IS DISTINCT FROM (new.meaning, new.names, new.collations) THEN
-        PERFORM tally.refuse_unsafe(v, v.definition);
+        IF NOT tally.will_watch_more(v) THEN
+            PERFORM tally.refuse_unsafe(v, v.definition);
+        END IF;
         IF v.kind = 'projection' THEN
             PERFORM tally.require_same_columns(v);
         END IF;

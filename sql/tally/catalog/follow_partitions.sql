@@ -21,9 +21,35 @@ BEGIN
             done := true;
         ELSIF tally.members_differ(s) THEN
             done := tally.take_members(v, s) OR done;
+        ELSIF tally.lacks_moves(v, s) THEN
+            done := tally.add_moves(v, s) OR done;
         END IF;
     END LOOP;
     RETURN done;
+END
+$$;
+
+-- tally.lacks_moves: whether a partitioned source has not the triggers that follow rows to another partition: an engine up to 2026-11 put none on it.
+CREATE OR REPLACE FUNCTION tally.lacks_moves(v tally.derived_view, s tally.source)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT v.kind = 'projection' AND tally.is_partitioned(s.relation)
+       AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = s.relation AND g.tgname = tally.trigger_name(v, s, 'arrive'))
+$$;
+
+-- tally.add_moves: put them on, and sweep: nobody knows which rows have moved.
+--   Returns    whether it could
+CREATE OR REPLACE FUNCTION tally.add_moves(v tally.derived_view, s tally.source)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+BEGIN
+    PERFORM set_config('lock_timeout', '100ms', true);
+    PERFORM tally.install_trigger(v, s, t) FROM tally.table_and_children(s.relation) t;
+    PERFORM tally.enqueue_sweep(v);
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR insufficient_privilege OR deadlock_detected THEN
+    RETURN false;
 END
 $$;
 

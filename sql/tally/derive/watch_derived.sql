@@ -54,6 +54,80 @@ BEGIN
 END
 $$;
 
+-- tally.derive_anew: after the definition of an active projection has changed: derive anew what was derived, and watch tables that it
+-- reads by now. What was declared by hand stays as it is. A table that it reads no more stays watched, and leads to no key.
+--   Locks     SHARE ROW EXCLUSIVE on the sources until the transaction ends, if something is watched otherwise
+--   Raises    TL015, TL016
+--   Used by   tally.make_for_definition, which enqueues every key: delta rows of a source that is watched otherwise are not needed any more
+CREATE OR REPLACE FUNCTION tally.derive_anew(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    d record;
+    s tally.source;
+BEGIN
+    IF NOT EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.derived) THEN
+        RETURN;
+    END IF;
+    FOR d IN SELECT coalesce(x.source, o.relation) AS source, coalesce(x.columns, tally.watched(o.relation, '[]')) AS columns,
+                    CASE WHEN x.source IS NULL THEN tally.sql_no_key(v.definition, v.key) ELSE x.expand END AS expand, x.ways, x.shape
+             FROM (SELECT y.* FROM tally.derive(v.definition, v.key, tally.part(v)) y JOIN pg_class c ON c.oid = y.source AND c.relkind IN ('r', 'p')) x
+             FULL JOIN (SELECT y.relation FROM tally.source y JOIN pg_class c ON c.oid = y.relation WHERE y.projection_id = v.id AND y.derived) o ON o.relation = x.source LOOP
+        SELECT * INTO s FROM tally.source x WHERE x.projection_id = v.id AND x.relation = d.source;
+        IF NOT FOUND THEN
+            PERFORM tally.watch_new(v, d.source, d.columns, d.expand, d.ways, d.shape);
+        ELSIF s.derived AND (s.columns <> d.columns OR s.expand IS DISTINCT FROM d.expand) THEN
+            PERFORM tally.watch_otherwise(v, s, d.columns, d.expand);
+            UPDATE tally.source x SET wanted = coalesce(tally.wanted_indexes(d.ways, d.shape), '[]') WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- tally.watch_new: watch a table that a replaced definition reads, if whoever merges may put triggers on it; else tally.refuse_unsafe names it.
+CREATE OR REPLACE FUNCTION tally.watch_new(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.require_source(source);
+    PERFORM tally.add_derived(v, source, columns, expand, ways, shape);
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN;
+END
+$$;
+
+-- tally.watch_otherwise: let a derived source have other columns or another expand, under the same number. Its functions are made by whoever calls.
+--   Writes    tally.source; the delta table, whose rows of this source go
+CREATE OR REPLACE FUNCTION tally.watch_otherwise(v tally.derived_view, s tally.source, columns name[], expand text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    path  text := current_setting('search_path');
+    delta text := tally.part(v, '_delta');
+    col   name;
+BEGIN
+    PERFORM tally.lock_sources(v);
+    EXECUTE format('DELETE FROM %s WHERE tally_source = %s', delta, s.ordinal);
+    IF s.expand IS NOT NULL THEN
+        EXECUTE format('DROP FUNCTION %s(%s)', tally.part(v, '_expand_' || s.ordinal), tally.type_list(s.relation, s.columns, '[]'));
+        FOREACH col IN ARRAY s.columns LOOP
+            EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', delta, tally.logged_column(s.ordinal, col));
+        END LOOP;
+    END IF;
+    UPDATE tally.source x SET columns = watch_otherwise.columns, expand = watch_otherwise.expand
+    WHERE x.projection_id = v.id AND x.ordinal = s.ordinal RETURNING * INTO s;
+    IF expand IS NULL THEN
+        PERFORM tally.require_keys(v, s);
+        RETURN;
+    END IF;
+    PERFORM tally.require_scalar(s.relation, columns, 'watched with an expand');
+    FOREACH col IN ARRAY columns LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s', delta, tally.logged_column(s.ordinal, col), tally.bare_type(s.relation, col), tally.sql_collate(s.relation, col));
+    END LOOP;
+    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
+    PERFORM tally.generate_expand(v, s.ordinal);
+    PERFORM tally.refuse_unsafe_expand(v, s);
+    PERFORM set_config('search_path', path, true);
+END
+$$;
+
 -- tally.wanted_indexes: the look-ups that ways take, to be asked later whether their index is there.
 CREATE OR REPLACE FUNCTION tally.wanted_indexes(ways jsonb, shape jsonb)
 RETURNS jsonb LANGUAGE sql STABLE AS $$

@@ -114,6 +114,37 @@ class DefinitionChangesTest {
     }
 
     @Test
+    void derivedWatchesAreDerivedAnew() {
+        engine.run("""
+                CREATE TABLE a.k (id int PRIMARY KEY, z int, m int); CREATE TABLE a.m (id int PRIMARY KEY, q int);
+                INSERT INTO a.k SELECT i, i * 10, i % 2 FROM generate_series(0, 4) i; INSERT INTO a.m SELECT i, i + 100 FROM generate_series(0, 4) i;
+                CREATE VIEW a.near AS SELECT t.id, t.v, k.z FROM a.t JOIN a.k ON k.id = t.grp;
+                CREATE VIEW a.x_def AS SELECT id, a.inner_(v) AS v, z FROM a.near;
+                SELECT tally.keep('a.x', 'a.x_def');
+                SELECT tally.create_rollup('a.xr', 'a.x', '{z}', '{"n":"count(*)","s":"sum(v)"}');
+                SELECT tally.refresh('a.x')""");
+        for (String change :
+                List.of(
+                        "CREATE OR REPLACE VIEW a.near AS SELECT t.id, t.v, k.z FROM a.t JOIN a.k ON k.id = t.v % 5", // another condition
+                        "CREATE OR REPLACE VIEW a.near AS SELECT t.id, t.v, k.z + m.q AS z FROM a.t JOIN a.k ON k.id = t.grp JOIN a.m ON m.id = k.m", // a join more
+                        "CREATE OR REPLACE VIEW a.near AS SELECT t.id, t.v, m.q AS z FROM a.t JOIN a.m ON m.id = t.grp", // one fewer
+                        "CREATE OR REPLACE VIEW a.near AS SELECT t.id, t.v, (SELECT sum(z) FROM a.k WHERE k.id <= t.grp)::int AS z FROM a.t",
+                        "CREATE OR REPLACE VIEW a.near AS SELECT t.id, t.v, t.grp AS z FROM a.t")) {
+            follows(change);
+            engine.write(
+                    "UPDATE a.k SET z = z + 1 WHERE id = 1",
+                    "UPDATE a.m SET q = q + 1 WHERE id < 2",
+                    "UPDATE a.k SET m = 1 - m WHERE id = 1",
+                    "UPDATE a.t SET grp = (grp + 1) % 3, v = v + 1 WHERE id < 4",
+                    "DELETE FROM a.t WHERE id = 12; INSERT INTO a.t VALUES (12, 1, 'ok', 2)");
+        }
+        engine.run(
+                "CREATE OR REPLACE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT q FROM a.m WHERE id = $1'; SELECT tally.refresh('a.x')");
+        assertThat(engine.text("SELECT error_sqlstate FROM tally.status WHERE name = 'a.x'"))
+                .isEqualTo("TL008"); // it hides a table
+    }
+
+    @Test
     void aFunctionThatMayNotBeCalledAnyMoreStopsTheMerges() {
         engine.run(
                 "CREATE OR REPLACE FUNCTION a.outer_(int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN $1; END'; SELECT tally.refresh('a.f')");

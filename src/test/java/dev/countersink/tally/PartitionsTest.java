@@ -60,6 +60,25 @@ class PartitionsTest {
         engine.write("SELECT 1");
     }
 
+    /** An engine up to 2026-11 had no triggers that follow rows between partitions. */
+    @Test
+    void afterAnUpgradeTheNextMergePutsOnWhatFollowsMovedRows() {
+        engine.run("""
+                DO $$ DECLARE g record;
+                BEGIN
+                    FOR g IN SELECT tgname, tgrelid::regclass AS t FROM pg_trigger WHERE tgname ~ '^tally_\\d+_\\d+_(begin_|leave|arrive)' AND tgparentid = 0 AND tgrelid = ANY ('{app.reading,app.reading_1,app.reading_2}'::regclass[]) LOOP
+                        EXECUTE format('DROP TRIGGER %I ON %s', g.tgname, g.t);
+                    END LOOP;
+                END $$;
+                UPDATE tally.derived_view SET generated_by = 'an older one' WHERE relation_name = 'fact' AND schema_name = 'app'""");
+        assertThat(problems()).isNotEmpty();
+        assertThat(engine.text("SELECT tally.regenerate()")).isEqualTo("app.fact");
+        engine.run("SELECT tally.refresh(name) FROM tally.due() WHERE action = 'merge' AND name NOT LIKE 'results.%'");
+        assertThat(problems()).isEmpty();
+        engine.write(
+                "MERGE INTO app.reading t USING (SELECT i AS id FROM generate_series(1, 9) i) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET day = (t.day + 10) % 20");
+    }
+
     /** Nothing in the statement's text says that rows move; one that only updates sweeps no key. */
     @Test
     void aMergeThatMovesRowsIsFollowedWhateverSetsTheKey() {

@@ -1,14 +1,14 @@
 -- tally.due: what a scheduler should call, and how often; rollups go with their projection.
---   Returns   name, kind, action ('merge' or 'refresh'), interval in ms or cron (null: the scheduler's default),
---             version (changes with the schedule), priority; the highest priority first
+--   Returns   name, kind, action ('merge' or 'refresh'), interval in ms (with a target lag: found from what merges cost) or cron (null: the scheduler's default),
+--             version (changes with the schedule), priority; the highest priority first, and what a view reads before the view
 --   Used by    the scheduler, every few seconds
 CREATE OR REPLACE FUNCTION tally.due()
 RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text, version integer, priority smallint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%I.%I', v.schema_name, v.relation_name), v.kind, CASE v.kind WHEN 'snapshot' THEN 'refresh' ELSE 'merge' END,
-           v.interval_ms, v.cron, v.schedule_version, v.priority
+           coalesce((tally.merge_plan(v)).interval_ms, v.interval_ms), v.cron, v.schedule_version, v.priority
     FROM tally.derived_view v WHERE v.root_id IS NULL AND v.replaces_id IS NULL AND v.state IN ('filling', 'active')
       AND tally.lost_under(v.id) IS NULL
-    ORDER BY v.priority DESC, 1
+    ORDER BY v.priority DESC, (SELECT count(*) FROM tally.roots_below(v.id)), 1
 $$;
 COMMENT ON FUNCTION tally.due() IS 'what a scheduler should call, and how often';

@@ -27,10 +27,30 @@ BEGIN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;
     END IF;
-    RETURN tally.merge_and_advance(v, max_keys);
+    IF v.target_lag_ms IS NULL THEN
+        RETURN tally.merge_and_advance(v, max_keys);
+    END IF;
+    RETURN tally.merge_for_target(v, least(max_keys, (tally.merge_plan(v)).max_keys));
 END
 $$;
 COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
+
+-- tally.merge_for_target: a merge of a view with a target lag: first what it reads and is kept too; its cost and the lag that it ended are noted.
+CREATE OR REPLACE FUNCTION tally.merge_for_target(v tally.derived_view, max_keys integer)
+RETURNS tally.merge_result LANGUAGE plpgsql AS $$
+DECLARE
+    result  tally.merge_result;
+    began   timestamptz := clock_timestamp();
+    oldest  timestamptz;
+BEGIN
+    oldest := least(tally.oldest_pending(v), tally.merge_below(v, max_keys));
+    result := tally.merge_and_advance(v, max_keys);
+    IF result.outcome = 'merged' THEN
+        PERFORM tally.note_lag(v, oldest, result.keys, extract(epoch FROM clock_timestamp() - began)::float8 * 1000);
+    END IF;
+    RETURN result;
+END
+$$;
 
 -- tally.require_active: raise unless a derived view has been activated.
 CREATE OR REPLACE FUNCTION tally.require_active(v tally.derived_view)

@@ -3,6 +3,8 @@
 --              changes: an object with what is to change; null goes back to the default
 --                "interval"     text as of type interval ("5s", "1 minute"), or "interval_ms", a number: 100 ms to 1 day
 --                "cron"         of a snapshot, instead of an interval: 6 or 7 fields as Quartz has them, in UTC
+--                "target_lag"   of a projection, instead of an interval: text ("500ms"), or "target_lag_ms": 100 ms to 1 day; interval and max_keys are
+--                               found from what merges cost, and what it reads and is kept too is merged with it
 --                "priority"     -100 to 100, default 0: of what is due at the same moment, the higher goes first
 --              expected_version: the schedule's version as last read; NULL: whatever it is
 --   Returns    the version after it: one more, if anything differs
@@ -26,14 +28,14 @@ BEGIN
     after := tally.changed_schedule(before, changes);
     IF after IS DISTINCT FROM before THEN
         after.schedule_version := before.schedule_version + 1;
-        UPDATE tally.derived_view d SET interval_ms = after.interval_ms, cron = after.cron, priority = after.priority,
+        UPDATE tally.derived_view d SET interval_ms = after.interval_ms, cron = after.cron, priority = after.priority, target_lag_ms = after.target_lag_ms,
             schedule_version = after.schedule_version WHERE d.id = after.id;
     END IF;
     RETURN after.schedule_version;
 END
 $$;
 COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
-    'change interval, cron or priority of a derived view: {"interval":"5s"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
+    'change interval, target lag, cron or priority of a derived view: {"interval":"5s"}, {"target_lag":"500ms"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
 
 -- tally.changed_schedule: a derived view's row with changes of its schedule, checked. Giving a cron ends an interval, and
 -- the other way round.
@@ -44,10 +46,11 @@ DECLARE
     unknown text;
     cron    text := btrim(changes ->> 'cron');
     pace    interval := tally.interval_in(changes);
+    target  interval := tally.interval_in(changes, 'target_lag');
 BEGIN
-    SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k NOT IN ('interval', 'interval_ms', 'cron', 'priority') LIMIT 1;
+    SELECT k INTO unknown FROM jsonb_object_keys(changes) k WHERE k NOT IN ('interval', 'interval_ms', 'cron', 'priority', 'target_lag', 'target_lag_ms') LIMIT 1;
     IF unknown IS NOT NULL THEN
-        PERFORM tally.fail('TL018', format('A schedule has no "%s"; it has interval or interval_ms, cron and priority.', unknown));
+        PERFORM tally.fail('TL018', format('A schedule has no "%s"; it has interval or interval_ms, target_lag or target_lag_ms, cron and priority.', unknown));
     ELSIF cron IS NOT NULL AND pace IS NOT NULL THEN
         PERFORM tally.fail('TL018', format('An interval and the cron "%s" were given; a view has one or the other.', cron));
     ELSIF cron IS NOT NULL AND v.kind <> 'snapshot' THEN
@@ -57,6 +60,19 @@ BEGIN
         PERFORM tally.fail('TL018', format('cron is "%s"; it must have 6 or 7 fields (second, minute, hour, day of month, month, day of week, year), 120 characters at most.', cron));
     ELSIF pace NOT BETWEEN interval '100 ms' AND interval '1 day' THEN
         PERFORM tally.fail('TL018', format('interval is %s; it must be at least 100 ms and at most 1 day.', pace));
+    END IF;
+    IF target IS NOT NULL AND v.kind <> 'projection' THEN
+        PERFORM tally.fail('TL018', format('%s is a %s; only a projection has a target_lag.', tally.part(v), v.kind));
+    ELSIF target IS NOT NULL AND (pace IS NOT NULL OR cron IS NOT NULL) THEN
+        PERFORM tally.fail('TL018', format('A target_lag of %s and an interval were given; with a target the interval is found.', target));
+    ELSIF target NOT BETWEEN interval '100 ms' AND interval '1 day' THEN
+        PERFORM tally.fail('TL018', format('target_lag is %s; it must be at least 100 ms and at most 1 day.', target));
+    END IF;
+    IF changes ?| '{target_lag,target_lag_ms}' OR pace IS NOT NULL THEN
+        v.target_lag_ms := round(extract(epoch FROM target) * 1000);
+    END IF;
+    IF target IS NOT NULL THEN
+        v.interval_ms := NULL;
     END IF;
     IF changes ?| '{interval,interval_ms}' OR cron IS NOT NULL THEN
         v.interval_ms := round(extract(epoch FROM pace) * 1000);
@@ -75,29 +91,32 @@ BEGIN
 END
 $$;
 
--- tally.interval_in: the interval that changes of a schedule give; NULL if none.
+DROP FUNCTION IF EXISTS tally.interval_in(jsonb);
+
+-- tally.interval_in: the interval, or the target lag, that changes of a schedule give; NULL if none.
+--   Parameters field: interval or target_lag; the same with _ms is a number
 --   Raises    TL018
-CREATE OR REPLACE FUNCTION tally.interval_in(changes jsonb)
+CREATE OR REPLACE FUNCTION tally.interval_in(changes jsonb, field text DEFAULT 'interval')
 RETURNS interval LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF jsonb_typeof(changes) IS DISTINCT FROM 'object' THEN
         PERFORM tally.fail('TL018', format('The changes are %s; they must be an object such as {"interval":"5s"}.', coalesce(changes::text, 'NULL')));
-    ELSIF changes ?& '{interval,interval_ms}' THEN
-        PERFORM tally.fail('TL018', 'Both interval and interval_ms were given; one says it all.');
+    ELSIF changes ?& ARRAY[field, field || '_ms'] THEN
+        PERFORM tally.fail('TL018', format('Both %1$s and %1$s_ms were given; one says it all.', field));
     END IF;
-    CASE jsonb_typeof(changes -> 'interval_ms')
-        WHEN 'number' THEN RETURN (changes ->> 'interval_ms')::float8 * interval '1 ms';
+    CASE jsonb_typeof(changes -> (field || '_ms'))
+        WHEN 'number' THEN RETURN (changes ->> (field || '_ms'))::float8 * interval '1 ms';
         WHEN 'null' THEN RETURN NULL;
-        ELSE IF changes ? 'interval_ms' THEN
-            PERFORM tally.fail('TL018', format('interval_ms is %s; it must be a number.', changes -> 'interval_ms'));
+        ELSE IF changes ? (field || '_ms') THEN
+            PERFORM tally.fail('TL018', format('%s_ms is %s; it must be a number.', field, changes -> (field || '_ms')));
         END IF;
     END CASE;
-    IF jsonb_typeof(changes -> 'interval') NOT IN ('string', 'null') THEN
-        PERFORM tally.fail('TL018', format('interval is %s; it must be text with a unit, such as "5s".', changes -> 'interval'));
+    IF jsonb_typeof(changes -> field) NOT IN ('string', 'null') THEN
+        PERFORM tally.fail('TL018', format('%s is %s; it must be text with a unit, such as "5s".', field, changes -> field));
     END IF;
-    RETURN (changes ->> 'interval')::interval;
+    RETURN (changes ->> field)::interval;
 EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR numeric_value_out_of_range THEN
-    PERFORM tally.fail('TL018', format('interval is %s; it must be a time such as "5s" or "1 minute".', coalesce(changes -> 'interval', changes -> 'interval_ms')));
+    PERFORM tally.fail('TL018', format('%s is %s; it must be a time such as "5s" or "1 minute".', field, coalesce(changes -> field, changes -> (field || '_ms'))));
     RETURN NULL;  -- not reached
 END
 $$;

@@ -1,6 +1,7 @@
 -- tally.status: a row per derived view: what it is, where it stands.
 --   pending   changed rows and keys not merged (of at most 1,000,000 delta rows); lag: age in seconds of the oldest of them
 --   progress  of a sweep (first fill, rebuild): share of the keys that it has been through; null: none is at work
+--   target_lag_ms, lag_p50, lag_p99   the target, and the lag in seconds that merges of the last hour ended, to a tenth; NULL without a target
 --   Reads     the catalog and each projection's delta table, from merged_through on
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
@@ -20,7 +21,7 @@ $$;
 
 CREATE OR REPLACE VIEW tally.status AS
 WITH root AS MATERIALIZED (
-    SELECT v.id, v.state, v.interval_ms, v.cron, v.schedule_version, v.priority, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
+    SELECT v.id, v.target_lag_ms, reached.p50, reached.p99, v.state, v.interval_ms, v.cron, v.schedule_version, v.priority, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
            m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, coalesce(lost.sentence, m.error) AS error,
            CASE WHEN lost.sentence IS NOT NULL THEN 'TL022' ELSE m.error_sqlstate END AS error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
@@ -30,6 +31,7 @@ WITH root AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT tally.lost_under(v.id) AS sentence) lost
     LEFT JOIN LATERAL (SELECT q.key, q.error, q.sqlstate FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at, q.key LIMIT 1) first ON true
     CROSS JOIN LATERAL tally.backlog_of(v.id) b
+    LEFT JOIN LATERAL tally.lag_reached(v.id) reached ON v.target_lag_ms IS NOT NULL
     WHERE v.root_id IS NULL
 )
 SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
@@ -37,7 +39,7 @@ SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
        coalesce(r.error, r.key_error) AS error, coalesce(r.error_sqlstate, r.key_sqlstate) AS error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
        (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
-       r.interval_ms, r.cron, r.schedule_version, r.priority
+       r.interval_ms, r.cron, r.schedule_version, r.priority, r.target_lag_ms, r.p50 AS lag_p50, r.p99 AS lag_p99
 FROM tally.derived_view v JOIN root r ON r.id = coalesce(v.root_id, v.id)
 WHERE v.serves_id IS NULL;
 COMMENT ON VIEW tally.status IS 'a row per derived view: state, pending delta rows, lag in seconds, last merge, error';

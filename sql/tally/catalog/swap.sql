@@ -128,7 +128,7 @@ BEGIN
         WHERE v.id IN (d.id, d.root_id);
     CREATE TEMP TABLE tally_names ON COMMIT DROP AS
         SELECT d.id, d.schema_name, d.relation_name AS old_name, coalesce(o.relation_name, replace(d.relation_name, r.relation_name, ro.relation_name)) AS new_name,
-               o.interval_ms, o.cron, o.priority, o.schedule_version, o.created_at
+               o.interval_ms, o.cron, o.target_lag_ms, o.priority, o.schedule_version, o.created_at
         FROM tally.derived_view d LEFT JOIN tally.derived_view o ON o.id = d.replaces_id
         LEFT JOIN tally.derived_view r ON r.id = d.serves_id LEFT JOIN tally.derived_view ro ON ro.id = r.replaces_id
         WHERE next.id IN (d.id, d.root_id);
@@ -142,7 +142,7 @@ BEGIN
     END LOOP;
     FOR n IN SELECT * FROM tally_names LOOP
         PERFORM tally.rename_made(tally.view_by_id(n.id), n.new_name);
-        UPDATE tally.derived_view d SET relation_name = n.new_name, interval_ms = n.interval_ms, cron = n.cron, priority = coalesce(n.priority, 0),
+        UPDATE tally.derived_view d SET relation_name = n.new_name, interval_ms = n.interval_ms, cron = n.cron, target_lag_ms = n.target_lag_ms, priority = coalesce(n.priority, 0),
             schedule_version = coalesce(n.schedule_version, 1), created_at = coalesce(n.created_at, d.created_at) WHERE d.id = n.id;
     END LOOP;
     DROP TABLE tally_names, tally_indexes;

@@ -12,6 +12,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/015-fingerprint.sql
 \ir ../../../liquibase/migrations/016-live-key.sql
 \ir ../../../liquibase/migrations/017-split.sql
+\ir ../../../liquibase/migrations/018-target-lag.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -79,6 +80,7 @@ BEGIN;
 \ir ../catalog/refresh_snapshot.sql
 \ir ../catalog/fingerprint.sql
 \ir ../catalog/follow_definition.sql
+\ir ../catalog/target_lag.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql
 \ir ../api/token.sql

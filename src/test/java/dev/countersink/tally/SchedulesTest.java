@@ -50,6 +50,42 @@ class SchedulesTest {
     }
 
     @Test
+    void aTargetLagFindsIntervalAndKeysFromWhatMergesCost() {
+        engine.run("""
+                CREATE VIEW app.upper_def AS SELECT n, count(*) AS items FROM app.fact GROUP BY n;
+                SELECT tally.keep('app.upper', 'app.upper_def', '{n}');
+                INSERT INTO app.item SELECT g, g % 5 FROM generate_series(1, 50) g;
+                SELECT tally.refresh('app.fact'); SELECT tally.refresh('app.upper');
+                SELECT tally.schedule('app.upper', '{"target_lag":"500ms"}');
+                """);
+        assertThat(engine.number("SELECT interval_ms FROM tally.due() WHERE name = 'app.upper'"))
+                .isBetween(50L, 250L);
+        for (int i = 1; i <= 5; i++) {
+            engine.run("UPDATE app.item SET n = n + 1 WHERE id = " + i);
+            engine.run("SELECT tally.merge('app.upper')");
+            assertThat(
+                            engine.number(
+                                    "SELECT count(*) FROM (TABLE app.upper EXCEPT ALL SELECT n, count(*) FROM app.item GROUP BY n) x"))
+                    .as("the view below was merged first")
+                    .isZero();
+        }
+        assertThat(
+                        engine.text(
+                                "SELECT target_lag_ms = 500 AND 0 < lag_p50 AND lag_p50 <= lag_p99 FROM tally.status WHERE name = 'app.upper'"))
+                .isEqualTo("t");
+        engine.run("UPDATE tally.merge_cost SET ms = 1000 * merges");
+        assertThat(engine.number("SELECT interval_ms FROM tally.due() WHERE name = 'app.upper'"))
+                .as("merges that take longer than the target leave no pause")
+                .isLessThanOrEqualTo(50);
+        engine.run("SELECT tally.schedule('app.upper', '{\"interval\":\"5s\"}')");
+        assertThat(engine.text("SELECT concat(interval_ms, target_lag_ms) FROM tally.status WHERE name = 'app.upper'"))
+                .isEqualTo("5000");
+        engine.refused("TL018", "SELECT tally.schedule('app.upper', '{\"target_lag\":\"5ms\"}')");
+        engine.refused("TL018", "SELECT tally.schedule('app.upper', '{\"target_lag\":\"5s\",\"interval\":\"5s\"}')");
+        engine.refused("TL018", "SELECT tally.schedule('app.chart', '{\"target_lag\":\"5s\"}')");
+    }
+
+    @Test
     void whatChangesNothingLeavesTheVersion() {
         assertThat(engine.number("SELECT tally.schedule('app.fact', '{\"priority\":0,\"interval\":null}', 1)"))
                 .isEqualTo(1);

@@ -1,0 +1,98 @@
+-- Freshness as a target: from what merges have cost to how often, and with how many keys, a view is merged.
+
+-- tally.oldest_pending: when the oldest logged change of a projection was made; NULL if none waits.
+CREATE OR REPLACE FUNCTION tally.oldest_pending(v tally.derived_view)
+RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    oldest timestamptz;
+BEGIN
+    EXECUTE format('SELECT min(d.tally_at) FROM %1$s d WHERE d.ctid = ANY (%2$s(1, %3$s) || %2$s(1, %4$s))', tally.part(v, '_delta'), tally.part(v, '_first'), tally.delta_code('key'), tally.delta_code('wide')) INTO oldest;
+    RETURN oldest;
+END
+$$;
+
+-- tally.note_lag: note what a merge of a view with a target has cost, and the lag that it ended.
+--   Parameters oldest: when the oldest change that it took was made; ms: how long it ran
+--   Writes     tally.merge_cost, tally.lag_minute
+CREATE OR REPLACE FUNCTION tally.note_lag(v tally.derived_view, oldest timestamptz, keys bigint, ms float8)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    now_   timestamptz := clock_timestamp();
+    bucket integer := greatest(1, least(200, ceil(ln(greatest(extract(epoch FROM now_ - oldest)::float8 * 1000, 1)) / ln(1.1::float8))))::integer;
+    empty  integer[] := array_fill(0, ARRAY[200]);
+BEGIN
+    INSERT INTO tally.merge_cost AS c VALUES (v.id, 1, keys, ms, keys::float8 * keys, keys * ms)
+    ON CONFLICT (view_id) DO UPDATE SET merges = c.merges * 0.95 + 1, keys = c.keys * 0.95 + excluded.keys, ms = c.ms * 0.95 + excluded.ms,
+        keys_keys = c.keys_keys * 0.95 + excluded.keys_keys, keys_ms = c.keys_ms * 0.95 + excluded.keys_ms;
+    IF oldest IS NOT NULL THEN
+        empty[bucket] := 1;
+        INSERT INTO tally.lag_minute AS l VALUES (v.id, extract(minute FROM now_), date_trunc('minute', now_), empty)
+        ON CONFLICT (view_id, slot) DO UPDATE SET minute = excluded.minute,
+            counts = CASE WHEN l.minute = excluded.minute THEN l.counts[:bucket - 1] || (l.counts[bucket] + 1) || l.counts[bucket + 1:] ELSE excluded.counts END;
+    END IF;
+END
+$$;
+
+-- tally.lag_reached: the lag in seconds that half, and 99 of 100, of the merges of the last hour ended at most; NULL if there was none.
+CREATE OR REPLACE FUNCTION tally.lag_reached(view_id integer, OUT p50 float8, OUT p99 float8)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH lag AS (SELECT u.n, sum(u.c) AS c FROM tally.lag_minute l, unnest(l.counts) WITH ORDINALITY u(c, n)
+                 WHERE l.view_id = lag_reached.view_id AND l.minute > clock_timestamp() - interval '1 hour' GROUP BY u.n HAVING sum(u.c) > 0),
+    run AS (SELECT n, sum(c) OVER (ORDER BY n) AS upto, sum(c) OVER () AS all_ FROM lag)
+    SELECT 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.5) / 1000, 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.99) / 1000 FROM run
+$$;
+
+-- tally.merge_plan: how a view with a target is to be merged: a row that just missed a merge waits an interval and the merge after it, and a
+-- quarter of the target is left for what else there is.
+--   Returns    interval_ms: from start to start, in steps of a tenth, so that a schedule does not change with each merge; max_keys; both NULL without a target
+CREATE OR REPLACE FUNCTION tally.merge_plan(v tally.derived_view, OUT interval_ms integer, OUT max_keys integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c       tally.merge_cost;
+    per_key float8 := 0;   -- ms; of merges of one size alone 0.1 at most, for they do not tell it from what any merge costs
+    fixed   float8 := 0;   -- ms
+BEGIN
+    IF v.target_lag_ms IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT * INTO c FROM tally.merge_cost x WHERE x.view_id = v.id;
+    IF FOUND THEN
+        per_key := greatest(CASE WHEN c.keys_keys - c.keys * c.keys / c.merges > 1 + 0.0001 * c.keys_keys THEN (c.keys_ms - c.keys * c.ms / c.merges) / (c.keys_keys - c.keys * c.keys / c.merges)
+                                 ELSE least(c.ms / nullif(c.keys, 0), 0.1) END, 0.0005);
+        fixed := greatest(c.ms / c.merges - per_key * c.keys / c.merges, 0);
+    END IF;
+    interval_ms := 1.1 ^ floor(ln(greatest(50, least(v.target_lag_ms * 0.5, v.target_lag_ms * 0.75 - coalesce(c.ms / c.merges, 0)))) / ln(1.1));
+    max_keys := CASE WHEN per_key = 0 THEN 50000 ELSE greatest(100, least(50000, (v.target_lag_ms * 0.5 - fixed) / per_key))::integer END;
+END
+$$;
+
+-- tally.roots_below: the projections whose tables, or whose rollups', a projection reads, and those below them, the lowest first.
+CREATE OR REPLACE FUNCTION tally.roots_below(view_id integer)
+RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE link AS MATERIALIZED (
+        SELECT s.projection_id AS above, coalesce(d.root_id, d.id) AS below FROM tally.source s JOIN tally.made m ON m.relation = s.relation AND m.suffix = '' JOIN tally.derived_view d ON d.id = m.view_id
+    ), below(id, depth) AS (
+        SELECT l.below, 1 FROM link l WHERE l.above = view_id
+        UNION SELECT l.below, b.depth + 1 FROM below b JOIN link l ON l.above = b.id WHERE b.depth < 50)
+    SELECT v FROM (SELECT id, max(depth) AS depth FROM below WHERE id <> view_id GROUP BY id) b JOIN tally.derived_view v USING (id) WHERE v.kind = 'projection' ORDER BY b.depth DESC, v.id
+$$;
+
+-- tally.merge_below: before a view with a target: merge what it reads and is kept too, the lowest first, in the same transaction, so that the two
+-- sides of a diamond are of one moment. One that is paused, waits after an error or is being merged is passed over.
+--   Returns    when the oldest change was made that waited in any of them
+--   Locks      their advisory locks, tried, never waited for
+CREATE OR REPLACE FUNCTION tally.merge_below(v tally.derived_view, max_keys integer)
+RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE
+    b      tally.derived_view;
+    oldest timestamptz;
+BEGIN
+    FOR b IN SELECT * FROM tally.roots_below(v.id) LOOP
+        CONTINUE WHEN b.state NOT IN ('filling', 'active') OR (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = b.id)
+                   OR NOT pg_try_advisory_xact_lock(tally.lock_class(), b.id) OR (tally.view_by_id(b.id)).id IS NULL;
+        oldest := least(oldest, tally.oldest_pending(b));
+        PERFORM tally.run_merge(b, max_keys);
+    END LOOP;
+    RETURN oldest;
+END
+$$;

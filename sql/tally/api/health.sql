@@ -54,6 +54,9 @@ UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), u.relation::text, NULL, false, format('came to %s or left it: the next merge compares its rows', s.relation)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL unnest(s.unread) AS u(relation)
 UNION ALL
+SELECT format('%I.%I', v.schema_name, v.relation_name), w.target::text, NULL, false, 'what is written back was refused: ' || w.error
+FROM tally.write_back w JOIN tally.derived_view v ON v.id = w.view_id WHERE w.error IS NOT NULL
+UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'
 WHERE current_setting('session_replication_role') = 'replica';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

@@ -27,6 +27,12 @@ BEGIN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;
     END IF;
+    IF v.kind = 'projection' THEN  -- alone in its transaction, so that no row of the application's is locked for longer
+        result.changed := tally.write_backs(v.id);
+        IF result.changed > 0 THEN
+            RETURN ROW('merged', 0, 0, result.changed, 0, true, NULL)::tally.merge_result;
+        END IF;
+    END IF;
     IF v.target_lag_ms IS NULL THEN
         RETURN tally.merge_and_advance(v, max_keys);
     END IF;

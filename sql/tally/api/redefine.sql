@@ -108,7 +108,7 @@ BEGIN
         JOIN pg_rewrite r ON r.oid = d.objid WHERE r.ev_class NOT IN (SELECT relation FROM made)
         UNION SELECT format('a foreign key of %s', c.conrelid::regclass) FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
         UNION SELECT format('constraint %I of %s', c.conname, m.relation) FROM made m JOIN pg_constraint c ON c.conrelid = m.relation AND c.contype <> 'n'
-        UNION SELECT format('trigger %I of %s', t.tgname, m.relation) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal
+        UNION SELECT format('trigger %I of %s', t.tgname, m.relation) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal AND t.tgname !~ '^tally_write_back_'
         UNION SELECT format('rule %I of %s', r.rulename, m.relation) FROM made m JOIN pg_rewrite r ON r.ev_class = m.relation WHERE r.rulename <> '_RETURN'
         UNION SELECT format('policy %I of %s', p.polname, p.polrelid::regclass) FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_policy'::regclass
         JOIN pg_policy p ON p.oid = d.objid WHERE p.polrelid <> m.relation

@@ -235,7 +235,7 @@ DECLARE
     f text;
 BEGIN
     FOR f IN SELECT m.function FROM tally.derived_view d CROSS JOIN LATERAL tally.functions_made(d) m
-             WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|begin|move|expand|live|pending$)' LOOP
+             WHERE v.id IN (d.id, d.root_id) AND m.suffix !~ '^_(log|begin|move|expand|live|write_back|pending$)' LOOP
         EXECUTE format('DROP FUNCTION %s', f);
     END LOOP;
 END

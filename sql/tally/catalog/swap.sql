@@ -134,6 +134,7 @@ BEGIN
         WHERE next.id IN (d.id, d.root_id);
     UPDATE tally.merge_state m SET keys_merged = m.keys_merged + o.keys_merged, rows_changed = m.rows_changed + o.rows_changed
     FROM tally.merge_state o WHERE m.view_id = next.id AND o.view_id = v.id;
+    PERFORM tally.move_write_back(v.id);
     PERFORM tally.drop_made(v.id);
     UPDATE tally.derived_view d SET replaces_id = NULL, verified_at = NULL, verified_by = NULL, swap_at = NULL WHERE next.id IN (d.id, d.root_id);
     DELETE FROM tally.derived_view d WHERE d.id = v.id;
@@ -147,6 +148,7 @@ BEGIN
     END LOOP;
     DROP TABLE tally_names, tally_indexes;
     PERFORM tally.generate_anew(tally.view_by_id(next.id));
+    PERFORM tally.renew_write_back(next.id);
     FOREACH command IN ARRAY settings LOOP
         EXECUTE command;
     END LOOP;

@@ -13,6 +13,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/016-live-key.sql
 \ir ../../../liquibase/migrations/017-split.sql
 \ir ../../../liquibase/migrations/018-target-lag.sql
+\ir ../../../liquibase/migrations/019-write-back.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -81,6 +82,7 @@ BEGIN;
 \ir ../catalog/fingerprint.sql
 \ir ../catalog/follow_definition.sql
 \ir ../catalog/target_lag.sql
+\ir ../api/write_back.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql
 \ir ../api/token.sql

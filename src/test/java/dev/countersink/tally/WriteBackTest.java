@@ -1,0 +1,99 @@
+package dev.countersink.tally;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.testing.Sql;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+/** Kept values in columns of the application's own table. */
+class WriteBackTest {
+    private static final String WRONG =
+            "SELECT count(*) FROM app.event e WHERE e.detections_count <> (SELECT count(*) FROM app.detection d WHERE d.event_id = e.id)";
+
+    private final Engine engine = new Engine();
+
+    WriteBackTest() {
+        engine.run("""
+                CREATE TABLE app.event (id int PRIMARY KEY, name text, detections_count int NOT NULL DEFAULT 0);
+                CREATE TABLE app.detection (id int PRIMARY KEY, event_id int REFERENCES app.event);
+                CREATE INDEX ON app.detection (event_id);
+                INSERT INTO app.event SELECT g, 'e' || g FROM generate_series(1, 20) g;
+                INSERT INTO app.detection SELECT g, 1 + g % 18 FROM generate_series(1, 200) g;
+                CREATE VIEW app.counts_def AS SELECT e.id AS event_id, e.name, (SELECT count(*) FROM app.detection d WHERE d.event_id = e.id) AS detections FROM app.event e;
+                SELECT tally.keep('app.counts', 'app.counts_def'); SELECT tally.refresh('app.counts');
+                """);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        engine.close();
+    }
+
+    @Test
+    void onlyWhatDiffersIsWrittenAndNoDeltaRowComesOfIt() {
+        engine.run("SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}')");
+        assertThat(engine.text("SELECT (tally.merge('app.counts')).changed")).isEqualTo("18");
+        assertThat(engine.number(WRONG)).isZero();
+        engine.run("UPDATE app.detection SET event_id = 20 WHERE id IN (5, 6)");
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+        assertThat(engine.number("SELECT count(*) FROM app.counts_delta")).isZero();
+        engine.refused("TL018", "SELECT tally.write_back('app.counts', 'app.event', '{\"name\":\"name\"}')");
+        engine.refused("TL006", "SELECT tally.write_back('app.counts', 'app.event', '{\"nothing\":\"detections\"}')");
+    }
+
+    @Test
+    void aRedefinitionTakesItAlong() {
+        engine.run("SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}')");
+        engine.run("""
+                CREATE VIEW app.counts_def2 AS SELECT e.id AS event_id, e.name, (SELECT count(*) FROM app.detection d WHERE d.event_id = e.id) + 1 AS detections FROM app.event e;
+                SELECT tally.redefine('app.counts', 'app.counts_def2')""");
+        for (int i = 0; i < 6; i++) {
+            engine.run("SELECT tally.merge('app.counts')");
+        }
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM app.event e JOIN app.counts_def2 c ON c.event_id = e.id WHERE e.detections_count <> c.detections"))
+                .isZero();
+    }
+
+    @Test
+    void aRowThatSomebodyHoldsAndOneThatIsRefusedAreTriedAgain() throws Exception {
+        engine.run("""
+                CREATE VIEW app.fact_def AS SELECT d.id, d.event_id FROM app.detection d;
+                SELECT tally.keep('app.fact', 'app.fact_def');
+                SELECT tally.create_rollup('app.per_event', 'app.fact', '{event_id}', '{"n":"count(*)"}');
+                SELECT tally.write_back('app.per_event', 'app.event', '{"detections_count":"n"}');
+                SELECT tally.refresh('app.fact')""");
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+        engine.run("ALTER TABLE app.event ADD CONSTRAINT few CHECK (detections_count < 13)");
+        engine.run("INSERT INTO app.detection SELECT g, 3 FROM generate_series(1001, 1005) g");
+        settle();
+        assertThat(engine.text(
+                        "SELECT string_agg(problem, '') FROM tally.health WHERE NOT ok AND view = 'app.per_event'"))
+                .contains("few");
+        engine.run("ALTER TABLE app.event DROP CONSTRAINT few");
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+        try (Sql other = new Sql(engine.db())) {
+            other.run("BEGIN; SELECT FROM app.event WHERE id = 4 FOR UPDATE");
+            engine.run("DELETE FROM app.detection WHERE event_id IN (4, 5)");
+            settle();
+            assertThat(
+                            engine.text(
+                                    "SELECT string_agg(id::text, ',') FROM app.event WHERE id IN (4, 5) AND detections_count > 0"))
+                    .isEqualTo("4");
+            other.run("COMMIT");
+        }
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+    }
+
+    private void settle() {
+        for (int i = 0; i < 3; i++) {
+            engine.run("SELECT tally.merge(name) FROM tally.due() WHERE name LIKE 'app.%'");
+        }
+    }
+}

@@ -105,7 +105,7 @@ DECLARE
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
     tally_secret uuid;
@@ -166,7 +166,7 @@ DECLARE
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 COST 1000
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 AS $body$
 #variable_conflict use_column
 DECLARE
     {pending_variables}

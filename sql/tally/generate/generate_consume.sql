@@ -1,6 +1,10 @@
 -- tally.generate_consume: the function that takes delta rows and brings their keys up to date.
 --   Makes     <projection>_consume(max_keys) RETURNS tally.merge_result. Logged changes take up to 3/4 of max_keys if a sweep
 --             or a wide change is waiting, else all. The sweep or the wide change gets the rest
+--   Notes     Each key is to be evaluated once, however many rows name it. So more delta rows are taken than keys may be evaluated, and
+--             the keys left over wait as a wide change. Of a backlog that is longer still, keys are only gathered. Rows that name a key to
+--             which a sweep has yet to come are dropped: the sweep reads it in a later snapshot, and _live reads it from the definition
+--             until then. A backlog of most keys becomes a sweep
 CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -23,14 +27,22 @@ DECLARE
     tally_sweep boolean;
     tally_retry boolean;
     tally_room integer;
+    tally_reach integer := least(8.0 * tally_max_keys, 1000000000);  -- delta rows taken at most
+    tally_from_start boolean;
+    tally_swept tally.span;  -- of the rows that a sweep makes needless
+    tally_named bigint;
     {key_variables};
+    {low_variables};
     {logged_variables}
 BEGIN
+    SELECT bool_or({some_null}), {position} INTO tally_from_start, {low} FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {sweep}));
+    tally_sweep := tally_from_start IS NOT NULL;
+    IF tally_from_start THEN
+        RETURN {sweep_alone}(tally_max_keys, tally_reach);
+    END IF;
     tally_wide := {first}(1, {wide}) IS NOT NULL;
-    tally_sweep := {first}(1, {sweep}) IS NOT NULL;
-    tally_room := tally_max_keys - CASE WHEN tally_wide OR tally_sweep THEN tally_max_keys / 4 ELSE 0 END;
     WITH taken AS (
-        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_room, {one_key})) RETURNING d.*)
+        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_reach, {one_key})) RETURNING d.*)
     SELECT count(*), min(tally_xid), max(tally_xid), min(tally_at), pg_snapshot_xmin(pg_current_snapshot()), {gathered}{logged_aggregates}
     INTO tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_through, {key_arrays}{logged_targets} FROM taken;
     tally_retry := tally.has_due({view_id});
@@ -39,27 +51,39 @@ BEGIN
         tally_result.more := false;
         RETURN tally_result;
     END IF;
-    tally_result.more := tally_result.consumed >= tally_room;
+    tally_result.more := tally_result.consumed >= tally_reach;
+    IF tally_result.more AND NOT tally_sweep AND tally.is_most({view_id}, tally_reach) THEN
+        INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, {sweep});
+        RETURN {sweep_alone}(tally_max_keys, tally_reach);
+    END IF;
     {expand_logged}
-    tally_room := tally_max_keys - coalesce(cardinality(tally_keys_1), 0);
-    IF tally_wide AND tally_room > 0 THEN
+    IF tally_wide AND NOT tally_result.more AND NOT tally_sweep AND cardinality(tally_keys_1) > tally_max_keys - tally_max_keys / 4 THEN
+        tally_room := tally_max_keys - tally_max_keys / 4;
+        PERFORM {put_wide}(tally_room, tally_span, {key_arrays});
+        {cut_arrays}
+    END IF;
+    IF tally_wide THEN
         SELECT tally_result.consumed + t.consumed, t.filled, (t.span).oldest, (t.span).newest, (t.span).since, {taken_arrays}
-        INTO tally_result.consumed, tally_wide, tally_span.oldest, tally_span.newest, tally_span.since, {key_arrays} FROM {take_wide}(tally_room, tally_span, {key_arrays}) t;
+        INTO tally_result.consumed, tally_wide, tally_span.oldest, tally_span.newest, tally_span.since, {key_arrays}
+        FROM {take_wide}(CASE WHEN tally_result.more OR tally_sweep THEN tally_reach ELSE tally_max_keys - coalesce(cardinality(tally_keys_1), 0) END, tally_span, {key_arrays}) t;
     END IF;
-    IF cardinality(tally_keys_1) > tally_max_keys THEN  -- the rest waits in the delta table
-        PERFORM {put_wide}(tally_max_keys, tally_span, {key_arrays});
+    {drop_unswept}
+    tally_room := CASE WHEN tally_result.more THEN 0 WHEN tally_sweep THEN tally_max_keys - tally_max_keys / 4 ELSE tally_max_keys END;
+    IF cardinality(tally_keys_1) > tally_room THEN  -- the rest waits in the delta table
+        PERFORM {put_wide}(tally_room, tally_span, {key_arrays});
         tally_wide := true;
+        {cut_arrays}
     END IF;
-    tally_room := tally_max_keys - coalesce(cardinality(tally_keys_1), 0);
-    tally_result.keys := least(coalesce(cardinality(tally_keys_1), 0), tally_max_keys);
-    SELECT e.changed, e.quarantined INTO tally_result.changed, tally_result.quarantined FROM {evaluate}({bounded_arrays}) e;
+    tally_room := CASE WHEN tally_result.more THEN 0 ELSE tally_max_keys - coalesce(cardinality(tally_keys_1), 0) END;
+    tally_result.keys := coalesce(cardinality(tally_keys_1), 0);
+    SELECT e.changed, e.quarantined INTO tally_result.changed, tally_result.quarantined FROM {evaluate}({key_arrays}) e;
     IF tally_retry THEN  -- apart from the others, which would be halved with them
         SELECT {quarantined_keys} INTO {key_arrays} FROM {quarantined}(true) q;
         SELECT tally_result.keys + coalesce(cardinality(tally_keys_1), 0), tally_result.changed + e.changed, tally_result.quarantined + e.quarantined
         INTO tally_result.keys, tally_result.changed, tally_result.quarantined FROM {evaluate}({key_arrays}) e;
     END IF;
-    IF tally_sweep AND tally_room > 0 THEN
-        SELECT * INTO tally_step FROM {sweep_forward}(tally_room) t;
+    IF tally_sweep THEN
+        SELECT * INTO tally_step FROM {sweep_forward}(greatest(tally_room, 0), tally_swept) t;
         tally_result.consumed := tally_result.consumed + tally_step.consumed;
         tally_result.keys := tally_result.keys + tally_step.keys;
         tally_result.changed := tally_result.changed + tally_step.changed;
@@ -81,7 +105,14 @@ $body$ $template$, jsonb_build_object(
         'take_wide',         tally.part(v, '_take_wide'),
         'put_wide',          tally.part(v, '_put_wide'),
         'evaluate',          tally.part(v, '_evaluate'),
-        'sweep_forward',        tally.part(v, '_sweep_forward'),
+        'sweep_alone',       tally.part(v, '_sweep_alone'),
+        'some_null',         tally.sql_some_null(v.key, 'd.'),
+        'position',          (SELECT string_agg(format('(array_agg(d.%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)),
+        'low',               tally.column_list(tally.numbered(v.key, 'tally_low_')),
+        'low_variables',     tally.typed_list(v.definition, v.key, '', tally.numbered(v.key, 'tally_low_'), '', E';\n'),
+        'drop_unswept',      tally.sql_drop_unswept(v),
+        'cut_arrays',        (SELECT string_agg(format('%1$I := %1$I[:tally_room];', a), ' ' ORDER BY n) FROM unnest(key_arrays) WITH ORDINALITY u(a, n)),
+        'sweep_forward',     tally.part(v, '_sweep_forward'),
         'quarantined',       tally.part(v, '_quarantined'),
         'quarantined_keys',  tally.sql_gather(tally.numbered(v.key, 'tally_key_')),
         'one_key',           tally.delta_code('key'),
@@ -90,17 +121,95 @@ $body$ $template$, jsonb_build_object(
         'key_arrays',        tally.column_list(key_arrays),
         'key_variables',     tally.typed_list(v.definition, v.key, '[]', key_arrays, '', E';\n'),
         'taken_arrays',      tally.column_list(key_arrays, 't.'),
-        'bounded_arrays',    tally.sql_elements(key_arrays, '[:tally_max_keys]'),
         'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
         'logged_variables',  coalesce(logged.variables, ''),
         'logged_aggregates', coalesce(logged.aggregates, ''),
         'logged_targets',    coalesce(logged.targets, ''),
         'expand_logged',     tally.sql_expand_logged(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
+    PERFORM tally.generate_sweep_alone(v);
     PERFORM tally.generate_wide(v);
     PERFORM tally.generate_sweep_forward(v);
 END
 $generator$;
+
+-- tally.sql_drop_unswept: statements that leave out the keys to which a sweep has yet to come. The span of the rows that named them goes
+-- to the sweep, for tally.wait_for. A quarantined key is evaluated by itself: only that lets it leave the quarantine.
+CREATE OR REPLACE FUNCTION tally.sql_drop_unswept(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render($template$IF tally_sweep AND NOT tally.has_quarantined({view_id}) THEN
+    tally_named := cardinality(tally_keys_1);
+    SELECT {gathered} INTO {key_arrays} FROM unnest({key_arrays}) AS k({key}) WHERE NOT {not_swept};
+    IF cardinality(tally_keys_1) IS DISTINCT FROM tally_named THEN
+        tally_swept := tally_span;
+    END IF;
+END IF;$template$, jsonb_build_object(
+        'view_id',    v.id,
+        'gathered',   tally.sql_gather(v.key),
+        'key',        tally.column_list(v.key),
+        'key_arrays', tally.column_list(tally.numbered(v.key)),
+        'not_swept',  tally.sql_not_swept(v, 'k')))
+$generator$;
+
+-- tally.generate_sweep_alone: make <projection>_sweep_alone(max_keys, reach): a merge while a sweep stands at its start. Every key is before it,
+-- so what writers logged is dropped unread. Of a backlog longer than reach, a part: the sweep begins when the rest is dropped.
+CREATE OR REPLACE FUNCTION tally.generate_sweep_alone(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {sweep_alone}(tally_max_keys integer, tally_reach integer) RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+#variable_conflict use_column
+DECLARE
+    tally_result tally.merge_result;
+    tally_span tally.span;
+    tally_step record;
+    tally_through xid8;
+    tally_logged bigint;
+BEGIN
+    WITH taken AS (
+        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_reach, {one_key}) || {first}(tally_reach, {wide})) RETURNING d.tally_xid, d.tally_upto, d.tally_at, d.tally_source)
+    SELECT count(*), count(*) FILTER (WHERE tally_source >= 0), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at), pg_snapshot_xmin(pg_current_snapshot())
+    INTO tally_result.consumed, tally_logged, tally_span.oldest, tally_span.newest, tally_span.since, tally_through FROM taken;
+    SELECT * INTO tally_step FROM {sweep_forward}(CASE WHEN tally_logged < tally_reach THEN tally_max_keys ELSE 0 END, tally_span) t;
+    tally_result.consumed := tally_result.consumed + tally_step.consumed;
+    tally_result.keys := tally_step.keys;
+    tally_result.changed := tally_step.changed;
+    tally_result.quarantined := tally_step.quarantined;
+    tally_result.more := {first}(1, {sweep}) IS NOT NULL OR {first}(1, {wide}) IS NOT NULL;
+    tally_result.outcome := 'merged';
+    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (
+        SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide})))));
+    RETURN tally_result;
+END
+$body$ $template$, jsonb_build_object(
+        'sweep_alone',   tally.part(v, '_sweep_alone'),
+        'view_id',       v.id,
+        'search_path',   tally.fixed_path(v.definition),
+        'delta',         tally.part(v, '_delta'),
+        'first',         tally.part(v, '_first'),
+        'sweep_forward', tally.part(v, '_sweep_forward'),
+        'one_key',       tally.delta_code('key'),
+        'wide',          tally.delta_code('wide'),
+        'sweep',         tally.delta_code('sweep')));
+    PERFORM tally.seal(tally.part(v, '_sweep_alone') || '(integer, integer)', 'one bounded merge of ' || tally.part(v) || ' while a sweep stands at its start');
+END
+$generator$;
+
+-- tally.is_most: whether so long a backlog waits, beside so many rows just taken, that a sweep through every key is sooner done.
+CREATE OR REPLACE FUNCTION tally.is_most(view_id integer, taken bigint)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v       tally.derived_view := tally.view_by_id(view_id);
+    keys    bigint := tally.estimate_keys(v);
+    plan    json;
+    waiting boolean;
+BEGIN
+    EXECUTE format('EXPLAIN (FORMAT json) SELECT FROM %s', tally.part(v)) INTO plan;
+    keys := greatest(keys, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint);
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s OFFSET $1)', tally.part(v, '_delta')) INTO waiting USING greatest(keys / 2 - taken - 1, 0);
+    RETURN waiting OR keys / 2 <= taken;
+END
+$$;
 
 -- tally.logged_columns: where the delta table keeps the watched columns of the sources that expand, with their types.
 CREATE OR REPLACE FUNCTION tally.logged_columns(v tally.derived_view)

@@ -1,6 +1,6 @@
 -- tally.generate_sweep_forward: the function that takes one bounded step of a sweep.
---   Makes     <projection>_sweep_forward(n, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
---             next range of some n keys, and note how far one has come. Where no index holds the keys in order, all of
+--   Makes     <projection>_sweep_forward(n, span, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
+--             next range of some n keys, and note how far one has come; n 0: only note whose rows it makes needless (span). Where no index holds the keys in order, all of
 --             them become a wide change instead
 CREATE OR REPLACE FUNCTION tally.generate_sweep_forward(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
@@ -10,7 +10,7 @@ DECLARE
     in_order boolean := EXISTS (SELECT FROM tally.guides(v));  -- an index has the keys in order
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {sweep_forward}(tally_n integer, OUT consumed bigint, OUT keys bigint, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+CREATE OR REPLACE FUNCTION {sweep_forward}(tally_n integer, tally_also tally.span, OUT consumed bigint, OUT keys bigint, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
     tally_span tally.span;
@@ -21,8 +21,16 @@ BEGIN
         DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {sweep})) RETURNING d.*)
     SELECT count(*), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at){range_start}
     INTO consumed, tally_span.oldest, tally_span.newest, tally_span.since{range_targets} FROM taken;
+    tally_span.oldest := least(tally_span.oldest, tally_also.oldest);
+    tally_span.newest := greatest(tally_span.newest, tally_also.newest);
+    tally_span.since := least(tally_span.since, tally_also.since);
     quarantined := 0;
-    {step}
+    IF tally_n < 1 THEN
+        consumed := 0;
+        {stay}
+    ELSE
+        {step}
+    END IF;
     keys := coalesce(keys, 0);
     changed := coalesce(changed, 0);
 END
@@ -38,8 +46,11 @@ $body$ $template$, jsonb_build_object(
                                (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))) ELSE '' END,
         'range_targets',  CASE WHEN in_order THEN format(', tally_from_start, %s', tally.column_list(low)) ELSE '' END,
         'key_variables',  tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), '', E';\n'),
+        'stay',           format('INSERT INTO %s (tally_xid, tally_upto, tally_at, tally_source%s) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, %s%s);', tally.part(v, '_delta'),
+                               CASE WHEN in_order THEN ', ' || tally.column_list(v.key) ELSE '' END, tally.delta_code('sweep'),
+                               CASE WHEN in_order THEN (SELECT string_agg(format(', CASE WHEN NOT tally_from_start THEN %I END', l), '' ORDER BY n) FROM unnest(low) WITH ORDINALITY u(l, n)) ELSE '' END),
         'step',           CASE WHEN in_order THEN tally.sql_next_range(v, low, high) ELSE tally.sql_every_key(v) END));
-    PERFORM tally.seal(tally.part(v, '_sweep_forward') || '(integer)', 'one bounded step of a sweep through ' || tally.part(v));
+    PERFORM tally.seal(tally.part(v, '_sweep_forward') || '(integer, tally.span)', 'one bounded step of a sweep through ' || tally.part(v));
 END
 $generator$;
 

@@ -13,7 +13,7 @@ BEGIN
 CREATE OR REPLACE FUNCTION {put_wide}(tally_n integer, span tally.span, {key_parameters}) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_size integer := least(greatest(tally_n / 8, 1), 5000);  -- keys a row
+    tally_size integer := least(greatest(tally_n / 8, cardinality(tally_keys_1) / 64, 1), 5000);  -- keys a row
 BEGIN
     INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source, {key_arrays})
     SELECT span.oldest, span.newest, span.since, {wide}, {slices} FROM generate_series(tally_n + 1, cardinality(tally_keys_1), tally_size) i;

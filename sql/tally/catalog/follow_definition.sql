@@ -68,12 +68,33 @@ BEGIN
         PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
         PERFORM tally.note_doubts(v);
+        IF old.meaning <> new.meaning OR old.collations <> new.collations THEN
+            PERFORM tally.reindex_made(v, old.collations <> new.collations);
+        END IF;
         IF renamed OR old.meaning <> new.meaning OR old.collations <> new.collations THEN
             PERFORM tally.enqueue_sweep(v);
         END IF;
     END IF;
     PERFORM tally.take_fingerprint(v);
     UPDATE tally.fingerprint f SET mend = v.kind = 'projection' AND (old.meaning <> new.meaning OR old.collations <> new.collations) WHERE f.view_id = v.id;
+END
+$$;
+
+-- tally.reindex_made: build the indexes of derived tables again that another meaning of a type has put out of order: an attribute
+-- added to a composite changes its hash, another version of a collation its order.
+--   Parameters every: all of them; else those of tables with a composite column
+--   Locks      the indexes, ACCESS EXCLUSIVE, until the merge ends
+CREATE OR REPLACE FUNCTION tally.reindex_made(v tally.derived_view, every boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    i regclass;
+BEGIN
+    FOR i IN SELECT x.indexrelid::regclass FROM tally.derived_view d JOIN tally.made m ON m.view_id = d.id JOIN pg_index x ON x.indrelid = m.relation
+             WHERE v.id IN (d.id, d.root_id) AND (every OR EXISTS (
+                 SELECT FROM pg_attribute a CROSS JOIN LATERAL unnest(tally.types_below(ARRAY[a.atttypid])) u(oid) JOIN pg_type t ON t.oid = u.oid AND t.typtype = 'c'
+                 WHERE a.attrelid = x.indrelid AND a.attnum > 0 AND NOT a.attisdropped)) ORDER BY x.indexrelid LOOP
+        EXECUTE 'REINDEX INDEX ' || i;
+    END LOOP;
 END
 $$;
 

@@ -45,6 +45,19 @@ RETURNS text LANGUAGE sql STABLE AS $$
         WHERE a.attrelid = relation AND a.attname = col AND n.nspname <> 'pg_catalog'), sql_operator.operator)
 $$;
 
+-- tally.sql_alike: SQL for "these two expressions are equal, or both NULL", as their type compares; citext = citext is found in no search_path of ours.
+--   Parameters type: of both
+CREATE OR REPLACE FUNCTION tally.sql_alike(type oid, a text, b text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce((
+        SELECT format('(%1$s OPERATOR(%3$I.%4$s) %2$s OR %1$s IS NULL AND %2$s IS NULL)', a, b, n.nspname, p.oprname)
+        FROM pg_opclass o
+        JOIN pg_amop m ON m.amopfamily = o.opcfamily AND m.amoplefttype = o.opcintype AND m.amoprighttype = o.opcintype AND m.amopstrategy = 3
+        JOIN pg_operator p ON p.oid = m.amopopr
+        JOIN pg_namespace n ON n.oid = p.oprnamespace
+        WHERE o.oid = tally.default_opclass(sql_alike.type) AND n.nspname <> 'pg_catalog'), format('%s IS NOT DISTINCT FROM %s', a, b))
+$$;
+
 -- tally.sql_compare: SQL that compares rows of expressions, the first columns first, by an index on these columns if there is one.
 --   Parameters columns: of the relation, whose types the expressions have; a, b: expressions; operator: <, <=, >= or >
 CREATE OR REPLACE FUNCTION tally.sql_compare(relation regclass, columns name[], a text[], operator text, b text[])

@@ -121,7 +121,7 @@ BEGIN
                                                         'qb', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'ti', 'cb', c -> 'e' -> 'ci') END END AS e
             FROM usable
             UNION ALL
-            SELECT (p.i * 8 + k - 1), (p.i * 8 + k), 1000 + k, string_agg(format('%s IS NOT DISTINCT FROM %s', tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k - 1), tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k)), ' AND ' ORDER BY p.v ->> 'q'),
+            SELECT (p.i * 8 + k - 1), (p.i * 8 + k), 1000 + k, string_agg(tally.sql_alike((p.v ->> 't')::oid, tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k - 1), tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k)), ' AND ' ORDER BY p.v ->> 'q'),
                    jsonb_build_object((p.i * 8 + k - 1)::text, jsonb_agg(c), (p.i * 8 + k)::text, jsonb_agg(c)), '{}', jsonb_build_object('part', true, 'cb', max(c::integer), 'ca', max(c::integer))
             FROM generate_subscripts(jumps, 1) k
             CROSS JOIN LATERAL (SELECT v, (SELECT o::integer FROM jsonb_object_keys(v -> 'v') o) AS i FROM jsonb_array_elements(st -> 'scopes' -> jumps[k] -> 'barrier') v

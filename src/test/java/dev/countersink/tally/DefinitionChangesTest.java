@@ -61,6 +61,20 @@ class DefinitionChangesTest {
     }
 
     @Test
+    void aCompositeThatGetsAnAttributeKeepsItsCells() {
+        engine.run("""
+                CREATE TABLE a.u (id int PRIMARY KEY, p a.pair);
+                INSERT INTO a.u SELECT i, ROW(i % 2, NULL::int)::a.pair FROM generate_series(1, 6) i;
+                CREATE VIEW a.u_def AS SELECT id, p FROM a.u;
+                SELECT tally.keep('a.uf', 'a.u_def', '{id}');
+                SELECT tally.create_rollup('a.ur', 'a.uf', '{}', '{"d":"count(distinct p)"}');
+                SELECT tally.refresh('a.uf')""");
+        follows("ALTER TYPE a.pair ADD ATTRIBUTE z int");
+        engine.write("UPDATE a.u SET p = ROW(8, 8, 8) WHERE id = 1", "DELETE FROM a.u WHERE id < 6");
+        assertThat(engine.number("SELECT count(*) FROM tally.verify('a.uf')")).isZero();
+    }
+
+    @Test
     void whatIsCalledOtherwiseIsFollowed() {
         for (String change : List.of(
                 "ALTER TABLE a.t RENAME COLUMN extra TO rest",

@@ -193,6 +193,20 @@ class TypesTest {
     }
 
     @Test
+    void rowsOfOnePartitionAreFoundByTheTypesOwnEquality() {
+        engine.run("""
+                CREATE EXTENSION citext;
+                CREATE TABLE app.item (id int PRIMARY KEY, k citext);
+                CREATE VIEW app.item_def AS SELECT id, k, row_number() OVER (PARTITION BY k ORDER BY id DESC) AS n FROM app.item;
+                SELECT tally.keep('app.f', 'app.item_def', '{id}')""");
+        engine.write(
+                "INSERT INTO app.item VALUES (1, 'a'), (2, 'A'), (3, 'b'), (4, NULL), (5, NULL)",
+                "INSERT INTO app.item VALUES (6, 'A'), (7, NULL)",
+                "UPDATE app.item SET k = 'B' WHERE id = 6",
+                "DELETE FROM app.item WHERE id IN (6, 7)");
+    }
+
+    @Test
     void anOperatorThatAStrangerPlantsBesideATypeIsNeverRun() {
         engine.run("""
                 CREATE TABLE app.item (id int PRIMARY KEY, k app.mood);

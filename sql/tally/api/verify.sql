@@ -66,7 +66,7 @@ RETURNS text LANGUAGE sql VOLATILE AS $generator$
         'stored_identity', tally.column_list(v.identity, 's.'),
         'fresh_identity',  tally.column_list(v.identity, 'f.'),
         'stored_values',   tally.column_list(c, 's.'),
-        'fresh_values',    tally.list_as_stored(v.definition, tally.part(v)::regclass, c, 'f.')))
+        'fresh_values',    coalesce(tally.list_as_stored(v.definition, tally.part(v)::regclass, c, 'f.'), '')))
     FROM (SELECT ARRAY(SELECT c FROM unnest(tally.columns_of(v.definition)) WITH ORDINALITY u(c, n) WHERE c <> ALL (v.identity) ORDER BY n)) x(c)
 $generator$;
 

@@ -58,10 +58,10 @@ DECLARE
 BEGIN
     IF cardinality(keys) = 1 AND cardinality(primary_) = 1 THEN
         RETURN jsonb_build_object(keys[1], primary_[1]);
-    ELSIF keys <@ tally.columns_of(target) THEN
-        RETURN (SELECT jsonb_object_agg(k, k) FROM unnest(keys) k);
+    ELSIF NOT keys <@ tally.columns_of(target) THEN
+        PERFORM tally.fail('TL018', format('Which columns of %s hold the key (%s) is not plain: give key => {"key column": "column of %s"}.', target, tally.column_list(keys), target));
     END IF;
-    PERFORM tally.fail('TL018', format('Which columns of %s hold the key (%s) is not plain: give key => {"key column": "column of %s"}.', target, tally.column_list(keys), target));
+    RETURN (SELECT jsonb_object_agg(k, k) FROM unnest(keys) k);
 END
 $$;
 

@@ -212,16 +212,15 @@ $$;
 --   Returns    refused: a constraint, a trigger or a lock did not let it be, or the view cannot be evaluated after it
 CREATE OR REPLACE FUNCTION tally.try_change(v tally.derived_view, statement text, OUT refused boolean, OUT changed bigint, OUT missed bigint, OUT example text) LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
-    found_ record;
-    seen   text[];
+    key  text;
+    seen text[];
 BEGIN
     refused := false; changed := 0; missed := 0; example := NULL;
     BEGIN
         seen := tally.begin_trial(v);
         EXECUTE statement;
-        EXECUTE format('WITH %s SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM missed) AS missed, (SELECT m::text FROM missed m LIMIT 1) AS key', tally.sql_touched(v)) INTO found_ USING seen, false;
-        changed := found_.changed; missed := found_.missed;
-        example := CASE WHEN found_.missed > 0 THEN format('key %s: %s', found_.key, statement) END;
+        EXECUTE format('WITH %s SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM missed) AS missed, (SELECT m::text FROM missed m LIMIT 1) AS key', tally.sql_touched(v)) INTO changed, missed, key USING seen, false;
+        example := CASE WHEN missed > 0 THEN format('key %s: %s', key, statement) END;
         RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
     EXCEPTION
         WHEN SQLSTATE 'TLZZZ' THEN NULL;

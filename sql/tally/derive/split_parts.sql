@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION tally.split_parts(definition regclass)
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
     tree   jsonb := tally.view_tree(definition);
-    why    text  := tally.unsplittable(definition, tree);
+    why    text  := tally.unsplittable(tree);
     text_  record;
     items  jsonb;   -- [{name, sql, kind: group, aggregate, expression, constant}]
     cols   jsonb;   -- of the rows: [{name, sql}]
@@ -42,7 +42,7 @@ END
 $$;
 
 -- tally.unsplittable: why a view cannot be split; NULL if nothing in its tree speaks against it.
-CREATE OR REPLACE FUNCTION tally.unsplittable(definition regclass, tree jsonb)
+CREATE OR REPLACE FUNCTION tally.unsplittable(tree jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     targets jsonb := tree -> 'targetList';

@@ -9,6 +9,7 @@ DECLARE
     unwatched text := (SELECT string_agg(format('%s.%I', s.relation, c), ', ') FROM unnest(columns) c WHERE c <> ALL (s.columns));
     f       oid;
 BEGIN
+    expand := tally.without_echoes(expand);
     IF reach = 'every key' AND s.expand IS NULL THEN
         RETURN format('a change of %s may matter to every key, but only its own is named', s.relation);
     ELSIF reach = 'every key' THEN
@@ -35,6 +36,14 @@ BEGIN
     unread := tally.not_read(v, f, columns, expand, s);
     RETURN CASE WHEN unread IS NOT NULL THEN format('it does not look at %s, which the way to the key goes through', unread) END;
 END
+$$;
+
+-- tally.without_echoes: a derived expand without the ways that lead from a column of a changed row to the same column of the rows that are equal
+-- in it: to keys that the changed row names itself.
+CREATE OR REPLACE FUNCTION tally.without_echoes(expand text)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(way, E'\nUNION ALL\n' ORDER BY i) FROM regexp_split_to_table(expand, E'\nUNION ALL\n') WITH ORDINALITY u(way, i)
+    WHERE way !~ '^SELECT ([^\n]+)\.("(?:[^"]|"")+"|[\w$]+) FROM changed\nJOIN [^\n]+ ON changed\.\2 (?:=|IS NOT DISTINCT FROM) \1\.\2$'
 $$;
 
 -- tally.columns_named: the columns of tables that a derived expand reads, by its own text: JOIN table [AS alias], alias.column.

@@ -75,6 +75,12 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
+-- tally.null_type: a type of which NULL can be, as SQL: of a domain that refuses NULL the one under it.
+CREATE OR REPLACE FUNCTION tally.null_type(type oid)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE t.typtype WHEN 'd' THEN tally.nullable_type(t.oid) ELSE format_type(t.oid, NULL) END FROM pg_type t WHERE t.oid = null_type.type
+$$;
+
 -- tally.refuses_null: whether a column is of a domain that refuses NULL.
 CREATE OR REPLACE FUNCTION tally.refuses_null(relation regclass, col name)
 RETURNS boolean LANGUAGE sql STABLE AS $$

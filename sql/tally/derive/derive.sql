@@ -174,7 +174,7 @@ DECLARE
                      JOIN pg_attribute a ON a.attrelid = (shape -> 'instances' -> (way ->> 'i')::integer ->> 'relation')::oid AND a.attnum = (t ->> 'col')::integer
                      WHERE t ? 'equal' AND t -> 'node' = way -> 'home' AND NOT a.attnotnull);
 BEGIN
-    RETURN tally.with_aliases(format('SELECT %s FROM changed', (SELECT string_agg(CASE WHEN t ? 'constant' AND t ->> 'q' = 'NULL' THEN 'NULL::' || tally.type_name((t ->> 't')::oid) ELSE t ->> 'q' END, ', ' ORDER BY n)
+    RETURN tally.with_aliases(format('SELECT %s FROM changed', (SELECT string_agg(CASE WHEN t ? 'constant' AND t ->> 'q' = 'NULL' THEN 'NULL::' || tally.null_type((t ->> 't')::oid) ELSE t ->> 'q' END, ', ' ORDER BY n)
                                                              FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)))
         || coalesce(joins, '') || coalesce(calls, '') || coalesce(E'\nWHERE ' || nulls, ''), aliases);
 END

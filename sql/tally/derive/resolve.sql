@@ -292,7 +292,7 @@ CREATE OR REPLACE FUNCTION tally.resolve_const(n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     type oid := (n -> 'consttype' ->> 0)::oid;
-    sql  text := CASE WHEN n -> 'constisnull' ->> 0 = 'true' THEN 'NULL::' || tally.type_name(type) ELSE tally.constant(type, n, false) END;
+    sql  text := CASE WHEN n -> 'constisnull' ->> 0 = 'true' THEN 'NULL::' || tally.null_type(type) ELSE tally.constant(type, n, false) END;
 BEGIN
     RETURN CASE WHEN sql IS NULL THEN '[]' ELSE jsonb_build_array(jsonb_build_object('q', sql, 'v', '{}'::jsonb, 't', type::bigint, 'm', '{}'::jsonb, 's', '[]'::jsonb, 'f', '{}'::jsonb)) END;
 END

@@ -1,6 +1,6 @@
 -- tally.refresh: bring a derived view up to date now.
 --   Parameters name: any derived view. A projection (or what is under a rollup): merge until nothing is left; a
---              snapshot: refresh it if one of its sources has changed
+--              snapshot: refresh it if one of its sources has changed. At the end, what tally.write_back waits to write
 --   Returns    the sum of what the merges did
 --   Locks      waits for a merge at work; otherwise as tally.merge
 --   Used by    operators, the API
@@ -25,6 +25,11 @@ BEGIN
                      total.quarantined + step.quarantined, false, step.error);
         EXIT WHEN step.outcome = 'failed' OR NOT step.more;
     END LOOP;
+    step.changed := tally.write_all_back(v.id);
+    IF step.changed > 0 THEN
+        total.changed := total.changed + step.changed;
+        total.outcome := CASE total.outcome WHEN 'nothing' THEN 'merged' ELSE total.outcome END;
+    END IF;
     RETURN total;
 END
 $$;

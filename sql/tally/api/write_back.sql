@@ -156,6 +156,25 @@ BEGIN
 END
 $$;
 
+-- tally.write_all_back: write all the noted keys of a projection and the rollups above it; those whose rows somebody holds stay noted.
+--   Returns    rows written
+CREATE OR REPLACE FUNCTION tally.write_all_back(root integer)
+RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    made bigint := 0;
+    noted bigint;
+    before bigint;
+BEGIN
+    LOOP
+        SELECT count(*) INTO noted FROM tally.to_write_back q JOIN tally.write_back w ON w.id = q.write_back_id JOIN tally.derived_view x ON x.id = w.view_id WHERE root IN (x.id, x.root_id);
+        EXIT WHEN noted = 0 OR noted >= before;
+        before := noted;
+        made := made + tally.write_backs(root);
+    END LOOP;
+    RETURN made;
+END
+$$;
+
 -- tally.sql_write_back: the statement that writes some of the noted keys to a target: rows are locked in the order of their place, those that somebody
 -- holds are passed over and their keys noted again.
 CREATE OR REPLACE FUNCTION tally.sql_write_back(b tally.write_back, v tally.derived_view)

@@ -44,6 +44,18 @@ class WriteBackTest {
     }
 
     @Test
+    void aRefreshWritesAllOfItBack() {
+        engine.run("SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}')");
+        assertThat(engine.number("SELECT (tally.refresh('app.counts')).changed"))
+                .isEqualTo(18);
+        engine.run(
+                "INSERT INTO app.event SELECT g, 'e' || g FROM generate_series(21, 2500) g; INSERT INTO app.detection SELECT 1000 + g, g FROM generate_series(1, 2500) g");
+        engine.run("SELECT tally.refresh('app.counts')");
+        assertThat(engine.number(WRONG)).isZero();
+        assertThat(engine.text("SELECT (tally.refresh('app.counts')).outcome")).isEqualTo("nothing");
+    }
+
+    @Test
     void aRedefinitionTakesItAlong() {
         engine.run("SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}')");
         engine.run("""

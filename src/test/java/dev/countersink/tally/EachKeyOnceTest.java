@@ -22,7 +22,7 @@ class EachKeyOnceTest {
                 CREATE VIEW app.item_def AS SELECT i.id, i.grp, i.v, (SELECT count(*) FROM app.part p WHERE p.item_id = i.id) AS parts FROM app.item i;
                 SELECT tally.create_projection('app.fact', 'app.item_def', '{id}');
                 SELECT tally.watch('app.fact', 'app.item', '{id}');
-                SELECT tally.watch('app.fact', 'app.part', '{id}', 'SELECT p.item_id FROM app.part p JOIN changed c ON p.id = c.id');
+                SELECT tally.watch('app.fact', 'app.part', '{item_id}', 'SELECT item_id FROM changed');
                 SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '{"n":"count(*)","parts":"sum(parts)"}');
                 SELECT tally.activate('app.fact');
                 """);

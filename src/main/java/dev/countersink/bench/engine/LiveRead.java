@@ -3,6 +3,7 @@ package dev.countersink.bench.engine;
 import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** What a {@code _live} read costs, beside the stored read and the oracle. */
 final class LiveRead implements Scenario {
@@ -44,22 +45,28 @@ final class LiveRead implements Scenario {
                 Session session = lab.session()) {
             derive(shop, session);
             measure(lab, shop, session, "nothing", figures);
-            session.run("UPDATE %s.sale SET amount = amount + 1 WHERE buyer_id = 1 AND id <= %d"
-                    .formatted(shop.name(), 10L * shop.buyers()));
+            session.run(text(
+                    "UPDATE %s.sale SET amount = amount + 1 WHERE buyer_id = 1 AND id <= %d",
+                    shop.name(), 10L * shop.buyers()));
             measure(lab, shop, session, "10 keys", figures);
-            session.run("UPDATE %s.sale SET amount = amount + 1 WHERE buyer_id <= %d AND id <= %d"
-                    .formatted(shop.name(), shop.buyers() / 20, 10L * shop.buyers()));
-            measure(lab, shop, session, "%,d keys".formatted(10 * (shop.buyers() / 20)), figures);
+            session.run(text(
+                    "UPDATE %s.sale SET amount = amount + 1 WHERE buyer_id <= %d AND id <= %d",
+                    shop.name(), shop.buyers() / 20, 10L * shop.buyers()));
+            measure(lab, shop, session, text("%,d keys", 10 * (shop.buyers() / 20)), figures);
             Shop.requireVerified(session, shop.views());
         }
         return new Outcome(figures, List.of());
     }
 
+    private static String text(String format, Object... values) {
+        return String.format(Locale.ROOT, format, values);
+    }
+
     private static void derive(Shop shop, Session session) throws SQLException {
-        session.run("CALL bench.derive_fact('%s')".formatted(shop.name()));
-        session.run("""
+        session.run(text("CALL bench.derive_fact('%s')", shop.name()));
+        session.run(text("""
                 SELECT tally.create_rollup('%1$s.by_buyer', '%1$s.sale_fact', '{region,buyer_id}', '{"sales":"count(*)","amount":"sum(amount)","top":"max(amount)"}');
-                SELECT tally.create_rollup('%1$s.by_region', '%1$s.by_buyer', '{region}', '{"sales":"sum(sales)","amount":"sum(amount)","top":"max(top)"}')""".formatted(shop.name()));
+                SELECT tally.create_rollup('%1$s.by_region', '%1$s.by_buyer', '{region}', '{"sales":"sum(sales)","amount":"sum(amount)","top":"max(top)"}')""", shop.name()));
         Shop.refresh(session, shop.views());
         session.run("VACUUM (ANALYZE)");
     }
@@ -72,21 +79,21 @@ final class LiveRead implements Scenario {
             double[] byKey = milliseconds(
                     lab,
                     session,
-                    "SELECT * FROM %s WHERE %s".formatted(table, view.key()),
-                    "SELECT * FROM %s_live WHERE %s".formatted(table, view.key()),
-                    "SELECT * FROM %s_live_at(%s)".formatted(table, view.arguments()),
-                    "SELECT * FROM %s WHERE %s".formatted(oracle, view.key()));
+                    text("SELECT * FROM %s WHERE %s", table, view.key()),
+                    text("SELECT * FROM %s_live WHERE %s", table, view.key()),
+                    text("SELECT * FROM %s_live_at(%s)", table, view.arguments()),
+                    text("SELECT * FROM %s WHERE %s", oracle, view.key()));
             double[] whole = milliseconds(
                     lab,
                     session,
-                    "SELECT count(*) FROM (SELECT * FROM %s OFFSET 0) x".formatted(table),
-                    "SELECT count(*) FROM (SELECT * FROM %s_live OFFSET 0) x".formatted(table),
-                    "SELECT count(*) FROM (SELECT * FROM %s OFFSET 0) x".formatted(oracle));
+                    text("SELECT count(*) FROM (SELECT * FROM %s OFFSET 0) x", table),
+                    text("SELECT count(*) FROM (SELECT * FROM %s_live OFFSET 0) x", table),
+                    text("SELECT count(*) FROM (SELECT * FROM %s OFFSET 0) x", oracle));
             lab.say("%s pending, %s: by key %.2f ms live, whole %.1f ms", pending, view.name(), byKey[1], whole[1]);
             figures.add(byKey(pending, view, byKey));
             figures.add(new Figure(
-                    "%s pending, %s whole: stored; _live / oracle".formatted(pending, view.name()),
-                    "%.1f; %.1f / %.1f ms".formatted(whole[0], whole[1], whole[2]),
+                    text("%s pending, %s whole: stored; _live / oracle", pending, view.name()),
+                    text("%.1f; %.1f / %.1f ms", whole[0], whole[1], whole[2]),
                     whole[1] / whole[2],
                     Aim.atMost(1)));
         }
@@ -97,8 +104,8 @@ final class LiveRead implements Scenario {
                 ? (byKey[1] - byKey[0]) / MORE_THAN_STORED
                 : Math.min(byKey[1], byKey[2]) / WITH_MANY_PENDING;
         return new Figure(
-                "%s pending, %s by key: stored, _live, _live_at, oracle".formatted(pending, view.name()),
-                "%.2f, %.2f, %.2f, %.2f ms".formatted(byKey[0], byKey[1], byKey[2], byKey[3]),
+                text("%s pending, %s by key: stored, _live, _live_at, oracle", pending, view.name()),
+                text("%.2f, %.2f, %.2f, %.2f ms", byKey[0], byKey[1], byKey[2], byKey[3]),
                 share,
                 Aim.atMost(1));
     }

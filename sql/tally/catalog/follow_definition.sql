@@ -55,7 +55,7 @@ BEGIN
     PERFORM tally.follow_columns(v, old.watched);
     IF v.kind = 'projection' AND old.meaning <> new.meaning THEN
         PERFORM tally.require_same_columns(v);
-        PERFORM tally.derive_anew_briefly(v);
+        PERFORM tally.derive_anew(v);
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     IF v.kind = 'snapshot' THEN
@@ -226,25 +226,9 @@ $$;
 
 -- tally.lock_sources_briefly: as tally.lock_sources, but writers that queue behind it wait half a second at most.
 CREATE OR REPLACE FUNCTION tally.lock_sources_briefly(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    patience text := current_setting('lock_timeout');
+RETURNS void LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 BEGIN
-    PERFORM set_config('lock_timeout', '500ms', true);
     PERFORM tally.lock_sources(v);
-    PERFORM set_config('lock_timeout', patience, true);
-END
-$$;
-
--- tally.derive_anew_briefly: as tally.derive_anew, with the patience of tally.lock_sources_briefly.
-CREATE OR REPLACE FUNCTION tally.derive_anew_briefly(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    patience text := current_setting('lock_timeout');
-BEGIN
-    PERFORM set_config('lock_timeout', '500ms', true);
-    PERFORM tally.derive_anew(v);
-    PERFORM set_config('lock_timeout', patience, true);
 END
 $$;
 

@@ -56,11 +56,12 @@ $$;
 
 -- tally.derive_anew: after the definition of an active projection has changed: derive anew what was derived, and watch tables that it
 -- reads by now. What was declared by hand stays as it is. A table that it reads no more stays watched, and leads to no key.
---   Locks     SHARE ROW EXCLUSIVE on the sources until the transaction ends, if something is watched otherwise
+--   Locks     SHARE ROW EXCLUSIVE on the sources until the transaction ends, if something is watched otherwise; writers that queue behind
+--             it wait half a second at most
 --   Raises    TL015, TL016
 --   Used by   tally.make_for_definition, which enqueues every key: delta rows of a source that is watched otherwise are not needed any more
 CREATE OR REPLACE FUNCTION tally.derive_anew(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE
     d record;
     s tally.source;

@@ -92,8 +92,7 @@ BEGIN
     -- not whether a row waits: writers who never pause would keep a merge from ever having caught up
     tally_result.more := tally_result.more OR tally_wide OR {first}(1, {sweep}) IS NOT NULL;
     tally_result.outcome := 'merged';
-    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (
-        SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide})))));
+    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, ({oldest_left})));
     RETURN tally_result;
 END
 $body$ $template$, jsonb_build_object(
@@ -125,7 +124,8 @@ $body$ $template$, jsonb_build_object(
         'logged_variables',  coalesce(logged.variables, ''),
         'logged_aggregates', coalesce(logged.aggregates, ''),
         'logged_targets',    coalesce(logged.targets, ''),
-        'expand_logged',     tally.sql_expand_logged(v)));
+        'expand_logged',     tally.sql_expand_logged(v),
+        'oldest_left',       tally.sql_oldest_left(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_sweep_alone(v);
     PERFORM tally.generate_wide(v);
@@ -177,8 +177,7 @@ BEGIN
     tally_result.quarantined := tally_step.quarantined;
     tally_result.more := {first}(1, {sweep}) IS NOT NULL OR {first}(1, {wide}) IS NOT NULL;
     tally_result.outcome := 'merged';
-    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (
-        SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide})))));
+    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, ({oldest_left})));
     RETURN tally_result;
 END
 $body$ $template$, jsonb_build_object(
@@ -190,9 +189,22 @@ $body$ $template$, jsonb_build_object(
         'sweep_forward', tally.part(v, '_sweep_forward'),
         'one_key',       tally.delta_code('key'),
         'wide',          tally.delta_code('wide'),
-        'sweep',         tally.delta_code('sweep')));
+        'sweep',         tally.delta_code('sweep'),
+        'oldest_left',   tally.sql_oldest_left(v)));
     PERFORM tally.seal(tally.part(v, '_sweep_alone') || '(integer, integer)', 'one bounded merge of ' || tally.part(v) || ' while a sweep stands at its start');
 END
+$generator$;
+
+-- tally.sql_oldest_left: SELECT of the oldest transaction of which a row is left in the delta table.
+CREATE OR REPLACE FUNCTION tally.sql_oldest_left(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT tally.render($template$
+    SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide}))$template$, jsonb_build_object(
+        'delta',   tally.part(v, '_delta'),
+        'first',   tally.part(v, '_first'),
+        'one_key', tally.delta_code('key'),
+        'sweep',   tally.delta_code('sweep'),
+        'wide',    tally.delta_code('wide')))
 $generator$;
 
 -- tally.is_most: whether so long a backlog waits, beside so many rows just taken, that a sweep through every key is sooner done.

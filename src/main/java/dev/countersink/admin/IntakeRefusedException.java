@@ -4,12 +4,9 @@ import java.util.List;
 import org.springframework.http.HttpStatus;
 
 /** Results were sent and not all of them could be taken; says how many were, and when to send again. */
-final class IntakeRefusedException extends RuntimeException {
+final class IntakeRefusedException extends RefusedException {
     private static final long serialVersionUID = 1L;
 
-    private final HttpStatus status;
-    private final String code;
-    private final String hint;
     private final long retryAfterSeconds;
     private final long queued;
     private final transient List<ResultIntake.Rejected> rejected;
@@ -23,25 +20,10 @@ final class IntakeRefusedException extends RuntimeException {
             long retryAfterSeconds,
             long queued,
             List<ResultIntake.Rejected> rejected) {
-        super(message);
-        this.status = status;
-        this.code = code;
-        this.hint = hint;
+        super(status, code, message, hint);
         this.retryAfterSeconds = retryAfterSeconds;
         this.queued = queued;
         this.rejected = List.copyOf(rejected);
-    }
-
-    HttpStatus status() {
-        return status;
-    }
-
-    String code() {
-        return code;
-    }
-
-    String hint() {
-        return hint;
     }
 
     long retryAfterSeconds() {

@@ -4,7 +4,7 @@ import java.util.Locale;
 import org.springframework.http.HttpStatus;
 
 /** A request is understood, but not carried out. */
-final class RefusedException extends RuntimeException {
+class RefusedException extends RuntimeException {
     private static final long serialVersionUID = 1L;
     private static final String SCHEDULE_CHANGED = "TL021";
     private static final String BAD_ARGUMENT = "TL018";
@@ -13,7 +13,7 @@ final class RefusedException extends RuntimeException {
     private final String code;
     private final String hint;
 
-    private RefusedException(HttpStatus status, String code, String message, String hint) {
+    RefusedException(HttpStatus status, String code, String message, String hint) {
         super(message);
         this.status = status;
         this.code = code;
@@ -45,15 +45,15 @@ final class RefusedException extends RuntimeException {
                         + " days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
     }
 
-    HttpStatus status() {
+    final HttpStatus status() {
         return status;
     }
 
-    String code() {
+    final String code() {
         return code;
     }
 
-    String hint() {
+    final String hint() {
         return hint;
     }
 }

@@ -508,13 +508,15 @@ final class RandomCase {
 
     private void check(Connection connection, Random random) throws SQLException, InterruptedException {
         Oracle oracle = new Oracle(connection, figures);
-        while (writing.get() > 0 && !failed.get()) {
+        boolean taken = false; // one at least, however fast the writers were
+        while ((writing.get() > 0 || !taken) && !failed.get()) {
             if (!activated.await(10, TimeUnit.MILLISECONDS)) {
                 continue;
             }
             snapshot.lock();
             try {
                 oracle.live(compared, random.nextInt(4) == 0 ? active : List.of());
+                taken = true;
             } catch (SQLException e) {
                 connection.rollback();
                 if (!isInTheWay(e) && !"40001".equals(e.getSQLState())) { // of a swap, or older than it

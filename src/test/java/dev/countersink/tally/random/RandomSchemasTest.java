@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.config.DbSettings;
 import dev.countersink.testing.TestPostgres;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /**
  * Schemas, derived views and writers made at random: each live view equals its oracle in every snapshot.
- * {@code -Dcountersink.seed=N} repeats one case alone.
+ * {@code -Dcountersink.seed=N} repeats one case alone; {@code -Dcountersink.seeds=N} takes so many random seeds in place of one, or
+ * the given one so often.
  */
 class RandomSchemasTest {
     private static final long ALWAYS = 20_260_601;
@@ -23,7 +25,10 @@ class RandomSchemasTest {
     @Test
     void inEverySnapshotEachLiveViewOfRandomSchemasEqualsItsOracle() {
         Long given = Long.getLong("countersink.seed");
-        List<Long> seeds = given != null ? List.of(given) : List.of(ALWAYS, System.nanoTime() & 0xffffff);
+        List<Long> seeds = new ArrayList<>(List.of(given != null ? given : ALWAYS));
+        for (int i = given != null ? 1 : 0; i < Integer.getInteger("countersink.seeds", 1); i++) {
+            seeds.add(given != null ? given : System.nanoTime() & 0xffffff);
+        }
         for (long seed : seeds) {
             System.out.printf("countersink.seed=%d%n", seed);
             new RandomCase(db, seed, TRANSACTIONS, false, figures).run();

@@ -117,6 +117,8 @@ final class RandomViews {
                 .filter(c -> List.of(Type.INT, Type.BIGINT, Type.TEXT, Type.BOOLEAN, Type.DATE)
                         .contains(below.get(c)))
                 .toList();
+        List<String> compared =
+                all.stream().filter(c -> below.get(c).compares()).toList();
         Map<String, Type> columns = new LinkedHashMap<>();
         List<String> key = by;
         String select;
@@ -136,7 +138,7 @@ final class RandomViews {
             select = "SELECT %s, count(*) AS rows, count(DISTINCT %s) AS kinds FROM %s GROUP BY %s"
                     .formatted(
                             group,
-                            Table.quoted(Type.any(all, random)),
+                            Table.quoted(Type.any(compared, random)),
                             lower.projection().name(),
                             group);
         }
@@ -179,7 +181,11 @@ final class RandomViews {
                 .formatted(
                         other,
                         reordered.stream().map(Table::quoted).collect(Collectors.joining(", ")),
-                        Table.quoted(reordered.get(0)),
+                        // a second copy of what GROUP BY shows of equal values is compared by its image
+                        Table.quoted(reordered.stream()
+                                .filter(c -> !projection.loose().contains(c))
+                                .findFirst()
+                                .orElseThrow()),
                         projection.oracle());
         return new Family(
                 projection,

@@ -39,7 +39,9 @@ enum Type {
             "CREATE COLLATION random_app.folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
             "CREATE TYPE random_app.pair AS (a int, b text)",
             "CREATE DOMAIN random_app.small AS int CHECK (VALUE BETWEEN -100 AND 100)",
-            "CREATE TYPE random_app.mood AS ENUM ('sad', 'ok', 'happy', 'Happy')");
+            "CREATE TYPE random_app.mood AS ENUM ('sad', 'ok', 'happy', 'Happy')",
+            // what equal intervals have in common: a month is 30 days, a day 24 hours; shares of them are rounded apart
+            "CREATE FUNCTION random_app.span(i interval) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN round(((extract(year FROM i) * 12 + extract(month FROM i)) * 30 + extract(day FROM i)) * 86400 + extract(hour FROM i) * 3600 + extract(minute FROM i) * 60 + extract(second FROM i), 2)");
 
     /** What a column of values may be. */
     static final List<Type> VALUES = List.of(
@@ -217,10 +219,12 @@ enum Type {
         }
         return switch (this) {
             case CITEXT -> "lower(%s::text)".formatted(e);
-            case FOLDED -> "lower(%s COLLATE \"C\")".formatted(e);
+            case FOLDED -> "lower(%s COLLATE \"und-x-icu\")".formatted(e); // "C" folds ASCII alone
             case FLOAT, REAL -> "(%s + 0)::text".formatted(e);
-            case INTERVAL -> "extract(epoch FROM %s)::text".formatted(e);
-            case NUMERIC, JSONB -> "to_jsonb(%s)".formatted(e);
+            case INTERVAL -> "random_app.span(%s)".formatted(e);
+            case NUMERIC ->
+                "to_jsonb(round(%s, 9))".formatted(e); // an average has the more digits the more its values have
+            case JSONB -> "to_jsonb(%s)".formatted(e);
             default -> e + "::text";
         };
     }

@@ -27,7 +27,7 @@ CREATE TABLE clubs.event (
     title     text NOT NULL,
     held_on   date NOT NULL);
 -- The definition is evaluated for a few clubs at a time, so whatever it looks up by club wants an index; and so does
--- what expand looks up below: the clubs of a tag, the clubs of an officer.
+-- what leads to a club: the clubs of a tag, the clubs of an officer.
 CREATE INDEX ON clubs.event (club_id);
 CREATE INDEX ON clubs.club_tag (tag_id);
 CREATE INDEX ON clubs.officer (person_id);
@@ -59,28 +59,20 @@ CROSS JOIN LATERAL (SELECT count(*) AS members FROM clubs.member m WHERE m.club_
 CROSS JOIN LATERAL (SELECT count(*) AS events, max(e.held_on) AS last_event FROM clubs.event e WHERE e.club_id = c.id) e;
 
 BEGIN;
-SELECT tally.create_projection('clubs.document', 'clubs.document_def', key => '{club_id}');
-
--- Activating too early is refused: a table that nobody watches would make documents stale in silence.
-DO $$ BEGIN PERFORM tally.activate('clubs.document'); EXCEPTION WHEN SQLSTATE 'TL007' THEN RAISE NOTICE '%', SQLERRM; END $$;
---> NOTICE:  clubs.document_def reads clubs.club, clubs.club_tag, clubs.event, clubs.member, clubs.officer, clubs.person, clubs.tag, which clubs.document neither watches nor assumes static.
-
--- Rows that carry the club's id name the document themselves. A row that moves to another club logs both ids.
-SELECT tally.watch('clubs.document', 'clubs.club',     '{id}');
-SELECT tally.watch('clubs.document', 'clubs.club_tag', '{club_id}');
-SELECT tally.watch('clubs.document', 'clubs.member',   '{club_id}');
-SELECT tally.watch('clubs.document', 'clubs.officer',  '{club_id}');
-SELECT tally.watch('clubs.document', 'clubs.event',    '{club_id}');
--- A tag or a person is in the documents of many clubs: expand says in which. It runs when the change is merged, not in
--- the writer's statement. Links that come or go meanwhile log themselves: they are watched above.
-SELECT tally.watch('clubs.document', 'clubs.tag',      '{id}',
-                   expand => 'SELECT x.club_id FROM clubs.club_tag x JOIN changed c ON x.tag_id = c.id');
-SELECT tally.watch('clubs.document', 'clubs.person',   '{id}',
-                   expand => 'SELECT o.club_id FROM clubs.officer o JOIN changed c ON o.person_id = c.id');
+-- What to watch is derived from the view. Rows that carry the club's id name the document themselves; a row that moves to another
+-- club logs both ids. A tag or a person is in the documents of many clubs: its row leads to them when the change is merged, not in
+-- the writer's statement.
+SELECT source, columns, reason FROM tally.keep('clubs.document', 'clubs.document_def');
+--> clubs.club | {id} | A row of clubs.club holds the key (club_id) itself.
+--> clubs.club_tag | {club_id} | A row of clubs.club_tag holds the key (club_id) itself.
+--> clubs.event | {club_id} | A row of clubs.event holds the key (club_id) itself.
+--> clubs.member | {club_id} | A row of clubs.member holds the key (club_id) itself, and by 1 more way.
+--> clubs.officer | {club_id} | A row of clubs.officer holds the key (club_id) itself.
+--> clubs.person | {id} | A row of clubs.person leads to the key (club_id) by person.id = officer.person_id.
+--> clubs.tag | {id} | A row of clubs.tag leads to the key (club_id) by tag.id = club_tag.tag_id.
 -- What is stored can be grouped: a column of the projection beside the document, not a path into it.
 SELECT tally.create_rollup('clubs.by_city', 'clubs.document', '{city,size}',
                            '{"clubs":"count(*)", "members":"sum(members)", "largest":"max(members)"}');
-SELECT tally.activate('clubs.document');
 COMMIT;
 
 SELECT outcome, keys, changed FROM tally.refresh('clubs.document');                             -- the first fill

@@ -41,6 +41,7 @@ BEGIN;
 \ir ../derive/way_steps.sql
 \ir ../derive/propose_keys.sql
 \ir ../derive/explain.sql
+\ir ../derive/explain_view.sql
 \ir ../derive/watch_derived.sql
 \ir ../derive/doubt.sql
 \ir ../derive/split_text.sql

@@ -2,6 +2,7 @@ package dev.countersink;
 
 import dev.countersink.bench.Bench;
 import dev.countersink.demo.Demo;
+import dev.countersink.explain.ExplainCommand;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -13,8 +14,15 @@ final class Commands {
     private static final String DEFAULT = "run";
     private static final int USAGE = 2;
 
-    private static final Map<String, Command> BY_NAME =
-            new TreeMap<>(Map.of(DEFAULT, Commands::run, "bench", Commands::bench, "demo", Demo::execute));
+    private static final Map<String, Command> BY_NAME = new TreeMap<>(Map.of(
+            DEFAULT,
+            Commands::run,
+            "bench",
+            Commands::bench,
+            "demo",
+            Demo::execute,
+            "explain",
+            ExplainCommand::execute));
 
     private Commands() {}
 

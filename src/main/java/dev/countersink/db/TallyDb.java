@@ -54,6 +54,28 @@ public class TallyDb {
     }
 
     /**
+     * What would have to be watched to keep a view, declared or not.
+     *
+     * @param key columns, null for the keys that would do
+     */
+    public List<Explained> explain(String view, List<String> key) {
+        return jdbc.sql(
+                        "SELECT source, array_to_string(columns, ',') AS columns, expand, reach, reason, index,"
+                                + " keys_per_row, array_to_string(key_columns, ',') AS key, declared FROM tally.explain_view(?, ?::text[])")
+                .params(view, array(key))
+                .query(Explained.class)
+                .list();
+    }
+
+    /** The statements with which a view would be kept as {@link #explain} says. */
+    public List<String> keepStatements(String view, List<String> key) {
+        return jdbc.sql("SELECT s FROM tally.keep_statements(?, ?::text[]) s")
+                .params(view, array(key))
+                .query(String.class)
+                .list();
+    }
+
+    /**
      * Rows that differ from the oracle, each as a JSON object.
      *
      * @param sample share of a projection's keys
@@ -91,6 +113,10 @@ public class TallyDb {
 
     public void resume(String name) {
         act("resume", name);
+    }
+
+    private static String[] array(List<String> values) {
+        return values == null ? null : values.toArray(String[]::new);
     }
 
     private void act(String function, String name) {

@@ -1,0 +1,79 @@
+-- tally.explain_view: tally.explain by a name as text, of a view that is declared or not, for programs.
+--   Parameters view: a derived view or any view; key: as of tally.explain
+--   Returns    the rows of tally.explain
+--   Raises     TL001 (no such view), TL003, TL004, TL006, TL018
+--   Used by    ./countersink explain
+CREATE OR REPLACE FUNCTION tally.explain_view(view text, key text[] DEFAULT NULL)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    found_ regclass := tally.view_named(view);
+BEGIN
+    IF key IS NULL THEN
+        RETURN QUERY SELECT * FROM tally.explain(view);
+    ELSE
+        RETURN QUERY SELECT * FROM tally.explain(found_, key);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: by its name as text';
+
+-- tally.view_named: the definition of a declared view, else the relation of that name.
+--   Raises    TL001, TL003
+CREATE OR REPLACE FUNCTION tally.view_named(view text)
+RETURNS regclass LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    relation regclass;
+BEGIN
+    BEGIN
+        PERFORM parse_ident(view);
+        relation := coalesce((SELECT d.definition FROM tally.declared_as(view) d), to_regclass(view));
+    EXCEPTION WHEN invalid_parameter_value OR syntax_error OR invalid_name OR feature_not_supported THEN
+        PERFORM tally.fail('TL003', format('"%s" is not a name.', view));
+    END;
+    IF relation IS NULL THEN
+        PERFORM tally.fail('TL001', format('There is no view "%s".', view));
+    END IF;
+    RETURN relation;
+END
+$$;
+
+-- tally.keep_statements: the statements with which a view would be kept as tally.explain says, or what a kept one still lacks.
+--   Parameters as of tally.explain_view
+--   Returns    statements to paste, in order: missing indexes; then tally.keep of a view that is not declared, or tally.watch of what a
+--              declared one reads and nobody watches
+--   Raises     as tally.explain_view
+--   Used by    ./countersink explain
+CREATE OR REPLACE FUNCTION tally.keep_statements(view text, key text[] DEFAULT NULL)
+RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    definition regclass := tally.view_named(view);
+    declared   text     := (SELECT d.stored FROM tally.declared_as(view) d);
+    indexes    text[];
+    unwatched  regclass[];
+    every      boolean;
+BEGIN
+    SELECT array_agg(DISTINCT i ORDER BY i) FILTER (WHERE i LIKE 'CREATE INDEX%'), array_agg(DISTINCT e.source) FILTER (WHERE e.declared = 'not watched'), bool_or(e.reach = 'every key')
+    INTO indexes, unwatched, every
+    FROM (SELECT x.*, first_value(x.key_columns) OVER (ORDER BY x.n) AS best FROM tally.explain_view(view, key) WITH ORDINALITY
+              x(source, columns, expand, reach, reason, index, keys_per_row, key_columns, declared, n)) e
+    LEFT JOIN LATERAL string_to_table(e.index, E'\n') i ON true WHERE e.key_columns = e.best;
+    RETURN QUERY SELECT i || ';' FROM unnest(indexes) i;
+    IF declared IS NULL THEN
+        RETURN NEXT format('SELECT * FROM tally.keep(%L, %L%s%s);', tally.name_for(definition), definition, ', ' || quote_literal(key), CASE WHEN every THEN ', allow_every_key => true' END);
+    ELSE
+        RETURN QUERY SELECT format('SELECT tally.watch(%L, %L);', declared, u) FROM unnest(unwatched) u ORDER BY u::text COLLATE "C";
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION tally.keep_statements(text, text[]) IS 'the statements with which a view would be kept as tally.explain says';
+
+-- tally.name_for: a name that is free for the table that keeps a view: its own without _def, or with _kept.
+CREATE OR REPLACE FUNCTION tally.name_for(definition regclass)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('%I.%I', c.relnamespace::regnamespace::text, n.name)
+    FROM pg_class c CROSS JOIN LATERAL (VALUES (1, regexp_replace(c.relname, '_def$', '')), (2, tally.cut_name(c.relname, 35) || '_kept')) n(place, name)
+    WHERE c.oid = definition AND (n.place = 2 OR n.name <> c.relname AND octet_length(n.name) <= 40
+        AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relnamespace = c.relnamespace AND o.relname = n.name))
+    ORDER BY n.place LIMIT 1
+$$;

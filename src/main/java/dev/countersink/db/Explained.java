@@ -1,0 +1,24 @@
+package dev.countersink.db;
+
+/**
+ * How a source of a view leads to keys: a row of {@code tally.explain}.
+ *
+ * @param columns to watch, joined with commas
+ * @param expand SQL that leads from all rows of the source to keys
+ * @param reach exact, wider, every key, or cannot be watched
+ * @param reason a sentence
+ * @param index indexes used, or the CREATE INDEX of missing ones, a line each; may be null
+ * @param keysPerRow keys that a changed row leads to on average; null if statistics do not tell
+ * @param key columns, joined with commas
+ * @param declared what is declared of a kept view; else null
+ */
+public record Explained(
+        String source,
+        String columns,
+        String expand,
+        String reach,
+        String reason,
+        String index,
+        String keysPerRow,
+        String key,
+        String declared) {}

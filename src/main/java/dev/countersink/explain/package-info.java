@@ -1,0 +1,2 @@
+/** {@code ./countersink explain}: prints what keeping a view takes. */
+package dev.countersink.explain;

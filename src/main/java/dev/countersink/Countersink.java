@@ -7,18 +7,10 @@ import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
 import org.springframework.boot.security.autoconfigure.UserDetailsServiceAutoConfiguration;
 import org.springframework.context.ConfigurableApplicationContext;
 
-/** The program: {@code run}, which is also what it does without a command. */
+/** The service. */
 @SpringBootApplication(proxyBeanMethods = false, exclude = UserDetailsServiceAutoConfiguration.class)
 @ConfigurationPropertiesScan
 public class Countersink {
-
-    public static void main(String[] args) {
-        ProgramEnd.install();
-        int status = ProgramEnd.status(Commands.execute(args));
-        if (status != 0) {
-            System.exit(status);
-        }
-    }
 
     /**
      * Starts an instance in this JVM.

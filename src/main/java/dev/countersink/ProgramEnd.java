@@ -31,17 +31,12 @@ public final class ProgramEnd {
      * From now on the program closes what is open when it is told to end, and ends with the status that was set last, or 0:
      * to be told to end is no failure, though the JVM would report a signal's number.
      */
-    static void install() {
+    public static void install() {
         Runtime.getRuntime().addShutdownHook(HOOK);
     }
 
-    /** A signal ends the program as it would end any other. */
-    static void uninstall() {
-        Runtime.getRuntime().removeShutdownHook(HOOK);
-    }
-
     /** Whether the program was told to end; a start that fails then is no failure. */
-    static boolean isEnding() {
+    public static boolean isEnding() {
         return ending;
     }
 
@@ -66,7 +61,7 @@ public final class ProgramEnd {
     }
 
     /** Sets the exit status, and returns it. */
-    static int status(int exitStatus) {
+    public static int status(int exitStatus) {
         status = exitStatus;
         return exitStatus;
     }

@@ -13,7 +13,6 @@ import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -25,8 +24,7 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.util.FileSystemUtils;
 
 /** {@code demo}: generated results through NATS into PostgreSQL, on embedded servers with data of their own. */
-public final class Demo {
-    private static final int USAGE = 2;
+final class Demo {
     private static final int DISAGREE = 1;
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
@@ -41,14 +39,7 @@ public final class Demo {
     }
 
     /** Runs the demo; 0 if stored, live and oracle agree at its end, and it may go on serving then. */
-    public static int execute(List<String> arguments) {
-        DemoOptions options;
-        try {
-            options = DemoOptions.parse(arguments);
-        } catch (IllegalArgumentException e) {
-            System.err.println(e.getMessage());
-            return USAGE;
-        }
+    static int execute(DemoOptions options) {
         try {
             Path dir = Files.createTempDirectory("countersink-demo");
             // For Ctrl-C; the servers are stopped then.

@@ -1,5 +1,6 @@
 package dev.countersink.explain;
 
+import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.db.Database;
 import dev.countersink.db.SqlError;
@@ -8,28 +9,72 @@ import java.io.PrintStream;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Prints what {@code tally.explain} says of a view, and the SQL to paste. It changes nothing in the database. */
-public final class ExplainCommand {
-    private static final int USAGE = 2;
+@Command(name = "explain", description = "What keeping a view takes, and the SQL to paste; writes nothing.")
+public final class ExplainCommand implements Callable<Integer> {
     private static final int REFUSED = 1;
 
     /** undefined_function, invalid_schema_name. */
     private static final List<String> ENGINE_MISSING = List.of("42883", "3F000");
 
-    private ExplainCommand() {}
+    @Spec
+    private CommandSpec spec;
 
-    public static int execute(List<String> arguments) {
-        ExplainOptions options;
-        try {
-            options = ExplainOptions.parse(arguments, System.getenv());
-        } catch (IllegalArgumentException e) {
-            System.err.println(e.getMessage());
-            return USAGE;
+    @Parameters(paramLabel = "VIEW", description = "its name, as SQL would quote it")
+    private String view;
+
+    @Option(
+            names = "--key",
+            paramLabel = "COLUMN",
+            split = ",",
+            description = "the key; without it the keys that would do")
+    private List<String> key;
+
+    @Option(
+            names = "--url",
+            paramLabel = "URL",
+            description = "the database, as in postgres://host/name (COUNTERSINK_DB_URL)")
+    private String url;
+
+    @Option(names = "--user", paramLabel = "USER", description = "in it (COUNTERSINK_DB_USER)")
+    private String user;
+
+    @Option(names = "--password", paramLabel = "PASSWORD", description = "the user's (COUNTERSINK_DB_PASSWORD)")
+    private String password;
+
+    @Override
+    public Integer call() {
+        return execute(options(System.getenv()), System.out, System.err);
+    }
+
+    ExplainOptions options(Map<String, String> environment) {
+        String where = given(url, environment.get("COUNTERSINK_DB_URL"));
+        if (where == null) {
+            throw new ParameterException(
+                    spec.commandLine(), "Where is " + view + "? Neither --url nor COUNTERSINK_DB_URL is given.");
         }
-        return execute(options, System.out, System.err);
+        return new ExplainOptions(
+                view,
+                key,
+                DbSettings.of(
+                        where,
+                        given(user, environment.get("COUNTERSINK_DB_USER")),
+                        given(password, environment.get("COUNTERSINK_DB_PASSWORD"))));
+    }
+
+    private static String given(String option, String variable) {
+        return option != null ? option : variable;
     }
 
     static int execute(ExplainOptions options, PrintStream out, PrintStream err) {

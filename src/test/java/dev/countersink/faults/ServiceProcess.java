@@ -1,6 +1,6 @@
 package dev.countersink.faults;
 
-import dev.countersink.Countersink;
+import dev.countersink.cli.Main;
 import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestFolder;
@@ -61,7 +61,7 @@ final class ServiceProcess implements AutoCloseable {
                 "-Dlogging.config=" + Path.of("src/main/resources/logback.xml").toAbsolutePath(),
                 "-XX:TieredStopAtLevel=1"));
         command.addAll(options);
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Countersink.class.getName(), "run"));
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "run"));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.directory(dir.toFile()).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment()

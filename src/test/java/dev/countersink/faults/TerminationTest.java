@@ -39,7 +39,7 @@ class TerminationTest {
     @Test
     void whileItsFirstClassesAreLoaded() throws Exception {
         // The class that main needs next, once it can be told to end.
-        assertEndsAfterLoading("dev.countersink.Commands");
+        assertEndsAfterLoading("dev.countersink.cli.Commands");
     }
 
     @Test

@@ -1,6 +1,6 @@
 package dev.countersink.testing;
 
-import dev.countersink.Countersink;
+import dev.countersink.cli.Main;
 import dev.countersink.config.DbSettings;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -21,7 +21,7 @@ public final class OtherInstance implements AutoCloseable {
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-cp",
                 System.getProperty("java.class.path"),
-                Countersink.class.getName(),
+                Main.class.getName(),
                 "run");
         // The class path may have an empty entry, which means the current folder: it must hold no changelog.
         builder.directory(TestFolder.create("other").toFile());

@@ -1,4 +1,4 @@
-package dev.countersink;
+package dev.countersink.cli;
 
 import dev.countersink.config.StartupException;
 import java.io.PrintStream;

@@ -25,26 +25,29 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A backlog of 20,000 messages, to the last commit and everything merged, against one COPY of the very same rows into the
- * same tables without triggers; then 300 messages a second for a minute.
+ * A backlog of messages, to the last commit and everything merged, against one COPY of the very same rows into the
+ * same tables without triggers; then a steady rate.
  */
 final class IngestBench {
-    private static final int BACKLOG = 20_000;
-    private static final int RATE = 300;
-    private static final int SECONDS = 60;
     private static final long MERGE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(1);
     private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private final Servers servers;
     private final Path dir;
+    private final int backlog;
+    private final int rate;
+    private final int seconds;
 
-    IngestBench(Servers servers, Path dir) {
+    IngestBench(Servers servers, Path dir, int backlog, int rate, int seconds) {
         this.servers = servers;
         this.dir = dir;
+        this.backlog = backlog;
+        this.rate = rate;
+        this.seconds = seconds;
     }
 
     void run() throws Exception {
-        BenchDatabase kept = BenchDatabase.seeded(servers.db(), BACKLOG + RATE * SECONDS);
+        BenchDatabase kept = BenchDatabase.seeded(servers.db(), backlog + rate * seconds);
         BenchDatabase plain = kept.plainTwin();
         Connection publisher = NatsLink.connect(servers.nats());
         Connection consumer = NatsLink.connect(servers.nats());
@@ -52,7 +55,7 @@ final class IngestBench {
             ResultsStream stream = new ResultsStream(publisher, NatsLink.jetStream(servers.nats()));
             stream.ensure();
             Workload workload = new Workload(1);
-            publish(publisher, workload, 1, BACKLOG);
+            publish(publisher, workload, 1, backlog);
             IngestMetrics metrics = IngestMetrics.unregistered();
             try (Ingestor ingestor = new Ingestor(
                             consumer,
@@ -89,12 +92,12 @@ final class IngestBench {
         nats.jetStream().publish("results.none", new byte[0]); // answered: all before it are stored
     }
 
-    private static double drain(Ingestor ingestor, Connection nats, BenchDatabase database, IngestMetrics metrics)
+    private double drain(Ingestor ingestor, Connection nats, BenchDatabase database, IngestMetrics metrics)
             throws SQLException, IOException, JetStreamApiException {
         try (java.sql.Connection connection = database.connect()) {
             long start = System.nanoTime();
             ingestor.start();
-            while (metrics.snapshot().messages() < BACKLOG + 1) {
+            while (metrics.snapshot().messages() < backlog + 1) {
                 LockSupport.parkNanos(POLL_NANOS);
             }
             double committed = (System.nanoTime() - start) / 1e9;
@@ -103,16 +106,16 @@ final class IngestBench {
             }
             double merged = (System.nanoTime() - start) / 1e9;
             long processed = BenchDatabase.call(connection, "bench.processed()");
-            if (processed != BACKLOG) {
+            if (processed != backlog) {
                 throw new IllegalStateException(
-                        String.format(Locale.ROOT, "%d captures are processed, not %d", processed, BACKLOG));
+                        String.format(Locale.ROOT, "%d captures are processed, not %d", processed, backlog));
             }
             System.out.printf(
                     Locale.ROOT,
                     "%,d messages: last commit after %.2f s (%,.0f messages/s), all merged after %.2f s%n",
-                    BACKLOG,
+                    backlog,
                     committed,
-                    BACKLOG / committed,
+                    backlog / committed,
                     merged);
             return merged;
         }
@@ -134,19 +137,19 @@ final class IngestBench {
     }
 
     /** Publishes at a steady rate; the stored count tells when each message could be read in it. */
-    private static void steady(Connection nats, Workload workload, BenchDatabase database, IngestMetrics before)
+    private void steady(Connection nats, Workload workload, BenchDatabase database, IngestMetrics before)
             throws SQLException {
-        int count = RATE * SECONDS;
+        int count = rate * seconds;
         long[] published = new long[count];
         double[] countMillis = new double[count];
         String[] messages = new String[count];
         for (int i = 0; i < count; i++) {
-            messages[i] = workload.message(BACKLOG + 1 + i);
+            messages[i] = workload.message(backlog + 1 + i);
         }
         Thread publisher = new Thread(() -> {
             long start = System.nanoTime();
             for (int i = 0; i < count; i++) {
-                long due = start + i * (TimeUnit.SECONDS.toNanos(1) / RATE);
+                long due = start + i * (TimeUnit.SECONDS.toNanos(1) / rate);
                 while (System.nanoTime() < due) {
                     LockSupport.parkNanos(due - System.nanoTime());
                 }
@@ -158,7 +161,7 @@ final class IngestBench {
         try (java.sql.Connection connection = database.connect()) {
             int seen = 0;
             while (seen < count) {
-                int processed = (int) BenchDatabase.call(connection, "bench.processed()") - BACKLOG;
+                int processed = (int) BenchDatabase.call(connection, "bench.processed()") - backlog;
                 long now = System.nanoTime();
                 while (seen < processed) {
                     countMillis[seen] = (now - published[seen]) / 1e6;
@@ -171,8 +174,8 @@ final class IngestBench {
         System.out.printf(
                 Locale.ROOT,
                 "%d messages/s for %d s: publish to commit p50 %.0f ms, p99 %.0f ms; publish to stored count p50 %.0f ms, p99 %.0f ms%n",
-                RATE,
-                SECONDS,
+                rate,
+                seconds,
                 before.snapshot().p50Millis(),
                 before.snapshot().p99Millis(),
                 countMillis[count / 2],

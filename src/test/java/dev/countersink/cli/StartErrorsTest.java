@@ -1,7 +1,8 @@
-package dev.countersink;
+package dev.countersink.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.Countersink;
 import dev.countersink.config.DbSettings;
 import dev.countersink.testing.TestFolder;
 import dev.countersink.testing.TestPostgres;

@@ -19,7 +19,7 @@ import java.util.Locale;
 import java.util.Map;
 
 /** {@code bench engine}: what the engine costs, a scenario a question, each a ratio of two things done in one run. */
-public final class EngineBench {
+final class EngineBench {
     private static final Path README = Path.of("bench", "README.md");
 
     /** In the order of their figures. The shop of 20 million sales, made by backfill, serves merge-cost too. */
@@ -39,22 +39,14 @@ public final class EngineBench {
     private EngineBench() {}
 
     /**
-     * @param arguments of the command line, after {@code bench engine}
+     * Measures what is asked for.
+     *
      * @param dir for a server of the bench's own
-     * @return the exit status: 0 also if an aim is missed
      */
-    public static int execute(List<String> arguments, Path dir) throws Exception {
-        Options options;
-        try {
-            options = Options.parse(
-                    arguments, SCENARIOS.stream().map(Scenario::name).toList());
-        } catch (IllegalArgumentException e) {
-            System.err.println(e.getMessage());
-            return 2;
-        }
+    static void execute(Options options, Path dir) throws Exception {
         if (options.server() != null) {
             run(options, new DbSettings(options.server(), null, null, 8), System.out);
-            return 0;
+            return;
         }
         long quarter = system().getTotalMemorySize() / 4 >> 20;
         Map<String, String> settings = Map.of(
@@ -69,7 +61,6 @@ public final class EngineBench {
         try (EmbeddedPostgres server = EmbeddedPostgres.start(dir.resolve("postgres"), settings)) {
             run(options, server.settings(), System.out);
         }
-        return 0;
     }
 
     /** Runs what is asked for in an empty database; each scenario's figures, by name. */

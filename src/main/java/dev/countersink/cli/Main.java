@@ -1,0 +1,16 @@
+package dev.countersink.cli;
+
+import dev.countersink.ProgramEnd;
+
+/** Where the program begins. */
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) {
+        ProgramEnd.install();
+        int status = ProgramEnd.status(Commands.execute(args));
+        if (status != 0) {
+            System.exit(status);
+        }
+    }
+}

@@ -67,6 +67,17 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%s returns more than one row for the same (%s).', v.definition, tally.column_list(v.identity))
 $$;
 
+-- tally.refuse_unwritten: raise TL025: a merge updated stored rows, and some did not change.
+CREATE OR REPLACE FUNCTION tally.refuse_unwritten(view_id integer)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    stored text := tally.part(tally.view_by_id(view_id));
+BEGIN
+    PERFORM tally.fail('TL025', format('A merge could not write every row of %1$s: a trigger on %1$s left one out, or another session changed one meanwhile.', stored),
+        format('Let no trigger on %1$s return NULL before an UPDATE, and let nobody but merges write it. The merge is tried again by itself.', stored));
+END
+$$;
+
 -- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.
 --   Writes    tally.merge_state, tally.derived_view (the first fill is over)
 CREATE OR REPLACE FUNCTION tally.record_merge(view_id integer, result tally.merge_result, through xid8)

@@ -17,15 +17,14 @@ DECLARE
     tally_keys bigint;
     tally_changed bigint;
     tally_unique boolean;
+    tally_written boolean;
     {cell_variables}
 BEGIN
     IF EXISTS (SELECT FROM {table} d WHERE {in_range}) THEN
         WITH {difference}
         SELECT (SELECT count(*) FROM (SELECT DISTINCT {key} FROM signed) k), {counted}{signed_cells}
-        INTO tally_keys, tally_changed, tally_unique{cell_targets};
-        IF NOT tally_unique THEN
-            PERFORM tally.refuse_twice({view_id});
-        END IF;
+        INTO tally_keys, tally_changed, tally_unique, tally_written{cell_targets};
+        {check}
     ELSE  -- nothing to compare with
         WITH written AS (INSERT INTO {table} ({columns}) SELECT {columns} FROM {definition} d WHERE {in_range} RETURNING {columns})
         SELECT (SELECT count({each_key}) FROM written), (SELECT count(*) FROM written){written_cells}
@@ -39,7 +38,6 @@ $body$ $template$, jsonb_build_object(
         'sweep_range',     tally.part(v, '_sweep_range'),
         'table',           tally.part(v),
         'definition',      v.definition,
-        'view_id',         v.id,
         'search_path',     tally.fixed_path(v.definition),
         'key',             tally.column_list(v.key),
         'each_key',        CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
@@ -51,6 +49,7 @@ $body$ $template$, jsonb_build_object(
                                fresh  => format('SELECT true AS tally_here, %s FROM %s d WHERE %s', columns, v.definition, in_range),
                                stored => format('SELECT d.ctid AS tally_tid, %s FROM %s d WHERE %s', columns, tally.part(v), in_range)),
         'counted',         tally.sql_counted(),
+        'check',           tally.sql_check_counted(v.id),
         'cell_variables',  tally.sql_cell_variables(v.id),
         'signed_cells',    tally.sql_collect_cells(v.id, 'signed'),
         'written_cells',   tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'),

@@ -88,6 +88,23 @@ class QuarantineTest {
     }
 
     @Test
+    void aRowThatATriggerKeepsFromBeingWrittenFailsTheMerge() {
+        declare("int");
+        engine.run("""
+                INSERT INTO app.slot SELECT i, 10, 1 FROM generate_series(1, 20) i;
+                SELECT tally.refresh('app.f');
+                CREATE FUNCTION app.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+                CREATE TRIGGER skip BEFORE UPDATE ON app.f FOR EACH ROW WHEN (old.at = 7) EXECUTE FUNCTION app.skip();
+                UPDATE app.slot SET load = 20 WHERE at IN (7, 8)""");
+        assertThat(engine.text("SELECT outcome || ': ' || error FROM tally.merge('app.f')"))
+                .startsWith("failed: A merge could not write every row of app.f");
+        assertThat(engine.text("SELECT error_sqlstate || ' ' || quarantined FROM tally.status WHERE name = 'app.f'"))
+                .isEqualTo("TL025 0");
+        engine.run("DROP TRIGGER skip ON app.f; UPDATE tally.merge_state SET retry_at = NULL");
+        engine.write("UPDATE app.slot SET load = 30 WHERE at = 8");
+    }
+
+    @Test
     void aKeyTooLongForAnIndexIsSetAsideWithASentence() {
         engine.run("""
                 CREATE TABLE app.page (body text);

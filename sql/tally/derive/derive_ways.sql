@@ -106,6 +106,9 @@ DECLARE
     barriers integer[] := ARRAY(SELECT u::integer FROM jsonb_array_elements(st -> 'scopes' -> (i ->> 'scope')::integer -> 'up') WITH ORDINALITY x(u, n)
                                 WHERE st -> 'scopes' -> u::integer ? 'barrier' ORDER BY n);
 BEGIN
+    WHILE tally.is_parted_by_key(st -> 'scopes' -> barriers[cardinality(barriers)] -> 'barrier', key) LOOP
+        barriers := trim_array(barriers, 1);  -- the neighbours have its key
+    END LOOP;
     IF i ->> 'lost' IS NOT NULL OR cardinality(barriers) > 3 THEN
         jumps := '{}';
         result := jsonb_build_object('none', coalesce(i ->> 'lost', 'many'));
@@ -119,4 +122,14 @@ BEGIN
         EXIT WHEN result ? 'none';
     END LOOP;
 END
+$$;
+
+-- tally.is_parted_by_key: whether a barrier parts its rows by every column of the key, so that rows that depend on each other have the same key.
+CREATE OR REPLACE FUNCTION tally.is_parted_by_key(barrier jsonb, key jsonb)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM jsonb_array_elements(key) k(alternatives)
+        WHERE jsonb_array_length(alternatives) <> 1
+           OR NOT EXISTS (SELECT FROM jsonb_array_elements(barrier) p WHERE (p -> 'q', p -> 'v', p -> 'm') = (alternatives -> 0 -> 'q', alternatives -> 0 -> 'v', alternatives -> 0 -> 'm')))
+        AND barrier IS NOT NULL AND jsonb_array_length(key) > 0
 $$;

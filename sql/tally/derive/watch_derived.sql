@@ -30,6 +30,7 @@ DECLARE
     path text := current_setting('search_path');
     s    tally.source;
 BEGIN
+    PERFORM tally.require_source(source);
     PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
     s := tally.add_source(v, source, columns, expand, true);
     PERFORM set_config('search_path', path, true);
@@ -88,7 +89,6 @@ $$;
 CREATE OR REPLACE FUNCTION tally.watch_new(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM tally.require_source(source);
     PERFORM tally.add_derived(v, source, columns, expand, ways, shape);
 EXCEPTION WHEN insufficient_privilege THEN
     RETURN;

@@ -147,6 +147,11 @@ class RefusalsTest {
         for (String[] source : sources) {
             assertThat(engine.refused("TL016", "SELECT tally.watch('app.fact', '%s', '{id}')".formatted(source[0])))
                     .contains(source[1]);
+            engine.run(
+                    "CREATE OR REPLACE VIEW app.kept_def AS SELECT i.id, (SELECT count(*) FROM %s s WHERE s.id = i.id) AS n FROM app.item i"
+                            .formatted(source[0]));
+            assertThat(engine.refused("TL016", "SELECT tally.keep('app.kept', 'app.kept_def', '{id}')"))
+                    .contains(source[0]);
         }
     }
 

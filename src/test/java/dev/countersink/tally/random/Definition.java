@@ -285,6 +285,10 @@ final class Definition {
                     output(Type.NUMERIC, "coalesce(%s, 0) * 1.5".formatted(e));
                 } else if (type == Type.TEXT) {
                     output(Type.TEXT, "upper(%s) || '-'".formatted(e));
+                } else {
+                    output(
+                            Type.INT,
+                            "random_app.twist(CASE WHEN %s THEN 1 ELSE 2 END)".formatted(type.condition(e, random)));
                 }
             }
             default -> output(type, e);

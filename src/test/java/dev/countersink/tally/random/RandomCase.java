@@ -4,6 +4,7 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.db.Database;
 import dev.countersink.tally.random.RandomViews.Family;
 import dev.countersink.tally.random.RandomViews.View;
+import dev.countersink.testing.Differences;
 import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -67,6 +68,7 @@ final class RandomCase {
     private final List<Family> active = new CopyOnWriteArrayList<>();
     private final List<View> compared = new CopyOnWriteArrayList<>();
     private final AtomicInteger writing = new AtomicInteger(WRITERS);
+    private final AtomicInteger migrations = new AtomicInteger();
     private final AtomicBoolean failed = new AtomicBoolean();
     private final AtomicReference<Throwable> first = new AtomicReference<>();
     private final Map<String, String> relations = new ConcurrentHashMap<>();
@@ -99,9 +101,11 @@ final class RandomCase {
         try (Connection connection = connect();
                 Statement statement = connection.createStatement()) {
             prepare(connection);
+            Migrations.refusals(connection, schema, new Random(seed - 4));
             String before = text(statement, CATALOG.formatted(inSchemas()));
             declare(statement);
             runAll(connection);
+            Migrations.undo(schema, statement);
             settle(connection);
             List<Family> families = new ArrayList<>(views.families());
             Collections.reverse(families); // a chain is taken down from its top
@@ -234,10 +238,7 @@ final class RandomCase {
 
     private void activate(Connection connection) throws SQLException {
         for (Family family : views.families()) {
-            patiently(
-                    connection,
-                    "SELECT tally.activate($v$%s$v$)"
-                            .formatted(family.projection().name()));
+            patiently(connection, family.activation());
             active.add(family);
             compared.add(family.projection());
             compared.addAll(family.rollups()
@@ -287,8 +288,8 @@ final class RandomCase {
                     readOwn(connection, writer);
                     continue;
                 }
-                if (dice == 3) {
-                    movePartition(connection, writer, random);
+                if (dice == 3 || dice == 9 || dice == 10) {
+                    migration(connection, random);
                     continue;
                 }
                 writers.readLock().lock();
@@ -374,32 +375,25 @@ final class RandomCase {
         }
     }
 
-    /** Detaches a partition or attaches it again, and heals those that cannot have seen its rows go and come. */
-    private void movePartition(Connection connection, RandomWriter writer, Random random) throws SQLException {
-        List<Table> parted =
-                schema.tables().stream().filter(t -> t.partitions() > 0).toList();
-        if (parted.isEmpty()) {
-            return;
-        }
-        Table table = Type.any(parted, random);
-        int i = random.nextInt(table.partitions());
-        String part = "$v$%s$v$::regclass".formatted(table.partition(i));
+    /** What a migration does, alone for a moment and seen by everybody at once, whatever their snapshot. */
+    private void migration(Connection connection, Random random) throws SQLException {
         writers.writeLock().lock();
-        snapshot.lock(); // it is for everybody at once, whatever their snapshot
+        snapshot.lock();
+        migrations.incrementAndGet();
         try (Statement statement = connection.createStatement()) {
             connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
-            boolean attached =
-                    !"0".equals(text(statement, "SELECT count(*) FROM pg_inherits WHERE inhrelid = " + part));
             statement.execute("SET LOCAL lock_timeout = '3s'");
-            statement.execute(
-                    attached
-                            ? "ALTER TABLE %s DETACH PARTITION %s".formatted(table.sql(), table.partition(i))
-                            : "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
-                                    .formatted(table.sql(), table.partition(i), table.partitions(), i));
-            statement.execute(HEAL.formatted(table.sql()));
+            Migrations migration = new Migrations(schema, new ArrayList<>(active), statement, random);
+            boolean done = migration.run();
             connection.commit();
-            figures.count(attached ? "DETACH" : "ATTACH");
-            script.add("-- " + (attached ? "DETACH " : "ATTACH ") + table.partition(i));
+            if (done) {
+                migration.committed();
+                figures.count(migration.kind());
+                script.add("-- " + migration.kind() + ": " + migration.sql());
+                if (migration.changesMeaning()) {
+                    follow(connection);
+                }
+            }
         } catch (SQLException e) {
             connection.rollback();
             // or of a replacement that was put in place meanwhile
@@ -407,9 +401,42 @@ final class RandomCase {
                 throw e;
             }
         } finally {
+            migrations.incrementAndGet();
             snapshot.unlock();
             writers.writeLock().unlock();
         }
+    }
+
+    /** After a new meaning: whatever is old is not called healthy; then merges that follow it. */
+    private void follow(Connection connection) throws SQLException {
+        for (Family family : active) {
+            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            View view = family.projection();
+            try (Statement statement = connection.createStatement()) {
+                boolean told = !"0"
+                        .equals(text(
+                                statement,
+                                "SELECT count(*) FROM tally.health WHERE NOT ok AND view = $v$%s$v$"
+                                        .formatted(plain(view))));
+                String old = text(statement, Differences.sql(view.row(), view.live(), view.oracle()));
+                if (!told && !old.isEmpty()) {
+                    figures.differences.incrementAndGet();
+                    throw new AssertionError("%s is old and called healthy:\n%s".formatted(view.live(), old));
+                }
+                connection.commit();
+                connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+                String outcome = "busy";
+                while (outcome.equals("busy") && !failed.get()) {
+                    outcome = text(statement, "SELECT outcome FROM tally.merge($v$%s$v$)".formatted(view.name()));
+                    connection.commit();
+                }
+            }
+        }
+    }
+
+    /** A name as the catalog has it: quoted where that must be. */
+    private static String plain(View view) {
+        return view.name().replaceAll("\"([a-z_]+)\"", "$1");
     }
 
     private static boolean isInTheWay(SQLException e) {
@@ -445,13 +472,29 @@ final class RandomCase {
                 connection.commit();
                 count(writer, false);
                 connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
-                statement.execute("SELECT tally.resume(" + name + ")");
+                patientlyResume(connection, statement, name);
             }
             connection.commit();
         } catch (SQLException e) {
             connection.rollback();
             if (!RandomWriter.isOfChance(e) && !isInTheWay(e)) {
                 throw e;
+            }
+        }
+    }
+
+    /** Not to leave it paused when a lock is in the way: nobody else would resume it. */
+    private static void patientlyResume(Connection connection, Statement statement, String name) throws SQLException {
+        while (true) {
+            try {
+                statement.execute("SELECT tally.resume(" + name + ")");
+                connection.commit();
+                return;
+            } catch (SQLException e) {
+                connection.rollback();
+                if (!isInTheWay(e)) {
+                    throw e;
+                }
             }
         }
     }
@@ -463,13 +506,16 @@ final class RandomCase {
                 continue;
             }
             String name = Type.any(active, random).projection().name();
+            int before = migrations.get();
             int most = random.nextBoolean() ? 50_000 : 1 + random.nextInt(random.nextBoolean() ? 3 : 40);
             try (Statement statement = connection.createStatement();
                     ResultSet row =
                             statement.executeQuery("SELECT * FROM tally.merge($v$%s$v$, %d)".formatted(name, most))) {
                 row.next();
                 String outcome = row.getString("outcome");
-                if (!List.of("merged", "nothing", "busy", "paused").contains(outcome)
+                boolean migrated = before % 2 == 1 || before != migrations.get();
+                boolean waits = migrated && outcome.equals("failed"); // its locks are a migration's
+                if (!waits && !List.of("merged", "nothing", "busy", "paused").contains(outcome)
                         || row.getLong("quarantined") > 0) {
                     throw new AssertionError("merge of %s: %s, %s".formatted(name, outcome, row.getString("error")));
                 }
@@ -490,7 +536,8 @@ final class RandomCase {
                 }
             } catch (SQLException e) {
                 connection.rollback();
-                if (!"40P01".equals(e.getSQLState())) { // with a writer that truncates
+                // with a writer that truncates, or with a migration
+                if (!isInTheWay(e) && before == migrations.get()) {
                     throw e;
                 }
             }
@@ -588,11 +635,6 @@ final class RandomCase {
     private String inSchemas() {
         return "'" + String.join("', '", schema.schemas()) + "'";
     }
-
-    private static final String HEAL = """
-            SELECT tally.heal(format('%%I.%%I', v.schema_name, v.relation_name)) FROM tally.derived_view v
-            WHERE v.kind = 'projection' AND v.state <> 'defined' AND EXISTS (
-                SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = $v$%s$v$::regclass)""";
 
     private static final String OWN = """
             WITH stored AS (SELECT %4$s AS t FROM %1$s x), oracle AS (SELECT %4$s AS t FROM %2$s x), before AS (TABLE before_%3$d)

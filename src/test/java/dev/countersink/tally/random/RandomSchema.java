@@ -18,6 +18,10 @@ final class RandomSchema {
     /** A function that runs a statement. */
     static final String RUN = "random_app.run";
 
+    /** A function that definitions call, with the number by which it multiplies. */
+    static final String TWIST =
+            "CREATE OR REPLACE FUNCTION random_app.twist(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * %d'";
+
     private final Random random;
     private final List<String> triggers = new ArrayList<>();
     private final List<String> schemas = new ArrayList<>(List.of("random_app"));
@@ -51,6 +55,11 @@ final class RandomSchema {
         return schemas;
     }
 
+    /** Whether nothing of the application's own names its tables in texts, which a rename does not follow. */
+    boolean renames() {
+        return triggers.isEmpty();
+    }
+
     /** Statements that make it. */
     List<String> ddl() {
         return Stream.of(
@@ -58,6 +67,7 @@ final class RandomSchema {
                         Type.DDL.stream(),
                         tables.stream().flatMap(t -> t.ddl().stream()),
                         Stream.of(
+                                TWIST.formatted(1),
                                 "CREATE FUNCTION " + RUN
                                         + "(sql text) RETURNS void LANGUAGE plpgsql SET DateStyle = 'SQL, DMY' SET IntervalStyle = 'sql_standard' AS $f$ BEGIN EXECUTE sql; END $f$"),
                         triggers.stream())

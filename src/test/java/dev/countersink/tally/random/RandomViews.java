@@ -32,8 +32,10 @@ final class RandomViews {
      * A projection, the rollups above it, and the statements that make them.
      *
      * @param definitions statements that make its oracle and what it may be redefined to
+     * @param activation the statement that activates it; it may declare it, too
      * @param lower the projection that it reads, null if it reads tables
      * @param redefinitions views that it may be redefined to in turn; none when another projection reads it
+     * @param replacements statements that replace its definition by one that leaves keys out, and by what it was; none if there is no view below it
      */
     record Family(
             View projection,
@@ -41,8 +43,10 @@ final class RandomViews {
             List<String> definitions,
             List<String> declarations,
             List<String> later,
+            String activation,
             Family lower,
-            List<String> redefinitions) {}
+            List<String> redefinitions,
+            List<String> replacements) {}
 
     private final RandomSchema schema;
     private final Random random;
@@ -55,9 +59,9 @@ final class RandomViews {
         for (int i = 0; i < count; i++) {
             families.add(family(NAMES.get(i)));
         }
-        if (random.nextInt(3) == 0) {
-            int at = random.nextInt(families.size());
-            Family lower = families.get(at);
+        int at = random.nextInt(families.size());
+        Family lower = families.get(at);
+        if (random.nextInt(3) == 0 && !lower.declarations().isEmpty()) { // what it reads must be there
             families.set(
                     at,
                     new Family(
@@ -66,8 +70,10 @@ final class RandomViews {
                             lower.definitions(),
                             lower.declarations(),
                             lower.later(),
+                            lower.activation(),
                             null,
-                            List.of()));
+                            List.of(),
+                            lower.replacements()));
             families.add(chain(families.get(at)));
         }
     }
@@ -92,15 +98,39 @@ final class RandomViews {
         String identity = definition.identity().isEmpty() ? "" : ", " + array(names(definition.identity()));
         declarations.add("SELECT tally.create_projection(%s, %s, %s%s)"
                 .formatted(literal(projection.name()), literal(oracle), array(names(definition.key())), identity));
-        definition.tree().tables().forEach(t -> declarations.add(watch(definition, projection, t)));
+        boolean derived = random.nextInt(3) == 0;
+        definition
+                .tree()
+                .tables()
+                .forEach(t -> declarations.add(
+                        derived ? derivedWatch(projection, t.sql()) : watch(definition, projection, t)));
+        String activation = "SELECT tally.activate(%s)".formatted(literal(projection.name()));
+        if (derived && random.nextBoolean()) {
+            declarations.clear();
+            activation = "SELECT count(*) FROM tally.keep(%s, %s, %s, %s, true)"
+                    .formatted(
+                            literal(projection.name()),
+                            literal(oracle),
+                            array(names(definition.key())),
+                            definition.identity().isEmpty() ? "NULL" : array(names(definition.identity())));
+        }
 
         String view = "CREATE VIEW %s AS %s".formatted(oracle, definition.select());
-        if (random.nextInt(5) == 0) { // a view on a view
+        List<String> replacements = new ArrayList<>();
+        if (random.nextInt(3) == 0) { // a view on a view
             String inner = qualified(in, relation + " inner");
             view = "CREATE VIEW %s AS %s; CREATE VIEW %s AS SELECT * FROM %s"
                     .formatted(inner, definition.select(), oracle, inner);
+            Output key = definition.key().get(0);
+            String all = "CREATE OR REPLACE VIEW %s AS SELECT * FROM %s".formatted(oracle, inner);
+            replacements.add(all + " WHERE " + key.type().condition(Table.quoted(key.name()), random));
+            replacements.add(all);
         }
-        return family(in, relation, projection, view, declarations, null);
+        return family(in, relation, projection, view, declarations, activation, null, replacements);
+    }
+
+    private static String derivedWatch(View projection, String table) {
+        return "SELECT tally.watch(%s, %s)".formatted(literal(projection.name()), literal(table));
     }
 
     /** A projection that reads another: the same rows, or some of its rows added up. */
@@ -147,14 +177,34 @@ final class RandomViews {
         List<String> declarations = new ArrayList<>();
         declarations.add("SELECT tally.create_projection(%s, %s, %s)"
                 .formatted(literal(projection.name()), literal(oracle), array(key)));
-        declarations.add("SELECT tally.watch(%s, %s, %s)"
-                .formatted(
-                        literal(projection.name()), literal(lower.projection().name()), array(key)));
-        return family(in, "chain", projection, "CREATE VIEW %s AS %s".formatted(oracle, select), declarations, lower);
+        declarations.add(
+                random.nextInt(3) == 0
+                        ? derivedWatch(projection, lower.projection().name())
+                        : "SELECT tally.watch(%s, %s, %s)"
+                                .formatted(
+                                        literal(projection.name()),
+                                        literal(lower.projection().name()),
+                                        array(key)));
+        return family(
+                in,
+                "chain",
+                projection,
+                "CREATE VIEW %s AS %s".formatted(oracle, select),
+                declarations,
+                "SELECT tally.activate(%s)".formatted(literal(projection.name())),
+                lower,
+                List.of());
     }
 
     private Family family(
-            String in, String relation, View projection, String view, List<String> declarations, Family lower) {
+            String in,
+            String relation,
+            View projection,
+            String view,
+            List<String> declarations,
+            String activation,
+            Family lower,
+            List<String> replacements) {
         List<View> rollups = new ArrayList<>();
         List<String> later = new ArrayList<>();
         int count = random.nextInt(1, 5);
@@ -171,7 +221,7 @@ final class RandomViews {
                     false,
                     given,
                     loose));
-            boolean late = !later.isEmpty() || random.nextInt(5) == 0;
+            boolean late = !later.isEmpty() || declarations.isEmpty() || random.nextInt(5) == 0;
             (late ? later : declarations).add(statement);
         }
         String other = qualified(in, relation + "_def2");
@@ -193,8 +243,10 @@ final class RandomViews {
                 List.of(view, more),
                 declarations,
                 later,
+                activation,
                 lower,
-                List.of(projection.oracle(), other));
+                List.of(projection.oracle(), other),
+                replacements);
     }
 
     private String watch(Definition definition, View projection, Table table) {

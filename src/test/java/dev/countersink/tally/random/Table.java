@@ -7,7 +7,34 @@ import java.util.stream.Stream;
 
 /** A table of a random schema: a key of one or two columns, values, links to the keys of other tables. */
 final class Table {
-    record Column(String name, Type type, boolean nullable) {}
+    /** A column, which may be renamed while others use it. */
+    static final class Column {
+        private final Type type;
+        private final boolean nullable;
+        private volatile String name;
+
+        Column(String name, Type type, boolean nullable) {
+            this.name = name;
+            this.type = type;
+            this.nullable = nullable;
+        }
+
+        String name() {
+            return name;
+        }
+
+        Type type() {
+            return type;
+        }
+
+        boolean nullable() {
+            return nullable;
+        }
+
+        void rename(String name) {
+            this.name = name;
+        }
+    }
 
     /** A foreign key; to this table itself too. */
     record Link(List<Column> columns, Table parent, boolean nullable, String actions) {
@@ -22,7 +49,8 @@ final class Table {
     }
 
     private final String schema;
-    private final String name;
+    private final String born;
+    private volatile String name;
     private final List<Column> key;
     private final List<Column> values;
     private final List<Link> links = new ArrayList<>();
@@ -35,6 +63,7 @@ final class Table {
      */
     Table(String schema, String name, List<Column> key, List<Column> values, int partitions, int keys) {
         this.schema = schema;
+        this.born = name;
         this.name = name;
         this.key = key;
         this.values = values;
@@ -78,8 +107,23 @@ final class Table {
         return quoted(schema) + "." + quoted(name);
     }
 
+    /** Its name in its schema. */
+    String name() {
+        return name;
+    }
+
+    void rename(String name) {
+        this.name = name;
+    }
+
     String partition(int i) {
-        return quoted(schema) + "." + quoted(name + " part " + i);
+        return quoted(schema) + "." + quoted(born + " part " + i);
+    }
+
+    /** What makes a partition that is not there. */
+    String partitionDdl(int i) {
+        return "CREATE TABLE %s PARTITION OF %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
+                .formatted(partition(i), sql(), partitions, i);
     }
 
     /** The i-th key, as literals. */
@@ -110,8 +154,7 @@ final class Table {
                                 : " PARTITION BY HASH (%s)"
                                         .formatted(quoted(key.get(0).name()))));
         for (int i = 0; i < partitions; i++) {
-            statements.add("CREATE TABLE %s PARTITION OF %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
-                    .formatted(partition(i), sql(), partitions, i));
+            statements.add(partitionDdl(i));
         }
         return statements;
     }

@@ -1,0 +1,214 @@
+package dev.countersink.tally.random;
+
+import dev.countersink.tally.random.RandomViews.Family;
+import dev.countersink.tally.random.Table.Column;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Collectors;
+
+/** One change of the schema while others write, merge and read; and what is refused at declaration. */
+final class Migrations {
+    /** What a name has more while it is another one. */
+    private static final String RENAMED = " renamed";
+
+    private static final String HEAL = """
+            SELECT tally.heal(format('%%I.%%I', v.schema_name, v.relation_name)) FROM tally.derived_view v
+            WHERE v.kind = 'projection' AND v.state <> 'defined' AND EXISTS (
+                SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = $v$%s$v$::regclass)""";
+
+    private final RandomSchema schema;
+    private final List<Family> families;
+    private final Statement statement;
+    private final Random random;
+    private String kind = "";
+    private String sql = "";
+    private boolean changesMeaning;
+    private Runnable afterwards = () -> {};
+
+    Migrations(RandomSchema schema, List<Family> families, Statement statement, Random random) {
+        this.schema = schema;
+        this.families = families;
+        this.statement = statement;
+        this.random = random;
+    }
+
+    /** Makes a change, in the caller's transaction; false if there is nothing to change. */
+    boolean run() throws SQLException {
+        return switch (random.nextInt(5)) {
+            case 0 -> movePartition();
+            case 1 -> renameColumn();
+            case 2 -> renameTable();
+            case 3 -> replaceView();
+            default -> replaceFunction();
+        };
+    }
+
+    String kind() {
+        return kind;
+    }
+
+    String sql() {
+        return sql;
+    }
+
+    /** Whether definitions mean something else by now. */
+    boolean changesMeaning() {
+        return changesMeaning;
+    }
+
+    /** From now on writers use the new names. */
+    void committed() {
+        afterwards.run();
+    }
+
+    /** Detaches a partition, attaches it again or makes it anew, and heals those that cannot have seen its rows go and come. */
+    private boolean movePartition() throws SQLException {
+        List<Table> parted =
+                schema.tables().stream().filter(t -> t.partitions() > 0).toList();
+        if (parted.isEmpty()) {
+            return false;
+        }
+        Table table = Type.any(parted, random);
+        int i = random.nextInt(table.partitions());
+        boolean attached = !"0"
+                .equals(RandomCase.text(
+                        statement,
+                        "SELECT count(*) FROM pg_inherits WHERE inhrelid = $v$%s$v$::regclass"
+                                .formatted(table.partition(i))));
+        if (attached) {
+            execute("DETACH", "ALTER TABLE %s DETACH PARTITION %s".formatted(table.sql(), table.partition(i)));
+        } else if (random.nextBoolean()) {
+            execute(
+                    "ATTACH",
+                    "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
+                            .formatted(table.sql(), table.partition(i), table.partitions(), i));
+        } else {
+            execute("another partition", "DROP TABLE %s; %s".formatted(table.partition(i), table.partitionDdl(i)));
+        }
+        statement.execute(HEAL.formatted(table.sql()));
+        return true;
+    }
+
+    private boolean renameColumn() throws SQLException {
+        if (!schema.renames()) {
+            return false;
+        }
+        Table table = Type.any(schema.tables(), random);
+        Column column = Type.any(table.columns(), random);
+        String to = other(column.name());
+        execute(
+                "renamed column",
+                "ALTER TABLE %s RENAME COLUMN %s TO %s"
+                        .formatted(table.sql(), Table.quoted(column.name()), Table.quoted(to)));
+        changesMeaning = true; // of to_jsonb(row)
+        afterwards = () -> column.rename(to);
+        return true;
+    }
+
+    private boolean renameTable() throws SQLException {
+        if (!schema.renames()) {
+            return false;
+        }
+        Table table = Type.any(schema.tables(), random);
+        String to = other(table.name());
+        execute("renamed table", "ALTER TABLE %s RENAME TO %s".formatted(table.sql(), Table.quoted(to)));
+        afterwards = () -> table.rename(to);
+        return true;
+    }
+
+    private boolean replaceView() throws SQLException {
+        List<Family> replaced =
+                families.stream().filter(f -> !f.replacements().isEmpty()).toList();
+        if (replaced.isEmpty()) {
+            return false;
+        }
+        execute("replaced view", Type.any(Type.any(replaced, random).replacements(), random));
+        changesMeaning = true;
+        return true;
+    }
+
+    private boolean replaceFunction() throws SQLException {
+        execute("replaced function", RandomSchema.TWIST.formatted(random.nextInt(4)));
+        changesMeaning = true;
+        return true;
+    }
+
+    private void execute(String kind, String sql) throws SQLException {
+        this.kind = kind;
+        this.sql = sql;
+        statement.execute(sql);
+    }
+
+    private static String other(String name) {
+        return name.endsWith(RENAMED) ? name.substring(0, name.length() - RENAMED.length()) : name + RENAMED;
+    }
+
+    /** Gives everything its first name. */
+    static void undo(RandomSchema schema, Statement statement) throws SQLException {
+        for (Table table : schema.tables()) {
+            if (table.name().endsWith(RENAMED)) {
+                String first = other(table.name());
+                statement.execute("ALTER TABLE %s RENAME TO %s".formatted(table.sql(), Table.quoted(first)));
+                table.rename(first);
+            }
+        }
+    }
+
+    /** What triggers cannot watch, and what can be no key, is refused when it is declared. */
+    static void refusals(Connection connection, RandomSchema schema, Random random) throws SQLException {
+        connection.setAutoCommit(false);
+        try (Statement statement = connection.createStatement()) {
+            Table table = Type.any(schema.tables(), random);
+            List<String> key = table.key().stream().map(Column::name).toList();
+            refused(
+                    statement,
+                    "TL016",
+                    "CREATE UNLOGGED TABLE random_app.odd (LIKE %s INCLUDING INDEXES)".formatted(table.sql()),
+                    "random_app.odd",
+                    key);
+            String columns = table.key().stream()
+                    .map(c -> Table.quoted(c.name()) + " " + c.type().sql())
+                    .collect(Collectors.joining(", "));
+            refused(
+                    statement,
+                    "TL016",
+                    "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere; CREATE FOREIGN TABLE random_app.odd (%s) SERVER nowhere"
+                            .formatted(columns),
+                    "random_app.odd",
+                    key);
+            if (table.partitions() > 0) {
+                refused(statement, "TL016", "", table.partition(0), key);
+            }
+            for (Column column : table.values()) {
+                if (!column.type().keys()) {
+                    refused(statement, "TL024", "", table.sql(), List.of(column.name()));
+                }
+            }
+            connection.rollback();
+        }
+        connection.setAutoCommit(true);
+    }
+
+    /** A view of a relation cannot be kept by a key, with this SQLSTATE. */
+    private static void refused(Statement statement, String code, String ddl, String relation, List<String> key)
+            throws SQLException {
+        statement.execute("SAVEPOINT refused");
+        statement.execute(ddl);
+        statement.execute("CREATE VIEW random_app.odd_def AS SELECT * FROM " + relation);
+        String names = key.stream().map(Table::quoted).collect(Collectors.joining(","));
+        try {
+            statement.execute(
+                    "SELECT tally.keep('random_app.odd_kept', 'random_app.odd_def', $v${%s}$v$, allow_every_key => true)"
+                            .formatted(names));
+            throw new AssertionError("%s by %s is not refused".formatted(relation, names));
+        } catch (SQLException e) {
+            if (!code.equals(e.getSQLState())) {
+                throw e;
+            }
+        }
+        statement.execute("ROLLBACK TO SAVEPOINT refused");
+    }
+}

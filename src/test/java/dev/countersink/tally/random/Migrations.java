@@ -182,6 +182,7 @@ final class Migrations {
             if (table.partitions() > 0) {
                 refused(statement, "TL016", "", table.partition(0), key);
             }
+            hidden(statement, table, key);
             for (Column column : table.values()) {
                 if (!column.type().keys()) {
                     refused(statement, "TL024", "", table.sql(), List.of(column.name()));
@@ -190,6 +191,21 @@ final class Migrations {
             connection.rollback();
         }
         connection.setAutoCommit(true);
+    }
+
+    /** A table whose policy binds the role that keeps a view of it. */
+    private static void hidden(Statement statement, Table table, List<String> key) throws SQLException {
+        statement.execute("SAVEPOINT hidden");
+        statement.execute("CREATE ROLE random_owner");
+        statement.execute("GRANT countersink_owner TO random_owner; GRANT ALL ON SCHEMA random_app TO random_owner");
+        refused(
+                statement,
+                "TL008",
+                "CREATE TABLE random_app.odd (LIKE %s INCLUDING INDEXES); ALTER TABLE random_app.odd OWNER TO random_owner; ALTER TABLE random_app.odd ENABLE ROW LEVEL SECURITY; ALTER TABLE random_app.odd FORCE ROW LEVEL SECURITY; CREATE POLICY half ON random_app.odd USING (random() < 0.5); SET LOCAL ROLE random_owner"
+                        .formatted(table.sql()),
+                "random_app.odd",
+                key);
+        statement.execute("ROLLBACK TO SAVEPOINT hidden");
     }
 
     /** A view of a relation cannot be kept by a key, with this SQLSTATE. */

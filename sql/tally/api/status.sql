@@ -2,6 +2,7 @@
 --   pending   changed rows and keys not merged (of at most 1,000,000 delta rows); lag: age in seconds of the oldest of them
 --   progress  of a sweep (first fill, rebuild): share of the keys that it has been through; null: none is at work
 --   target_lag_ms, lag_p50, lag_p99   the target, and the lag in seconds that merges of the last hour ended, to a tenth; NULL without a target
+--   choice    whether the last merge of many keys went key by key or swept every key, and why; NULL if it had nothing to choose by
 --   Reads     the catalog and each projection's delta table, from merged_through on
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
@@ -22,12 +23,13 @@ $$;
 CREATE OR REPLACE VIEW tally.status AS
 WITH root AS MATERIALIZED (
     SELECT v.id, v.target_lag_ms, reached.p50, reached.p99, v.state, v.interval_ms, v.cron, v.schedule_version, v.priority, b.pending, coalesce(greatest(extract(epoch FROM clock_timestamp() - b.oldest), 0), 0)::float8 AS lag,
-           m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, coalesce(lost.sentence, m.error) AS error,
+           m.merged_through, m.last_merge_at, CASE WHEN m.to_sweep > 0 THEN least(m.swept / m.to_sweep::float8, 0.99) END AS progress, m.keys_merged, m.rows_changed, coalesce(lost.sentence, m.error) AS error, c.choice,
            CASE WHEN lost.sentence IS NOT NULL THEN 'TL022' ELSE m.error_sqlstate END AS error_sqlstate, m.failures, m.retry_at,
            (SELECT count(*) FROM tally.quarantine q WHERE q.view_id = v.id) AS quarantined,
            CASE WHEN first.key IS NOT NULL THEN format('key %s: %s', left(first.key::text, 200), first.error) END AS key_error, first.sqlstate AS key_sqlstate
     FROM tally.derived_view v
     LEFT JOIN tally.merge_state m ON m.view_id = v.id
+    LEFT JOIN tally.merge_choice c ON c.view_id = v.id
     CROSS JOIN LATERAL (SELECT tally.lost_under(v.id) AS sentence) lost
     LEFT JOIN LATERAL (SELECT q.key, q.error, q.sqlstate FROM tally.quarantine q WHERE q.view_id = v.id ORDER BY q.quarantined_at, q.key LIMIT 1) first ON true
     CROSS JOIN LATERAL tally.backlog_of(v.id) b
@@ -39,7 +41,7 @@ SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
        coalesce(r.error, r.key_error) AS error, coalesce(r.error_sqlstate, r.key_sqlstate) AS error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
        (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
-       r.interval_ms, r.cron, r.schedule_version, r.priority, r.target_lag_ms, r.p50 AS lag_p50, r.p99 AS lag_p99
+       r.interval_ms, r.cron, r.schedule_version, r.priority, r.target_lag_ms, r.p50 AS lag_p50, r.p99 AS lag_p99, r.choice
 FROM tally.derived_view v JOIN root r ON r.id = coalesce(v.root_id, v.id)
 WHERE v.serves_id IS NULL;
 COMMENT ON VIEW tally.status IS 'a row per derived view: state, pending delta rows, lag in seconds, last merge, error';

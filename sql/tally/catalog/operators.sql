@@ -179,6 +179,7 @@ BEGIN
     IF FOUND THEN
         PERFORM tally.fail('TL024', format('Column "%s" of %s, which is %s, cannot be %s.', wrong.attname, relation, wrong.atttypid::regtype, use),
             CASE WHEN wrong.composite THEN 'Name its fields as columns of their own: (value).field AS field.'
+                WHEN use LIKE 'watched%' THEN format('Keep its values in a table of their own, a row each, and join that. If the view has few keys: watch another column of %s instead, with an expand that returns every key.', relation)
                 ELSE format('Show it as one value: to_jsonb(%1$I), or array_to_string(%1$I, '',''); the array itself may be a column of the identity, or any other.', wrong.attname) END);
     END IF;
 END

@@ -4,7 +4,7 @@
 --   Notes     Each key is to be evaluated once, however many rows name it. So more delta rows are taken than keys may be evaluated, and
 --             the keys left over wait as a wide change. Of a backlog that is longer still, keys are only gathered. Rows that name a key to
 --             which a sweep has yet to come are dropped: the sweep reads it in a later snapshot, and _live reads it from the definition
---             until then. A backlog of most keys becomes a sweep
+--             until then. A backlog of most keys becomes a sweep, and so do keys that a sweep brings up to date sooner than one by one
 CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -31,6 +31,7 @@ DECLARE
     tally_from_start boolean;
     tally_swept tally.span;  -- of the rows that a sweep makes needless
     tally_named bigint;
+    tally_began timestamptz;
     {key_variables};
     {low_variables};
     {logged_variables}
@@ -52,11 +53,12 @@ BEGIN
         RETURN tally_result;
     END IF;
     tally_result.more := tally_result.consumed >= tally_reach;
-    IF tally_result.more AND NOT tally_sweep AND tally.is_most({view_id}, tally_reach) THEN
+    IF tally_result.more AND NOT tally_sweep AND tally.is_most({view_id}, tally_reach) AND NOT tally.sweep_is_dearer({view_id}, tally_max_keys) THEN
         INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, {sweep});
         RETURN {sweep_alone}(tally_max_keys, tally_reach);
     END IF;
     {expand_logged}
+    {choose}
     IF tally_wide AND NOT tally_result.more AND NOT tally_sweep AND cardinality(tally_keys_1) > tally_max_keys - tally_max_keys / 4 THEN
         tally_room := tally_max_keys - tally_max_keys / 4;
         PERFORM {put_wide}(tally_room, tally_span, {key_arrays});
@@ -76,7 +78,9 @@ BEGIN
     END IF;
     tally_room := CASE WHEN tally_result.more THEN 0 ELSE tally_max_keys - coalesce(cardinality(tally_keys_1), 0) END;
     tally_result.keys := coalesce(cardinality(tally_keys_1), 0);
+    tally_began := clock_timestamp();
     SELECT e.changed, e.quarantined INTO tally_result.changed, tally_result.quarantined FROM {evaluate}({key_arrays}) e;
+    PERFORM tally.note_cost({view_id}, tally_result.keys, tally_began);
     IF tally_retry THEN  -- apart from the others, which would be halved with them
         SELECT {quarantined_keys} INTO {key_arrays} FROM {quarantined}(true) q;
         SELECT tally_result.keys + coalesce(cardinality(tally_keys_1), 0), tally_result.changed + e.changed, tally_result.quarantined + e.quarantined
@@ -125,12 +129,32 @@ $body$ $template$, jsonb_build_object(
         'logged_aggregates', coalesce(logged.aggregates, ''),
         'logged_targets',    coalesce(logged.targets, ''),
         'expand_logged',     tally.sql_expand_logged(v),
+        'choose',            tally.sql_choose(v),
         'oldest_left',       tally.sql_oldest_left(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_sweep_alone(v);
     PERFORM tally.generate_wide(v);
     PERFORM tally.generate_sweep_forward(v);
 END
+$generator$;
+
+-- tally.sql_choose: statements that begin a sweep where that is sooner done than the keys in hand and those of wide changes one by one. Their rows
+-- go with the sweep.
+CREATE OR REPLACE FUNCTION tally.sql_choose(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE AS $generator$
+    SELECT CASE WHEN EXISTS (SELECT FROM tally.guides(v)) THEN tally.render($template$IF NOT tally_sweep AND tally.prefers_sweep({view_id}, coalesce(cardinality(tally_keys_1), 0)
+        + CASE WHEN tally_wide THEN (SELECT coalesce(sum(cardinality(d.tally_keys_1)), 0) FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {wide}))) ELSE 0 END, tally_max_keys) THEN
+    INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source)
+    SELECT least(tally_span.oldest, min(d.tally_xid)), greatest(tally_span.newest, max(d.tally_xid), max(d.tally_upto)), least(tally_span.since, min(d.tally_at)), {sweep}
+    FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {wide}));
+    RETURN {sweep_alone}(tally_max_keys, tally_reach);
+END IF;$template$, jsonb_build_object(
+        'view_id',     v.id,
+        'delta',       tally.part(v, '_delta'),
+        'first',       tally.part(v, '_first'),
+        'wide',        tally.delta_code('wide'),
+        'sweep',       tally.delta_code('sweep'),
+        'sweep_alone', tally.part(v, '_sweep_alone'))) ELSE '' END
 $generator$;
 
 -- tally.sql_drop_unswept: statements that leave out the keys to which a sweep has yet to come. The span of the rows that named them goes
@@ -207,17 +231,15 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'wide',    tally.delta_code('wide')))
 $generator$;
 
--- tally.is_most: whether so long a backlog waits, beside so many rows just taken, that a sweep through every key is sooner done.
+-- tally.is_most: whether so long a backlog waits, beside so many rows just taken, that a sweep through every key is sooner done, as long
+-- as nothing else is known: half as many rows as there are keys.
 CREATE OR REPLACE FUNCTION tally.is_most(view_id integer, taken bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     v       tally.derived_view := tally.view_by_id(view_id);
-    keys    bigint := tally.estimate_keys(v);
-    plan    json;
+    keys    bigint := greatest(tally.estimate_keys(v), tally.stored_rows(v));
     waiting boolean;
 BEGIN
-    EXECUTE format('EXPLAIN (FORMAT json) SELECT FROM %s', tally.part(v)) INTO plan;
-    keys := greatest(keys, (plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint);
     EXECUTE format('SELECT EXISTS (SELECT FROM %s OFFSET $1)', tally.part(v, '_delta')) INTO waiting USING greatest(keys / 2 - taken - 1, 0);
     RETURN waiting OR keys / 2 <= taken;
 END

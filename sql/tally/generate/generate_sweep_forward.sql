@@ -40,7 +40,7 @@ $body$ $template$, jsonb_build_object(
         'delta',          tally.part(v, '_delta'),
         'first',          tally.part(v, '_first'),
         'sweep',          tally.delta_code('sweep'),
-        'range_variables', CASE WHEN in_order THEN format(E'tally_from_start boolean;\ntally_to_end boolean;\ntally_context text;\n%s;\n%s;',
+        'range_variables', CASE WHEN in_order THEN format(E'tally_began timestamptz := clock_timestamp();\ntally_from_start boolean;\ntally_to_end boolean;\ntally_context text;\n%s;\n%s;',
                                tally.typed_list(v.definition, v.key, '', low, '', E';\n'), tally.typed_list(v.definition, v.key, '', high, '', E';\n')) ELSE '' END,
         'range_start',    CASE WHEN in_order THEN format(', bool_or(%s), %s', tally.sql_some_null(v.key),
                                (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))) ELSE '' END,
@@ -77,6 +77,7 @@ END IF;
 IF NOT tally_to_end THEN
     INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source, {key}) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, {sweep}, {high});
 END IF;
+PERFORM tally.note_sweep_cost({view_id}, keys, tally_began, tally_from_start, tally_to_end);
 PERFORM tally.record_sweep({view_id}, keys, tally_from_start, tally_to_end);$template$, jsonb_build_object(
         'view_id',         v.id,
         'table',           tally.part(v),

@@ -14,6 +14,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/017-split.sql
 \ir ../../../liquibase/migrations/018-target-lag.sql
 \ir ../../../liquibase/migrations/019-write-back.sql
+\ir ../../../liquibase/migrations/021-merge-choice.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -83,6 +84,7 @@ BEGIN;
 \ir ../catalog/fingerprint.sql
 \ir ../catalog/follow_definition.sql
 \ir ../catalog/target_lag.sql
+\ir ../catalog/merge_choice.sql
 \ir ../api/write_back.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql

@@ -28,6 +28,7 @@ final class EngineBench {
             new HeldXmin(),
             new WideChange(),
             new RefreshCost(),
+            new Choice(),
             new LiveRead(),
             new Backfill(),
             new MergeCost(),

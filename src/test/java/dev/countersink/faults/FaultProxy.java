@@ -1,5 +1,6 @@
 package dev.countersink.faults;
 
+import dev.countersink.config.DbSettings;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -14,14 +15,16 @@ import java.util.concurrent.CountDownLatch;
 
 /**
  * Passes bytes between clients and a server, and misbehaves as networks do: it cuts connections, lets them stall, and
+ * half-closes them, and
  * holds a client back from the moment at which it sends given bytes.
  */
 final class FaultProxy implements AutoCloseable {
     private static final int BUFFER_BYTES = 16 * 1024;
 
     private final ServerSocket listener;
-    private final int target;
+    private volatile int target;
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
+    private final Set<Socket> clients = ConcurrentHashMap.newKeySet();
     private final Set<Socket> dead = ConcurrentHashMap.newKeySet();
     private final CountDownLatch reached = new CountDownLatch(1);
     private volatile String held;
@@ -32,8 +35,23 @@ final class FaultProxy implements AutoCloseable {
         start(this::accept);
     }
 
+    /** The port of a URL. */
+    static int port(String url) {
+        return Integer.parseInt(url.replaceFirst("^.*:(\\d+)(/.*)?$", "$1"));
+    }
+
+    /** The same database, by way of the proxy. */
+    DbSettings through(DbSettings db) {
+        return DbSettings.of(db.url().replaceFirst(":\\d+/", ":" + port() + "/"), db.user(), db.password());
+    }
+
     int port() {
         return listener.getLocalPort();
+    }
+
+    /** From now on, clients are led to this port. */
+    void lead(int port) {
+        target = port;
     }
 
     /** From now on, what a client sends is passed on up to these bytes and no further. */
@@ -52,6 +70,18 @@ final class FaultProxy implements AutoCloseable {
         sockets.clear();
     }
 
+    /** Each client is told that the server sends no more, as after a FIN; what the client sends still arrives. */
+    void halfClose() {
+        for (Socket client : clients) {
+            try {
+                client.shutdownOutput();
+            } catch (IOException e) {
+                // It is closed already.
+            }
+        }
+        clients.clear();
+    }
+
     /** Connections stay open, and nothing passes; those that are made later work. */
     void stall() {
         dead.addAll(sockets);
@@ -60,15 +90,24 @@ final class FaultProxy implements AutoCloseable {
     private void accept() {
         try {
             while (true) {
-                Socket client = listener.accept();
-                Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
-                sockets.add(client);
-                sockets.add(server);
-                start(() -> pass(client, server, true));
-                start(() -> pass(server, client, false));
+                connect(listener.accept());
             }
         } catch (IOException e) {
             // Closed.
+        }
+    }
+
+    /** A server that is not there refuses, and so does the proxy: by closing at once. */
+    private void connect(Socket client) {
+        try {
+            Socket server = new Socket(InetAddress.getLoopbackAddress(), target);
+            sockets.add(client);
+            sockets.add(server);
+            clients.add(client);
+            start(() -> pass(client, server, true));
+            start(() -> pass(server, client, false));
+        } catch (IOException e) {
+            close(client);
         }
     }
 

@@ -3,9 +3,7 @@ package dev.countersink.faults;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.countersink.config.DbSettings;
 import dev.countersink.db.Database;
-import dev.countersink.ingest.Messages;
 import dev.countersink.ingest.Rig;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestPostgres;
@@ -35,13 +33,14 @@ class FaultSuiteTest {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 
     private Rig rig;
-    private int published;
+    private Published published;
 
     @BeforeEach
     void open() {
         assumeTrue(LONG || TestPostgres.version() >= 18, "the short form runs once, on the newest version");
         rig = new Rig();
         rig.seed(CAPTURES);
+        published = new Published(rig);
     }
 
     @AfterEach
@@ -64,8 +63,9 @@ class FaultSuiteTest {
     void killedAtANamedPointItLosesNothingAndDoesNothingTwice(Point point) throws Exception {
         assumeTrue(LONG || point == Point.BEFORE_COMMIT || point == Point.BEFORE_ACK, "part of the long form");
         publish(200);
-        try (FaultProxy database = new FaultProxy(port(rig.database().url()));
-                FaultProxy nats = new FaultProxy(port(rig.nats().settings().url()))) {
+        try (FaultProxy database = new FaultProxy(FaultProxy.port(rig.database().url()));
+                FaultProxy nats =
+                        new FaultProxy(FaultProxy.port(rig.nats().settings().url()))) {
             switch (point) {
                 case AFTER_FETCH -> database.holdAt("COPY pg_temp.");
                 case MID_COPY -> database.holdAt("PGCOPY");
@@ -81,7 +81,7 @@ class FaultSuiteTest {
                     Statement statement = holder.createStatement()) {
                 statement.execute("SELECT pg_advisory_lock(1)");
                 try (ServiceProcess service = ServiceProcess.start(
-                        through(rig.database(), database.port()),
+                        database.through(rig.database()),
                         "nats://127.0.0.1:" + nats.port(),
                         rig.nats().settings().token())) {
                     if (point == Point.BEFORE_COMMIT) {
@@ -175,15 +175,17 @@ class FaultSuiteTest {
     }
 
     @Test
-    void cutAndStalledConnectionsAreMadeAnew() throws Exception {
-        try (FaultProxy database = new FaultProxy(port(rig.database().url()));
-                FaultProxy nats = new FaultProxy(port(rig.nats().settings().url()));
+    void cutHalfClosedAndStalledConnectionsAreMadeAnew() throws Exception {
+        try (FaultProxy database = new FaultProxy(FaultProxy.port(rig.database().url()));
+                FaultProxy nats =
+                        new FaultProxy(FaultProxy.port(rig.nats().settings().url()));
                 ServiceProcess service = ServiceProcess.start(
-                                through(rig.database(), database.port()),
+                                database.through(rig.database()),
                                 "nats://127.0.0.1:" + nats.port(),
                                 rig.nats().settings().token())
                         .awaitReady()) {
-            for (Runnable fault : List.<Runnable>of(database::cut, nats::cut, nats::stall)) {
+            for (Runnable fault :
+                    List.<Runnable>of(database::cut, database::halfClose, nats::cut, nats::halfClose, nats::stall)) {
                 publish(50);
                 fault.run();
                 publish(50);
@@ -222,14 +224,11 @@ class FaultSuiteTest {
     }
 
     private void publish(int messages) throws Exception {
-        for (int i = 0; i < messages; i++) {
-            published++;
-            rig.publish("results." + (1 + published % 3), Messages.usual(published, new Random(published)));
-        }
+        published.publish(messages);
     }
 
     private long done() {
-        return rig.number("SELECT count(*) FROM results.job_capture");
+        return published.done();
     }
 
     private long millisUntil(Callable<Boolean> condition) {
@@ -238,37 +237,7 @@ class FaultSuiteTest {
         return TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - start);
     }
 
-    /** Published = applied, no row twice, and the counts equal their oracles. */
     private void verify() {
-        Eventually.await("every message is acked", PATIENCE, rig::left, left -> left == 0);
-        assertThat(done()).isEqualTo(published);
-        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
-        long boxes = 0;
-        for (int capture = 1; capture <= published; capture++) {
-            boxes += new Random(capture).nextInt(12);
-        }
-        assertThat(rig.number("SELECT count(*) FROM results.detection WHERE bbox IS NOT NULL"))
-                .isEqualTo(boxes);
-        assertThat(rig.number("SELECT count(*) FROM results.occurrence")).isEqualTo(boxes);
-        assertThat(rig.number("SELECT count(*) FROM (SELECT FROM results.classification"
-                        + " GROUP BY detection_id, taxon_id, algorithm_id, score HAVING count(*) > 1) c"))
-                .isZero();
-        rig.refreshAll();
-        assertThat(
-                        rig.number(
-                                "SELECT count(*) FROM (TABLE results.job_progress EXCEPT ALL TABLE results.job_progress_def) d"))
-                .isZero();
-        assertThat(
-                        rig.number(
-                                "SELECT count(*) FROM (TABLE results.job_progress_def EXCEPT ALL TABLE results.job_progress) d"))
-                .isZero();
-    }
-
-    private static int port(String url) {
-        return Integer.parseInt(url.replaceFirst("^.*:(\\d+)(/.*)?$", "$1"));
-    }
-
-    private static DbSettings through(DbSettings db, int port) {
-        return DbSettings.of(db.url().replaceFirst(":\\d+/", ":" + port + "/"), db.user(), db.password());
+        published.verify();
     }
 }

@@ -78,7 +78,7 @@ final class ServiceProcess implements AutoCloseable {
     }
 
     ServiceProcess awaitReady() {
-        Eventually.await("the service is ready", Duration.ofMinutes(2), this::readiness, status -> status == 200);
+        Eventually.await("the service is ready", Duration.ofMinutes(5), this::readiness, status -> status == 200);
         return this;
     }
 

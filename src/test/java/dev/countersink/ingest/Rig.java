@@ -35,13 +35,19 @@ public final class Rig implements AutoCloseable {
             .withBatch(200, DataSize.ofMegabytes(4), Duration.ofMillis(10))
             .withReplySubjects("_INBOX.>", "$JS.ACK.>", "workers.*");
 
-    private final DbSettings database = TestPostgres.migrated();
+    private final DbSettings database;
     private final TestNats nats = new TestNats();
     private final Connection publisher = NatsLink.connect(nats.settings());
     private final List<Throwable> fatal = new CopyOnWriteArrayList<>();
     private final Deque<Runnable> opened = new ArrayDeque<>();
 
     public Rig() {
+        this(TestPostgres.migrated());
+    }
+
+    /** One with a migrated database that the test brings. */
+    public Rig(DbSettings database) {
+        this.database = database;
         new ResultsStream(publisher, NatsLink.jetStream(nats.settings())).ensure();
     }
 

@@ -187,7 +187,11 @@ class DatabaseOutageTest {
 
     private static boolean ran(String... command) throws IOException, InterruptedException {
         try {
-            return new ProcessBuilder(List.of(command)).redirectErrorStream(true).start().waitFor() == 0;
+            return new ProcessBuilder(List.of(command))
+                            .redirectErrorStream(true)
+                            .start()
+                            .waitFor()
+                    == 0;
         } catch (IOException e) {
             return false;
         }

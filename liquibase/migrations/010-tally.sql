@@ -11,7 +11,7 @@ CREATE TABLE tally.derived_view (
     relation_name name        NOT NULL,
     kind          text        NOT NULL CHECK (kind IN ('projection', 'rollup', 'snapshot')),
     state         text        NOT NULL DEFAULT 'defined' CHECK (state IN ('defined', 'filling', 'active', 'paused')),
-    definition    regclass,                  -- projection: its defining view; snapshot: the materialized view
+    definition    regclass,                  -- projection: its defining view; a snapshot has it in tally.materialized_view
     key           name[],                    -- projection: what a delta row names
     identity      name[],                    -- projection: what makes a row unique, the key included
     root_id       integer     REFERENCES tally.derived_view ON DELETE CASCADE,   -- rollup: the projection under it

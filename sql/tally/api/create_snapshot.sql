@@ -1,7 +1,7 @@
 -- tally.create_snapshot: declare a materialized view that is refreshed only when a table that it reads has changed.
 --   Parameters name: an existing materialized view with a unique index on plain columns, without WHERE
---   Writes     <name>_delta, to which a writer appends one row a statement; tally.derived_view, tally.source (found from
---              the catalog)
+--   Writes     <name>_delta, to which a writer appends one row a statement; tally.derived_view, tally.materialized_view, tally.source
+--              (found from the catalog)
 --   Raises     TL002, TL004, TL014, TL016
 --   Used by    the owner of the schema, once; then tally.activate
 CREATE OR REPLACE FUNCTION tally.create_snapshot(name regclass)
@@ -17,7 +17,8 @@ BEGIN
     END IF;
     PERFORM tally.require_free(parts, '{_delta}');
     PERFORM tally.require_full_unique_index(name);
-    INSERT INTO tally.derived_view (schema_name, relation_name, kind, definition) VALUES (parts[1], parts[2], 'snapshot', name) RETURNING * INTO v;
+    INSERT INTO tally.derived_view (schema_name, relation_name, kind) VALUES (parts[1], parts[2], 'snapshot') RETURNING * INTO v;
+    PERFORM tally.note_materialized(v.id, 'snapshot', name);
     INSERT INTO tally.merge_state (view_id) VALUES (v.id);
     FOR t IN SELECT r AS relation, c.relkind, row_number() OVER (ORDER BY r::text) AS n FROM tally.tables_read(name) r JOIN pg_class c ON c.oid = r WHERE r <> name LOOP
         PERFORM tally.require_source(t.relation);

@@ -97,9 +97,9 @@ $$;
 CREATE OR REPLACE FUNCTION tally.revoke_reading(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF to_regrole('countersink_reader') IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = d.definition)
-       AND NOT EXISTS (SELECT FROM tally.derived_view o WHERE o.definition = d.definition AND o.id <> d.id) THEN
-        EXECUTE format('REVOKE SELECT ON %s FROM countersink_reader', d.definition);
+    IF to_regrole('countersink_reader') IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = tally.definition_of(d))
+       AND NOT EXISTS (SELECT FROM tally.derived_view o WHERE tally.definition_of(o) = tally.definition_of(d) AND o.id <> d.id) THEN
+        EXECUTE format('REVOKE SELECT ON %s FROM countersink_reader', tally.definition_of(d));
     END IF;
 END
 $$;

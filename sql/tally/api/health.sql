@@ -38,7 +38,7 @@ FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' A
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), v.definition::text, NULL, false, t.problem
+SELECT format('%I.%I', v.schema_name, v.relation_name), tally.definition_of(v)::text, NULL, false, t.problem
 FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
 UNION ALL
 SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, false, format('what is watched of %s cannot reach every key: %s; see tally.explain', s.relation, s.doubt)

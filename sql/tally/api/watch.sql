@@ -96,14 +96,14 @@ $$;
 CREATE OR REPLACE FUNCTION tally.require_new_source(v tally.derived_view, source regclass)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = source) THEN
+    IF tally.is_source(v.id, source) THEN
         PERFORM tally.fail('TL018', format('%s has %s among its sources already; one expand may return the keys of all its columns.', tally.part(v), source));
     END IF;
 END
 $$;
 
--- tally.assume_static: vouch that a table which a projection reads never changes.
---   Writes     tally.source
+-- tally.assume_static: vouch that a table, or a materialized view, which a projection reads never changes.
+--   Writes     tally.source, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -111,8 +111,12 @@ DECLARE
 BEGIN
     PERFORM tally.require_declaring(v);
     PERFORM tally.require_new_source(v, source);
-    INSERT INTO tally.source (projection_id, ordinal, relation)
-    SELECT v.id, coalesce(max(s.ordinal), 0) + 1, source FROM tally.source s WHERE s.projection_id = v.id;
+    IF (SELECT c.relkind FROM pg_class c WHERE c.oid = source) = 'm' THEN
+        PERFORM tally.note_materialized(v.id, 'static', source);
+    ELSE
+        INSERT INTO tally.source (projection_id, ordinal, relation)
+        SELECT v.id, coalesce(max(s.ordinal), 0) + 1, source FROM tally.source s WHERE s.projection_id = v.id;
+    END IF;
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;

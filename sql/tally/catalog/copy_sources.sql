@@ -1,5 +1,5 @@
 -- tally.copy_sources: give a projection that will take another's place the same sources.
---   Writes     tally.source, the delta table, the functions that expand. An expand that reads what the old projection or its
+--   Writes     tally.source, tally.materialized_view, the delta table, the functions that expand. An expand that reads what the old projection or its
 --              rollups store reads the new ones' instead; what was derived is derived anew, of the new definition, with tables that only
 --              that one reads
 --   Raises     TL010
@@ -20,6 +20,7 @@ BEGIN
         END LOOP;
         PERFORM tally.copy_expand(v, next, s);
     END LOOP;
+    PERFORM tally.note_materialized(next.id, 'static', tally.materialized_now(m)) FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'static';
     IF EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.derived) THEN
         PERFORM tally.derive_sources(next);
     END IF;

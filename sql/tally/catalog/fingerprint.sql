@@ -1,11 +1,5 @@
 -- The fingerprint of a definition: what is below it, as digests, so that a merge can tell whether it still means the same.
 
--- tally.place: where OIDs mean something: this cluster and database.
-CREATE OR REPLACE FUNCTION tally.place()
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('%s/%s', (SELECT c.system_identifier FROM pg_control_system() c), (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
-$$;
-
 -- tally.glance: one cheap look at the catalog rows below a definition: it differs whenever one of them was written, came or went.
 --   Returns    sums of the rows' xmin: a row that is written again has a younger one. And since when the server runs, for
 --              another library may bring other collations
@@ -114,7 +108,7 @@ BEGIN
                               || ARRAY(SELECT a.atttypid FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum));
     f.relations := ARRAY(SELECT unnest(views) UNION SELECT c.relation FROM tally.columns_below(v) c UNION SELECT t FROM tally.tables_read(v.definition) t
                          UNION SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id
-                         UNION SELECT m.relation FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id AND v.id IN (d.id, d.root_id) ORDER BY 1);
+                         UNION SELECT m.relation FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND v.id IN (d.id, d.root_id) ORDER BY 1);
     f.watched := tally.numbers_watched(v);
     f.used := (SELECT coalesce(jsonb_object_agg(s.ordinal, (SELECT jsonb_agg(c.attnum ORDER BY c.attnum) FROM tally.columns_below(v) c WHERE c.relation = s.relation)), '{}')
                FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL);
@@ -148,7 +142,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.names_below(v tally.derived_view, f tally.fingerprint)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat_ws(E'\n',
-        (SELECT string_agg(c.oid::regclass::text, E'\n' ORDER BY c.oid) FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.oid NOT IN (SELECT m.relation FROM tally.made m WHERE m.view_id IN (SELECT d.id FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id)))),
+        (SELECT string_agg(c.oid::regclass::text, E'\n' ORDER BY c.oid) FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.oid NOT IN (SELECT m.relation FROM tally.made_now m WHERE m.relation IS NOT NULL AND m.view_id IN (SELECT d.id FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id)))),
         (SELECT string_agg(concat_ws(' ', c.relation, a.attnum, a.attname), E'\n' ORDER BY c.relation, a.attnum) FROM (SELECT DISTINCT b.relation, b.attnum FROM tally.columns_below(v) b) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
         (SELECT string_agg(concat_ws(' ', a.attnum, a.attname), E'\n' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = v.definition AND a.attnum > 0 AND NOT a.attisdropped),
         (SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.oid = ANY (f.functions)))
@@ -163,13 +157,14 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- tally.remember_made: note by which OIDs the engine knows the tables that it made for a projection and what is above it.
---   Writes     tally.made
+--   Writes     tally.made, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.remember_made(v tally.derived_view)
 RETURNS void LANGUAGE sql AS $$
     INSERT INTO tally.made AS m (view_id, suffix, relation)
     SELECT d.id, s, tally.relation_of(d, s) FROM tally.derived_view d CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
-    WHERE v.id IN (d.id, d.root_id) AND tally.relation_of(d, s) IS NOT NULL
-    ON CONFLICT (view_id, suffix) DO UPDATE SET relation = excluded.relation WHERE m.relation <> excluded.relation
+    WHERE v.id IN (d.id, d.root_id) AND (d.kind <> 'snapshot' OR s <> '') AND tally.relation_of(d, s) IS NOT NULL
+    ON CONFLICT (view_id, suffix) DO UPDATE SET relation = excluded.relation WHERE m.relation <> excluded.relation;
+    SELECT tally.follow_materialized(v.id)
 $$;
 
 -- tally.take_fingerprint: note what a definition means now.
@@ -179,6 +174,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     f tally.fingerprint := tally.fingerprint_of(v);
 BEGIN
+    PERFORM tally.follow_materialized(v.id);
     DELETE FROM tally.fingerprint x WHERE x.view_id = v.id;
     INSERT INTO tally.fingerprint SELECT f.*;
 END

@@ -14,6 +14,7 @@ DECLARE
     new tally.fingerprint;
 BEGIN
     PERFORM tally.follow_split(v);
+    v := tally.with_definition(v);
     SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
     IF old.glance = tally.glance(old) AND NOT told THEN
         RETURN tally.mend_if_noted(tally.view_by_id(v.id), old);
@@ -89,7 +90,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     i regclass;
 BEGIN
-    FOR i IN SELECT x.indexrelid::regclass FROM tally.derived_view d JOIN tally.made m ON m.view_id = d.id JOIN pg_index x ON x.indrelid = m.relation
+    FOR i IN SELECT x.indexrelid::regclass FROM tally.derived_view d JOIN tally.made_now m ON m.view_id = d.id JOIN pg_index x ON x.indrelid = m.relation
              WHERE v.id IN (d.id, d.root_id) AND (every OR EXISTS (
                  SELECT FROM pg_attribute a CROSS JOIN LATERAL unnest(tally.types_below(ARRAY[a.atttypid])) u(oid) JOIN pg_type t ON t.oid = u.oid AND t.typtype = 'c'
                  WHERE a.attrelid = x.indrelid AND a.attnum > 0 AND NOT a.attisdropped)) ORDER BY x.indexrelid LOOP
@@ -122,16 +123,16 @@ DECLARE
     m      record;
 BEGIN
     SELECT n.nspname, left(c.relname, length(c.relname) - length(x.suffix)) AS relname, x.suffix INTO wanted
-    FROM tally.made x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    FROM tally.made_now x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE x.view_id = d.id ORDER BY x.suffix LIMIT 1;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    FOR m IN SELECT x.relation, x.suffix, c.relname FROM tally.made x JOIN pg_class c ON c.oid = x.relation
+    FOR m IN SELECT x.relation, x.suffix, c.relname FROM tally.made_now x JOIN pg_class c ON c.oid = x.relation
              WHERE x.view_id = d.id AND x.suffix <> wanted.suffix AND c.relname <> d.relation_name || x.suffix LOOP
         EXECUTE format('ALTER TABLE %s RENAME TO %I', m.relation, d.relation_name || m.suffix);
     END LOOP;
-    SELECT n.nspname INTO rest FROM tally.made x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT n.nspname INTO rest FROM tally.made_now x JOIN pg_class c ON c.oid = x.relation JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE x.view_id = d.id AND x.suffix <> wanted.suffix LIMIT 1;
     IF coalesce(rest, wanted.nspname) <> d.schema_name THEN
         UPDATE tally.derived_view x SET schema_name = coalesce(rest, wanted.nspname) WHERE x.id = d.id RETURNING * INTO d;
@@ -254,7 +255,7 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
        AND NOT EXISTS (SELECT FROM tally.merge_state m WHERE m.view_id = v.id AND m.error_sqlstate IN ('TL007', 'TL008', 'TL016'))
     FROM tally.tables_read(v.definition) t JOIN pg_class c ON c.oid = t
     JOIN pg_class v_class ON v_class.oid = tally.relation_of(v)
-    WHERE t NOT IN (SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id)
+    WHERE NOT tally.is_source(v.id, t)
 $$;
 
 -- tally.definition_trouble: what has happened to a definition that the engine has not followed yet; NULL: nothing.

@@ -1,3 +1,67 @@
+-- tally.place: where OIDs mean something: this cluster, this database, this installation of the engine (a dump restored into the same
+-- database brings another one).
+CREATE OR REPLACE FUNCTION tally.place()
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s/%s/%s', (SELECT c.system_identifier FROM pg_control_system() c), (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()),
+                  (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'tally'))
+$$;
+
+-- tally.materialized_now: the materialized view of a row of tally.materialized_view; NULL if it is not there. By its name where its OID
+-- means nothing: in a restored dump, or if it was dropped and created again.
+CREATE OR REPLACE FUNCTION tally.materialized_now(m tally.materialized_view)
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = m.relation AND c.relkind = 'm' AND m.place = tally.place()),
+                    (SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = m.schema_name AND c.relname = m.relation_name AND c.relkind = 'm'))
+$$;
+
+-- tally.note_materialized: note a materialized view: the one that a snapshot refreshes, or one that a projection reads, assumed static.
+--   Writes     tally.materialized_view
+CREATE OR REPLACE FUNCTION tally.note_materialized(view_id integer, role text, relation regclass)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO tally.materialized_view (view_id, role, schema_name, relation_name, relation, place)
+    SELECT view_id, role, n.nspname, c.relname, c.oid, tally.place() FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
+$$;
+
+-- tally.follow_materialized: note how the materialized views of a derived view are called now, and their OIDs here.
+--   Writes     tally.materialized_view
+CREATE OR REPLACE FUNCTION tally.follow_materialized(view_id integer)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE tally.materialized_view m SET schema_name = n.nspname, relation_name = c.relname, relation = c.oid, place = tally.place()
+    FROM tally.materialized_view o JOIN pg_class c ON c.oid = tally.materialized_now(o) JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE o.view_id = follow_materialized.view_id AND (m.view_id, m.schema_name, m.relation_name) = (o.view_id, o.schema_name, o.relation_name)
+      AND (n.nspname, c.relname, c.oid, tally.place()) IS DISTINCT FROM (m.schema_name, m.relation_name, m.relation, m.place)
+$$;
+
+-- tally.definition_of: the view that defines a projection, or the materialized view that a snapshot refreshes; NULL if it is not there.
+CREATE OR REPLACE FUNCTION tally.definition_of(v tally.derived_view)
+RETURNS regclass LANGUAGE sql STABLE AS $$
+    SELECT CASE v.kind WHEN 'snapshot' THEN (SELECT tally.materialized_now(m) FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'snapshot') ELSE v.definition END
+$$;
+
+-- tally.with_definition: the row of a derived view, with its definition whatever its kind.
+CREATE OR REPLACE FUNCTION tally.with_definition(v tally.derived_view)
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    v.definition := tally.definition_of(v);
+    RETURN v;
+END
+$$;
+
+-- tally.made_now: by which OIDs the engine knows the tables that it made for derived views, and the materialized views of snapshots.
+CREATE OR REPLACE VIEW tally.made_now AS
+SELECT m.view_id, m.suffix, m.relation FROM tally.made m
+UNION ALL
+SELECT m.view_id, '', tally.materialized_now(m) FROM tally.materialized_view m WHERE m.role = 'snapshot';
+COMMENT ON VIEW tally.made_now IS 'the tables that the engine made for derived views, and the materialized views of snapshots';
+
+-- tally.is_source: whether a relation is among the sources of a projection: watched, or assumed static.
+CREATE OR REPLACE FUNCTION tally.is_source(projection integer, relation regclass)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = projection AND s.relation = is_source.relation)
+        OR EXISTS (SELECT FROM tally.materialized_view m WHERE m.view_id = projection AND m.role = 'static' AND tally.materialized_now(m) = is_source.relation)
+$$;
+
 -- tally.lookup: the derived view of a name.
 --   Parameters name: schema.name, or a bare name that is unambiguous
 --   Returns    its row; Raises TL001
@@ -17,14 +81,14 @@ BEGIN
         SELECT count(*) INTO found_views FROM tally.derived_view d WHERE d.relation_name = parts[1];
         IF found_views = 1 THEN
             SELECT * INTO v FROM tally.derived_view d WHERE d.relation_name = parts[1];
-            RETURN v;
+            RETURN tally.with_definition(v);
         END IF;
         parts := ARRAY[current_schema()::text, parts[1]];
     END IF;
     SELECT * INTO v FROM tally.derived_view d
     WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
     IF NOT FOUND THEN  -- renamed, and not followed yet
-        SELECT d.* INTO v FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT d.* INTO v FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
     END IF;
     IF v.id IS NULL THEN  -- a view over the rollup that its definition was split into
@@ -33,7 +97,7 @@ BEGIN
     IF v.id IS NULL THEN
         PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
     END IF;
-    RETURN v;
+    RETURN tally.with_definition(v);
 END
 $$;
 
@@ -79,7 +143,7 @@ COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name i
 -- tally.view_by_id: the row of a derived view.
 CREATE OR REPLACE FUNCTION tally.view_by_id(id integer)
 RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
-    SELECT d FROM tally.derived_view d WHERE d.id = view_by_id.id
+    SELECT CASE d.kind WHEN 'snapshot' THEN tally.with_definition(d) ELSE d END FROM tally.derived_view d WHERE d.id = view_by_id.id
 $$;
 
 -- tally.require_free: raise TL002 if a relation, type or function of that name is there already.
@@ -114,14 +178,14 @@ $$;
 -- tally.relation_made: a table that the engine made for a derived view, whatever it is called now; NULL if it is not there.
 CREATE OR REPLACE FUNCTION tally.relation_made(view_id integer, suffix text)
 RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT c.oid::regclass FROM tally.made m JOIN pg_class c ON c.oid = m.relation WHERE m.view_id = relation_made.view_id AND m.suffix = relation_made.suffix
+    SELECT c.oid::regclass FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation WHERE m.view_id = relation_made.view_id AND m.suffix = relation_made.suffix
 $$;
 
 -- tally.is_renamed: whether a table that the engine made for a projection, or for a rollup above it, has another name or schema than the
 -- catalog says.
 CREATE OR REPLACE FUNCTION tally.is_renamed(root integer)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made_now m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
 $$;
 
@@ -149,6 +213,9 @@ RETURNS SETOF text LANGUAGE sql STABLE AS $$
     UNION ALL
     SELECT format('a table that %s reads', tally.part(v))
     FROM tally.source s WHERE s.projection_id = v.id AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+    UNION ALL
+    SELECT format('a materialized view that %s reads', tally.part(v))
+    FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'static' AND tally.materialized_now(m) IS NULL
 $$;
 
 -- tally.lost: one sentence about what a derived view has lost; NULL: nothing.

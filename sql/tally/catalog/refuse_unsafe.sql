@@ -9,7 +9,7 @@ DECLARE
     callable text;
 BEGIN
     SELECT string_agg(t::text, ', ' ORDER BY t::text) INTO culprits FROM tally.tables_read(definition) t
-    WHERE NOT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = t);
+    WHERE NOT tally.is_source(v.id, t);
     IF culprits IS NOT NULL THEN
         PERFORM tally.fail('TL007', format('%s reads %s, which %s neither watches nor assumes static.', definition, culprits, tally.part(v)));
     END IF;

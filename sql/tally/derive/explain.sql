@@ -38,7 +38,8 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
                                    WHEN s.derived THEN 'derived'
                                    WHEN s.columns = compared.columns AND s.expand IS NOT DISTINCT FROM compared.expand THEN 'by hand, the same'
                                    ELSE format('by hand: {%s}%s%s', array_to_string(s.columns, ','), coalesce(E'\n' || s.expand, ''), coalesce(E'\n' || s.doubt, '')) END
-                       FROM tally.source s WHERE s.projection_id = projection AND s.relation = source), 'not watched') END
+                       FROM tally.source s WHERE s.projection_id = projection AND s.relation = source),
+                      CASE WHEN tally.is_source(projection, source) THEN 'assumed static' ELSE 'not watched' END) END
 $$;
 
 -- tally.explain_key: the same for one key.

@@ -46,7 +46,7 @@ DECLARE
     d record;
 BEGIN
     FOR d IN SELECT x.* FROM tally.derive(v.definition, v.key, tally.part(v)) x JOIN pg_class c ON c.oid = x.source AND c.relkind IN ('r', 'p')
-             WHERE NOT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = x.source) LOOP
+             WHERE NOT tally.is_source(v.id, x.source) LOOP
         IF d.reach = 'every key' THEN
             RAISE WARNING '%', format('Each change of %s costs every key of %s: %s', d.source, tally.part(v), tally.reason(d.source, v.key, d.reach, d.why, d.ways, d.shape));
         END IF;

@@ -144,4 +144,42 @@ class InstallTest {
                     .isZero();
         }
     }
+
+    /** pg_dump makes a materialized view that groups by a primary key after the rows of tables. */
+    @Test
+    void aRestoredDumpKeepsMaterializedViewsThatGroupByAPrimaryKey(@TempDir Path folder) throws Exception {
+        assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        DbSettings restored = TestPostgres.empty();
+        try (Sql sql = new Sql(db)) {
+            sql.run(SESSION);
+            sql.run("""
+                    CREATE MATERIALIZED VIEW late AS SELECT c.id, c.name, count(m.id) AS members FROM club c LEFT JOIN member m ON m.club_id = c.id GROUP BY c.id;
+                    CREATE UNIQUE INDEX ON late (id); SELECT tally.create_snapshot('late'); SELECT tally.activate('late');
+                    CREATE MATERIALIZED VIEW late_static AS SELECT c.id, c.name FROM club c GROUP BY c.id;
+                    CREATE VIEW over_def AS SELECT m.id, m.age, s.name FROM member m JOIN late_static s ON s.id = m.club_id;
+                    SELECT tally.create_projection('public.over', 'over_def', '{id}'); SELECT tally.watch('public.over', 'member', '{id}');
+                    SELECT tally.assume_static('public.over', 'late_static'); SELECT tally.activate('public.over');
+                    SELECT count(*) FROM tally.due() d, tally.refresh(d.name)""");
+            Path script = Files.writeString(folder.resolve("dump.sql"), Session.dump(db));
+            Session.psql(restored, script);
+        }
+        try (Sql sql = new Sql(restored)) {
+            assertThat(sql.text("SELECT string_agg(name, ' ' ORDER BY name) FROM tally.due()"))
+                    .isEqualTo("public.club_fact public.late public.over");
+            sql.run("DELETE FROM member WHERE club_id = 2; SELECT count(*) FROM tally.due() d, tally.refresh(d.name)");
+            assertThat(sql.text("SELECT string_agg(concat(id, ' ', members), ', ' ORDER BY id) FROM late"))
+                    .isEqualTo("1 5, 2 0, 3 0");
+            assertThat(sql.number("SELECT count(*) FROM tally.due() d, tally.verify(d.name)"))
+                    .isZero();
+            sql.run(
+                    "ALTER MATERIALIZED VIEW late RENAME TO sooner; ALTER MATERIALIZED VIEW late_static RENAME TO fixed");
+            sql.run("SELECT count(*) FROM tally.due() d, tally.merge(d.name); INSERT INTO club VALUES (4, 'Whist')");
+            sql.run("SELECT count(*) FROM tally.due() d, tally.refresh(d.name)");
+            assertThat(sql.number("SELECT count(*) FROM sooner")).isEqualTo(4);
+            assertThat(sql.text("SELECT coalesce(string_agg(problem, ' '), 'well') FROM tally.health WHERE NOT ok"))
+                    .isEqualTo("well");
+        }
+    }
 }

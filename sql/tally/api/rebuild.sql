@@ -11,6 +11,9 @@ BEGIN
     PERFORM tally.require_present(v);
     EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
     PERFORM tally.enqueue_sweep(v);
+EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+    PERFORM tally.refuse_renamed(v.id);
+    RAISE;
 END
 $$;
 COMMENT ON FUNCTION tally.rebuild(text) IS 'enqueue every key: all of it is evaluated again, in bounded steps';

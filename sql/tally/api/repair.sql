@@ -19,6 +19,9 @@ BEGIN
     EXECUTE format('SELECT %s()', tally.part(v, '_repair')) INTO enqueued;
     EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
     RETURN enqueued;
+EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+    PERFORM tally.refuse_renamed(v.id);
+    RAISE;
 END
 $$;
 COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';

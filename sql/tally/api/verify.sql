@@ -4,7 +4,7 @@
 --   Reads      the projection against its definition, for keys that are not pending (those are not due yet, so they
 --              raise no false alarm); the rollups' sums and what readers see against the stored rows below
 --   Locks      ACCESS SHARE on the derived table first, so that no redefinition takes its place meanwhile
---   Raises     TL001, TL005, TL018; serialization_failure when one did since the caller's fixed snapshot was taken
+--   Raises     TL001, TL005, TL018, TL022, TL023; serialization_failure when one did since the caller's fixed snapshot was taken
 --   Used by    operators, the API, tally.repair
 CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
 RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -23,6 +23,9 @@ BEGIN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
     RETURN QUERY EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_verify')) USING sample;
+EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+    PERFORM tally.refuse_renamed(v.id);
+    RAISE;
 END
 $$;
 COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';

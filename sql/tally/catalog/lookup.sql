@@ -35,7 +35,7 @@ $$;
 
 -- tally.definition_of: the view that defines a projection, or the materialized view that a snapshot refreshes; NULL if it is not there.
 CREATE OR REPLACE FUNCTION tally.definition_of(v tally.derived_view)
-RETURNS regclass LANGUAGE sql STABLE AS $$
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE v.kind WHEN 'snapshot' THEN (SELECT tally.materialized_now(m) FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'snapshot') ELSE v.definition END
 $$;
 
@@ -88,7 +88,7 @@ BEGIN
     SELECT * INTO v FROM tally.derived_view d
     WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
     IF NOT FOUND THEN  -- renamed, and not followed yet
-        SELECT d.* INTO v FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT d.* INTO v FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_catalog.pg_class c ON c.oid = m.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
     END IF;
     IF v.id IS NULL THEN  -- a view over the rollup that its definition was split into
@@ -137,6 +137,8 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalo
     SELECT EXISTS (SELECT FROM tally.derived_view d
                    WHERE d.schema_name = (tally.split_name(name))[1]
                      AND (tally.split_name(name))[2] IN (d.relation_name, (SELECT s.shown FROM tally.split s WHERE s.rollup_id = d.id)))
+        OR EXISTS (SELECT FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace  -- renamed, and not followed yet
+                   WHERE m.suffix = '' AND n.nspname = (tally.split_name(name))[1] AND c.relname = (tally.split_name(name))[2])
 $$;
 COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name is declared';
 
@@ -187,6 +189,27 @@ CREATE OR REPLACE FUNCTION tally.is_renamed(root integer)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made_now m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
+$$;
+
+-- tally.refuse_renamed: raise TL023 if something that a derived view is made of has another name, schema or meaning than its generated code
+-- knows.
+--   Parameters root_id: the projection
+--   Raises     TL022, TL023
+CREATE OR REPLACE FUNCTION tally.refuse_renamed(root_id integer)
+RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v       tally.derived_view := tally.view_by_id(root_id);
+    trouble text;
+BEGIN
+    PERFORM tally.require_present(v);
+    trouble := tally.definition_trouble(v.id);
+    IF trouble ~ '^merges have stopped' THEN
+        PERFORM tally.fail('TL023', format('%s cannot be compared with its definition: %s', tally.part(v), trouble));
+    ELSIF trouble IS NOT NULL THEN
+        PERFORM tally.fail('TL023', format('%s has yet to follow a migration: %s.', tally.part(v), regexp_replace(trouble, ': the next merge, or .*', '')),
+            format('Try again after the next merge, or after SELECT tally.refresh(%L).', tally.part(v)));
+    END IF;
+END
 $$;
 
 -- tally.relation_of: the relation that the engine made for a derived view; NULL if it is not there. Asks the catalog, for

@@ -86,6 +86,14 @@ END IF;$template$, jsonb_build_object(
         'hint',    quote_literal(format('Read %s.', tally.part(v, '_live')))))
 $generator$;
 
+-- tally.sql_if_renamed: the end of a function that names what it reads: if something of that has another name by now, it says so, in place of
+-- PostgreSQL, which would say that there is no such relation.
+CREATE OR REPLACE FUNCTION tally.sql_if_renamed(root_id integer)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format(E'EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN\n'
+               || E'    PERFORM tally.refuse_renamed(%s);\n    RAISE;', root_id)
+$$;
+
 -- tally.sql_most: SQL for "so many keys are pending that the whole definition is evaluated sooner than they are". A quarantined key
 -- would raise, or show what is not stored. Uses the variables of tally.sql_pending_variables.
 CREATE OR REPLACE FUNCTION tally.sql_most(v tally.derived_view)
@@ -132,8 +140,10 @@ BEGIN
     END IF;
     RETURN QUERY WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}))
         {fresh};
+{renamed}
 END
 $body$ $template$, jsonb_build_object(
+        'renamed',           tally.sql_if_renamed(v.id),
         'live_rows',         tally.part(v, '_live_rows'),
         'stored',            tally.part(v),
         'definition',        v.definition::text,
@@ -178,8 +188,10 @@ BEGIN
     ELSE
         RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {stored} d WHERE {d_is_asked}) d;
     END IF;
+{renamed}
 END
 $body$ $template$, jsonb_build_object(
+        'renamed',           tally.sql_if_renamed(v.id),
         'live_at',           tally.part(v, '_live_at'),
         'parameters',        tally.typed_list(v.definition, v.key),
         'stored',            tally.part(v),

@@ -195,30 +195,30 @@ SET search_path = {search_path} SET jit = off SET extra_float_digits = 1 AS $bod
 #variable_conflict use_column
 DECLARE
     tally_secret uuid;
-    tally_all boolean;
-    tally_touched {touched}[];
+    tally_cells record;  -- of a type that is looked up when it runs, so that what is renamed is told below
 BEGIN
     {require_key}
-    SELECT t.tally_all, t.tally_touched INTO tally_all, tally_touched FROM {touched_cells}({all_cells}) t;
-    IF tally_all THEN
+    SELECT t.* INTO tally_cells FROM {touched_cells}({all_cells}) t;
+    IF tally_cells.tally_all THEN
         RETURN QUERY SELECT 0, NULL::{stored};
         IF EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = {root_id}) THEN  -- the oracle would meet what cannot be evaluated
             RETURN QUERY SELECT 1, ROW({d_columns})::{stored} FROM ({from_live}) d;
         ELSE
             RETURN QUERY SELECT 1, ROW({d_columns})::{stored} FROM {oracle} d;
         END IF;
-    ELSIF tally_touched IS NOT NULL THEN
+    ELSIF tally_cells.tally_touched IS NOT NULL THEN
         RETURN QUERY
-            SELECT -1, ROW({group_alone})::{stored} FROM unnest(tally_touched) t WHERE t.tally_was AND NOT t.tally_is
-            UNION ALL SELECT 1, ROW({new})::{stored} FROM unnest(tally_touched) t WHERE t.tally_is;
+            SELECT -1, ROW({group_alone})::{stored} FROM unnest(tally_cells.tally_touched) t WHERE t.tally_was AND NOT t.tally_is
+            UNION ALL SELECT 1, ROW({new})::{stored} FROM unnest(tally_cells.tally_touched) t WHERE t.tally_is;
     END IF;
+{renamed}
 END
 $body$ $template$, jsonb_build_object(
+        'renamed',     tally.sql_if_renamed(r.root_id),
         'live_rows',   tally.part(r, '_live_rows'),
         'touched_cells', tally.part(r, '_touched_cells'),
         'all_cells',   tally.sql_pins(r, 'nothing'),
         'stored',      tally.part(r),
-        'touched',     tally.part(r, '_touched'),
         'oracle',      tally.part(r, '_def'),
         'root_id',     r.root_id,
         'search_path', tally.fixed_path(tally.part(r, '_state')::regclass),
@@ -253,25 +253,25 @@ CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUA
 SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 AS $body$
 #variable_conflict use_column
 DECLARE
-    tally_all boolean;
-    tally_touched {touched}[];
+    tally_cells record;  -- of a type that is looked up when it runs, so that what is renamed is told below
 BEGIN
-    SELECT t.tally_all, t.tally_touched INTO tally_all, tally_touched FROM {touched_cells}({asked_cell}) t;
-    IF tally_all AND EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = {root_id}) THEN
+    SELECT t.* INTO tally_cells FROM {touched_cells}({asked_cell}) t;
+    IF tally_cells.tally_all AND EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = {root_id}) THEN
         RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {live} d WHERE {d_is_asked}) d;
-    ELSIF tally_all THEN
+    ELSIF tally_cells.tally_all THEN
         RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {oracle} d WHERE {d_is_asked}) d;
-    ELSIF EXISTS (SELECT FROM {asked} a CROSS JOIN unnest(tally_touched) t WHERE {t_is_asked}) THEN
-        RETURN QUERY SELECT {new} FROM {asked} a CROSS JOIN unnest(tally_touched) t WHERE {t_is_asked} AND t.tally_is;
+    ELSIF EXISTS (SELECT FROM {asked} a CROSS JOIN unnest(tally_cells.tally_touched) t WHERE {t_is_asked}) THEN
+        RETURN QUERY SELECT {new} FROM {asked} a CROSS JOIN unnest(tally_cells.tally_touched) t WHERE {t_is_asked} AND t.tally_is;
     ELSE
         RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {stored} d WHERE {d_is_asked}) d;
     END IF;
+{renamed}
 END
 $body$ $template$, jsonb_build_object(
+        'renamed',     tally.sql_if_renamed(r.root_id),
         'live_at',     tally.part(r, '_live_at'),
         'parameters',  coalesce(tally.typed_list(def, r.group_by), ''),
         'stored',      tally.part(r),
-        'touched',     tally.part(r, '_touched'),
         'live',        tally.part(r, '_live'),
         'oracle',      def::text,
         'touched_cells', tally.part(r, '_touched_cells'),

@@ -48,7 +48,7 @@ BEGIN
         FOR asked_by IN
             SELECT DISTINCT d.refobjid::regprocedure::text FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
             JOIN pg_proc p ON p.oid = d.refobjid AND d.refclassid = 'pg_proc'::regclass AND p.pronamespace = 'tally'::regnamespace
-            WHERE w.ev_class IN ('tally.status'::regclass, 'tally.health'::regclass) LOOP
+            WHERE w.ev_class IN ('tally.status'::regclass, 'tally.health'::regclass, 'tally.made_now'::regclass) LOOP
             EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', asked_by, wanted);
         END LOOP;
     END LOOP;

@@ -4,13 +4,21 @@
 --   Raises    TL015; TL017 when another derived view is built on a rollup
 CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.lock_root(name);
+    PERFORM tally.drop_view(tally.lookup(name));
+END
+$$;
+COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
+
+-- tally.drop_view: the same of a view that is locked, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.drop_view(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    v    tally.derived_view := tally.lock_root(name);
     next tally.derived_view;
     user_view text;
     schemas   name[];
 BEGIN
-    v := tally.lookup(name);
     IF (tally.split_of(v)).rollup_id IS NOT NULL AND (tally.split_of(v)).rollup_id IN (v.id, (SELECT d.id FROM tally.derived_view d WHERE d.root_id = v.id AND d.definition IS NOT NULL)) THEN
         PERFORM tally.drop_split(tally.split_of(v));
         RETURN;
@@ -43,7 +51,6 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
 
 -- tally.drop_split: remove what a view that groups was split into; if somebody has built more on its rows, those stay.
 CREATE OR REPLACE FUNCTION tally.drop_split(s tally.split)

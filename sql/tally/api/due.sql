@@ -5,7 +5,7 @@
 CREATE OR REPLACE FUNCTION tally.due()
 RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text, version integer, priority smallint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('%I.%I', v.schema_name, v.relation_name), v.kind, CASE v.kind WHEN 'snapshot' THEN 'refresh' ELSE 'merge' END,
+    SELECT tally.name_of(v.schema_name, v.relation_name), v.kind, CASE v.kind WHEN 'snapshot' THEN 'refresh' ELSE 'merge' END,
            coalesce((tally.merge_plan(v)).interval_ms, v.interval_ms), v.cron, v.schedule_version, v.priority
     FROM tally.derived_view v WHERE v.root_id IS NULL AND v.replaces_id IS NULL AND v.state IN ('filling', 'active')
       AND tally.lost_under(v.id) IS NULL

@@ -8,6 +8,15 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN
+    PERFORM tally.heal_view(v);
+END
+$$;
+COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';
+
+-- tally.heal_view: the same of a view that is locked, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.heal_view(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
     PERFORM tally.follow_definition(v, true);
@@ -25,4 +34,3 @@ BEGIN
     PERFORM tally.rebuild(tally.part(v));
 END
 $$;
-COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';

@@ -3,7 +3,7 @@
 --             table attached later lacks, for each that one keeps that was detached, and for a partition that was dropped
 --   Used by    operators, the API
 CREATE OR REPLACE VIEW tally.health AS
-SELECT format('%I.%I', v.schema_name, v.relation_name) AS view, t.relation::text AS relation,
+SELECT tally.name_of(v.schema_name, v.relation_name) AS view, tally.shown(t.relation) AS relation,
        n.trigger::text AS trigger,
        coalesce(g.tgenabled IN ('O', 'A'), false) AS ok,
        CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: its rows came unseen, and what is written to it directly is not seen'
@@ -17,11 +17,11 @@ CROSS JOIN LATERAL tally.triggers_needed(v, s, t.relation) AS n
 LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = n.trigger
 WHERE v.state <> 'defined' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), g.relation::text, g.trigger::text, false,
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(g.relation), g.trigger::text, false,
        format('the table is no longer part of %s: its rows left unseen', s.relation)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.stray_triggers(s) g
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), c.oid::regclass::text, NULL, false,
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(c.oid), NULL, false,
        format(CASE WHEN c.oid IS NULL THEN 'a partition of %s was dropped: its rows left unseen' ELSE 'the table is no longer part of %s: its rows left unseen' END, s.relation)
 FROM tally.derived_view v
 JOIN tally.source s ON s.projection_id = v.id AND EXISTS (SELECT FROM pg_class k WHERE k.oid = s.relation)
@@ -30,31 +30,41 @@ LEFT JOIN pg_class c ON c.oid = m.relation
 WHERE m.relation NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
   AND m.relation NOT IN (SELECT g.relation FROM tally.stray_triggers(s) g)
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', left(q.key::text, 200), q.error)
+SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, format('key %s is quarantined: %s', left(q.key::text, 200), q.error)
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
+SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
 FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM tally.generator()
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
+SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), tally.definition_of(v)::text, NULL, false, t.problem
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(tally.definition_of(v)), NULL, false, t.problem
 FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, false, format('what is watched of %s cannot reach every key: %s; see tally.explain', s.relation, s.doubt)
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(s.relation), NULL, false, format('what is watched of %s cannot reach every key: %s; see tally.explain', s.relation, s.doubt)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id WHERE s.doubt IS NOT NULL AND v.state <> 'defined'
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, true, 'an index is missing on the way to the keys: ' || m
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(s.relation), NULL, true, 'an index is missing on the way to the keys: ' || m
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.missing_indexes(s.wanted) m WHERE v.state <> 'defined'
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), s.relation::text, NULL, false, format('%s %s; %s', s.relation, t.problem, t.remedy)
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(s.relation), NULL, false, format('%s %s; %s', s.relation, t.problem, t.remedy)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
 CROSS JOIN LATERAL tally.source_troubles(s.relation) t WHERE v.state <> 'defined'
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), u.relation::text, NULL, false, format('came to %s or left it: the next merge compares its rows', s.relation)
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(t.relation), NULL, false,
+       format('%s is written by the subscription %I, whose apply fires no statement trigger; publish what is derived from it, or SELECT tally.rebuild(%L) now and then', t.relation, b.subname,
+              tally.name_of(v.schema_name, v.relation_name))
+FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
+JOIN pg_subscription_rel r ON r.srrelid = t.relation JOIN pg_subscription b ON b.oid = r.srsubid WHERE v.state <> 'defined'
+UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(m.relation), NULL, false,
+       format('%s is unlogged: a crash empties it, and readers find it so until the next merges fill it again; ALTER TABLE %1$s SET LOGGED.', m.relation)
+FROM tally.derived_view v JOIN tally.made_now m ON m.view_id = v.id JOIN pg_class c ON c.oid = m.relation WHERE c.relpersistence = 'u'
+UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(u.relation), NULL, false, format('came to %s or left it: the next merge compares its rows', s.relation)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL unnest(s.unread) AS u(relation)
 UNION ALL
-SELECT format('%I.%I', v.schema_name, v.relation_name), w.target::text, NULL, false, 'what is written back was refused: ' || w.error
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(w.target), NULL, false, 'what is written back was refused: ' || w.error
 FROM tally.write_back w JOIN tally.derived_view v ON v.id = w.view_id WHERE w.error IS NOT NULL
 UNION ALL
 SELECT NULL, NULL, NULL, false, 'session_replication_role is replica: writes of this session fire no trigger'

@@ -17,11 +17,11 @@ DECLARE
 BEGIN
     v := tally.lookup(name);
     next := tally.replacement_of(v.id);
+    IF (tally.split_of(v)).rollup_id IS NOT NULL AND (v.kind = 'projection' OR v.id = (tally.split_of(v)).rollup_id) THEN
+        PERFORM tally.refuse_redefined_split(v, tally.split_of(v), definition);
+    END IF;
     IF v.kind <> 'projection' THEN
         PERFORM tally.fail('TL004', format('%s is a %s; only a projection is redefined, and its rollups follow.', tally.part(v), v.kind));
-    END IF;
-    IF (tally.split_of(v)).rollup_id IS NOT NULL THEN
-        PERFORM tally.fail('TL004', format('%s holds the rows of a view that groups, and follows that.', tally.part(v)), 'CREATE OR REPLACE that view; or tally.drop what is kept of it, and tally.keep it again.');
     END IF;
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
@@ -56,6 +56,19 @@ END
 $$;
 COMMENT ON FUNCTION tally.redefine(text, regclass) IS
     'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
+
+-- tally.refuse_redefined_split: raise TL004, with the statements that give a view that was split another definition.
+CREATE OR REPLACE FUNCTION tally.refuse_redefined_split(v tally.derived_view, s tally.split, definition regclass)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r    tally.derived_view := tally.view_by_id(s.rollup_id);
+    kept text := format('%I.%I', r.schema_name, coalesce(s.shown, r.relation_name));
+BEGIN
+    PERFORM tally.fail('TL004', format('%s is kept as the groups of %s, and follows that.', tally.part(v), r.definition),
+        format('CREATE OR REPLACE VIEW %s AS …; the next merge follows if its groups and aggregates stay. Else, in one transaction: SELECT tally.drop(%L); SELECT tally.keep(%2$L, %L).',
+               r.definition, kept, definition));
+END
+$$;
 
 -- tally.replacement_of: the projection that is being filled beside another, to take its place; NULLs if there is none.
 CREATE OR REPLACE FUNCTION tally.replacement_of(view_id integer)

@@ -36,11 +36,11 @@ WITH root AS MATERIALIZED (
     LEFT JOIN LATERAL tally.lag_reached(v.id) reached ON v.target_lag_ms IS NOT NULL
     WHERE v.root_id IS NULL
 )
-SELECT format('%I.%I', v.schema_name, v.relation_name) AS name,
+SELECT tally.name_of(v.schema_name, v.relation_name) AS name,
        v.kind, r.state, r.pending, r.lag, r.merged_through, r.last_merge_at, r.progress,
        coalesce(r.error, r.key_error) AS error, coalesce(r.error_sqlstate, r.key_sqlstate) AS error_sqlstate, r.failures, r.retry_at, r.quarantined,
        r.keys_merged, r.rows_changed,
-       (SELECT format('%I.%I', p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
+       (SELECT tally.name_of(p.schema_name, p.relation_name) FROM tally.derived_view p WHERE p.id = v.root_id) AS projection,
        r.interval_ms, r.cron, r.schedule_version, r.priority, r.target_lag_ms, r.p50 AS lag_p50, r.p99 AS lag_p99, r.choice
 FROM tally.derived_view v JOIN root r ON r.id = coalesce(v.root_id, v.id)
 WHERE v.serves_id IS NULL;

@@ -2,7 +2,7 @@
 --   Raises    TL001
 --   Used by    the API
 CREATE OR REPLACE FUNCTION tally.views(name text DEFAULT NULL)
-RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
     wanted text;
 BEGIN

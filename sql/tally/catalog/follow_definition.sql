@@ -3,7 +3,7 @@
 --   Parameters v: a projection or a snapshot, with its advisory lock held; told: do so even if nothing seems to have changed
 --   Returns    whether something was made anew
 --   Reads      tally.glance, some tenths of a millisecond; the whole fingerprint only when that differs
---   Writes     tally.fingerprint, tally.source, tally.derived_view; functions and views; a sweep
+--   Writes     tally.fingerprint, tally.source, tally.derived_view, tally.since_crash; functions and views; a sweep
 --   Locks      where other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources, until the transaction
 --              ends, which is soon; given up after half a second
 --   Raises     TL007, TL008, TL016 as tally.activate; TL015; TL023
@@ -14,6 +14,7 @@ DECLARE
     new tally.fingerprint;
 BEGIN
     PERFORM tally.follow_split(v);
+    PERFORM tally.follow_crash(v);
     v := tally.with_definition(v);
     SELECT * INTO old FROM tally.fingerprint f WHERE f.view_id = v.id;
     IF old.glance = tally.glance(old) AND NOT told THEN
@@ -41,6 +42,33 @@ BEGIN
     END IF;
     PERFORM tally.make_for_definition(v, old, new);
     RETURN true;
+END
+$$;
+
+-- tally.unlogged_parts: what the engine made for a projection or a snapshot, or for a rollup above it, or what it reads, that is empty after a crash.
+CREATE OR REPLACE FUNCTION tally.unlogged_parts(root integer)
+RETURNS SETOF regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.oid::regclass FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND root IN (d.id, d.root_id) JOIN pg_class c ON c.oid = m.relation AND c.relpersistence = 'u'
+    UNION
+    SELECT c.oid::regclass FROM tally.source s CROSS JOIN LATERAL tally.table_and_children(s.relation) t JOIN pg_class c ON c.oid = t AND c.relpersistence = 'u'
+    WHERE s.projection_id = root AND s.columns IS NOT NULL
+$$;
+
+-- tally.follow_crash: the first thing after a crash: if that has emptied something of a derived view, every key and every cell is compared again.
+--   Writes     tally.since_crash; a sweep, and the rollups that do not add up
+CREATE OR REPLACE FUNCTION tally.follow_crash(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF v.state = 'defined' OR EXISTS (SELECT FROM tally.since_crash c WHERE c.view_id = v.id) THEN
+        RETURN;
+    END IF;
+    INSERT INTO tally.since_crash (view_id) VALUES (v.id);
+    IF EXISTS (SELECT FROM tally.unlogged_parts(v.id)) THEN
+        IF v.kind = 'projection' THEN
+            EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
+        END IF;
+        PERFORM tally.enqueue_sweep(v);
+    END IF;
 END
 $$;
 

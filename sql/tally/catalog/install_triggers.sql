@@ -81,7 +81,7 @@ $$;
 
 -- tally.table_and_children: a table, its partitions and the tables that inherit from it, however deep.
 CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
-RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
+RETURNS SETOF regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE tree(member) AS (
         SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member)
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
@@ -90,7 +90,7 @@ $$;
 -- tally.stray_triggers: triggers of one source on tables that are no longer part of it: a partition keeps them when it is
 -- detached.
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
-RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
     WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', s.projection_id, s.ordinal)
       AND NOT g.tgisinternal AND g.tgparentid = 0
@@ -105,7 +105,7 @@ $$;
 
 -- tally.triggers_of: the triggers that were put on tables for a projection or a snapshot.
 CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
-RETURNS SETOF pg_trigger LANGUAGE sql STABLE AS $$
+RETURNS SETOF pg_trigger LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT g FROM pg_trigger g
     WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', view_id)
       AND NOT g.tgisinternal AND g.tgparentid = 0

@@ -36,6 +36,18 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN suffix = '_def' AND v.kind = 'rollup' AND v.definition IS NOT NULL THEN '_oracle' ELSE suffix END
 $$;
 
+-- tally.name_of: the name of a derived view as status, due and health show it, whatever the session's quote_all_identifiers is.
+CREATE OR REPLACE FUNCTION tally.name_of(schema_name name, relation_name name)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+    SELECT format('%I.%I', schema_name, relation_name)
+$$;
+
+-- tally.shown: the same of any relation: with its schema where the session's search_path does not lead to it.
+CREATE OR REPLACE FUNCTION tally.shown(relation regclass)
+RETURNS text LANGUAGE sql STABLE SET quote_all_identifiers = off AS $$
+    SELECT relation::pg_catalog.text
+$$;
+
 -- tally.column_list: columns quoted, each with a prefix (an alias and a dot, say), joined.
 CREATE OR REPLACE FUNCTION tally.column_list(columns name[], prefix text DEFAULT '', separator text DEFAULT ', ')
 RETURNS text LANGUAGE sql IMMUTABLE AS $$

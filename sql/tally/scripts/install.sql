@@ -15,8 +15,8 @@ BEGIN;
 \ir ../../../liquibase/migrations/018-target-lag.sql
 \ir ../../../liquibase/migrations/019-write-back.sql
 \ir ../../../liquibase/migrations/021-merge-choice.sql
-\ir ../../../liquibase/migrations/021-materialized-views.sql
-\ir ../../../liquibase/migrations/022-since-crash.sql
+\ir ../../../liquibase/migrations/022-materialized-views.sql
+\ir ../../../liquibase/migrations/023-since-crash.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql

@@ -108,8 +108,7 @@ class UnfollowedTest {
                         engine.text(
                                 "SELECT string_agg(relation, ' ' ORDER BY relation) FROM tally.health WHERE NOT ok AND problem ~ 'unlogged'"))
                 .isEqualTo("app.f app.f_delta app.m_delta app.r_state");
-        engine.run(
-                "SELECT tally.refresh('app.f'); SELECT tally.refresh('app.m'); UPDATE app.t SET g = 8 WHERE id = 1");
+        engine.run("SELECT tally.refresh('app.f'); SELECT tally.refresh('app.m'); UPDATE app.t SET g = 8 WHERE id = 1");
         engine.run("CHECKPOINT"); // the commit is on disk, whatever synchronous_commit is
         engine.crash();
         assertThat(engine.number("SELECT count(*) FROM app.f")).isZero();

@@ -92,31 +92,31 @@ class SchedulesTest {
                 CREATE VIEW app.added_def AS SELECT n, sum(id) AS ids FROM app.fact GROUP BY n;
                 SELECT tally.keep('app.counted', 'app.counted_def', '{n}');
                 SELECT tally.keep('app.added', 'app.added_def', '{n}');
-                CREATE VIEW app.both_def AS SELECT c.n, c.items, a.ids FROM app.counted c JOIN app.added a ON a.n = c.n;
-                SELECT tally.keep('app.both', 'app.both_def', '{n}');
+                CREATE VIEW app.joined_def AS SELECT c.n, c.items, a.ids FROM app.counted c JOIN app.added a ON a.n = c.n;
+                SELECT tally.keep('app.joined', 'app.joined_def', '{n}');
                 INSERT INTO app.item SELECT g, g % 5 FROM generate_series(1, 50) g;
-                SELECT tally.schedule('app.both', '{"target_lag":"500ms"}')""");
-        engine.run("SELECT tally.merge('app.both')");
+                SELECT tally.schedule('app.joined', '{"target_lag":"500ms"}')""");
+        engine.run("SELECT tally.merge('app.joined')");
         String merged = "SELECT keys_merged FROM tally.status WHERE name = 'app.fact'";
         long before = engine.number(merged);
         engine.run("UPDATE app.item SET n = 7 WHERE id <= 3");
-        engine.run("SELECT tally.merge('app.both')");
+        engine.run("SELECT tally.merge('app.joined')");
         assertThat(engine.number(merged) - before)
                 .as("keys of the view below both sides")
                 .isEqualTo(3);
         assertThat(
                         engine.number(
-                                "SELECT sum(pending) FROM tally.status WHERE name IN ('app.fact', 'app.counted', 'app.added', 'app.both')"))
+                                "SELECT sum(pending) FROM tally.status WHERE name IN ('app.fact', 'app.counted', 'app.added', 'app.joined')"))
                 .isZero();
         assertThat(
                         engine.number(
-                                "SELECT count(*) FROM (TABLE app.both EXCEPT ALL SELECT n, count(*), sum(id) FROM app.item GROUP BY n) x"))
+                                "SELECT count(*) FROM (TABLE app.joined EXCEPT ALL SELECT n, count(*), sum(id) FROM app.item GROUP BY n) x"))
                 .isZero();
         assertThat(
                         engine.text(
-                                "SELECT string_agg(name, ' ' ORDER BY ordinality) FROM tally.due() WITH ORDINALITY WHERE name IN ('app.fact', 'app.counted', 'app.added', 'app.both')"))
+                                "SELECT string_agg(name, ' ' ORDER BY ordinality) FROM tally.due() WITH ORDINALITY WHERE name IN ('app.fact', 'app.counted', 'app.added', 'app.joined')"))
                 .startsWith("app.fact ")
-                .endsWith(" app.both");
+                .endsWith(" app.joined");
     }
 
     @Test

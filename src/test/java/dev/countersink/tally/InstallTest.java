@@ -120,17 +120,9 @@ class InstallTest {
 
     @Test
     void aRestoredDumpGoesOnMerging(@TempDir Path folder) throws Exception {
-        assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
-        DbSettings db = TestPostgres.empty();
-        Session.psql(db, Path.of("sql", "tally", "install.sql"));
-        DbSettings restored = TestPostgres.empty();
-        try (Sql sql = new Sql(db)) {
-            sql.run(SESSION);
-            sql.run("SELECT tally.refresh('sizes')");
-            sql.run("INSERT INTO member SELECT n, 3, n FROM generate_series(11, 14) n");
-            Path script = Files.writeString(folder.resolve("dump.sql"), Session.dump(db));
-            Session.psql(restored, script);
-        }
+        DbSettings restored = restored(folder, """
+                SELECT tally.refresh('sizes');
+                INSERT INTO member SELECT n, 3, n FROM generate_series(11, 14) n""");
         try (Sql sql = new Sql(restored)) {
             sql.run("SELECT tally.refresh('sizes')");
             assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
@@ -148,13 +140,7 @@ class InstallTest {
     /** pg_dump makes a materialized view that groups by a primary key after the rows of tables. */
     @Test
     void aRestoredDumpKeepsMaterializedViewsThatGroupByAPrimaryKey(@TempDir Path folder) throws Exception {
-        assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
-        DbSettings db = TestPostgres.empty();
-        Session.psql(db, Path.of("sql", "tally", "install.sql"));
-        DbSettings restored = TestPostgres.empty();
-        try (Sql sql = new Sql(db)) {
-            sql.run(SESSION);
-            sql.run("""
+        DbSettings restored = restored(folder, """
                     CREATE MATERIALIZED VIEW late AS SELECT c.id, c.name, count(m.id) AS members FROM club c LEFT JOIN member m ON m.club_id = c.id GROUP BY c.id;
                     CREATE UNIQUE INDEX ON late (id); SELECT tally.create_snapshot('late'); SELECT tally.activate('late');
                     CREATE MATERIALIZED VIEW late_static AS SELECT c.id, c.name FROM club c GROUP BY c.id;
@@ -162,9 +148,6 @@ class InstallTest {
                     SELECT tally.create_projection('public.over', 'over_def', '{id}'); SELECT tally.watch('public.over', 'member', '{id}');
                     SELECT tally.assume_static('public.over', 'late_static'); SELECT tally.activate('public.over');
                     SELECT count(*) FROM tally.due() d, tally.refresh(d.name)""");
-            Path script = Files.writeString(folder.resolve("dump.sql"), Session.dump(db));
-            Session.psql(restored, script);
-        }
         try (Sql sql = new Sql(restored)) {
             assertThat(sql.text("SELECT string_agg(name, ' ' ORDER BY name) FROM tally.due()"))
                     .isEqualTo("public.club_fact public.late public.over");
@@ -181,5 +164,19 @@ class InstallTest {
             assertThat(sql.text("SELECT coalesce(string_agg(problem, ' '), 'well') FROM tally.health WHERE NOT ok"))
                     .isEqualTo("well");
         }
+    }
+
+    /** A database that was restored from the dump of another, in which the engine, the session and these statements were run. */
+    private static DbSettings restored(Path folder, String statements) throws Exception {
+        assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        try (Sql sql = new Sql(db)) {
+            sql.run(SESSION);
+            sql.run(statements);
+        }
+        DbSettings restored = TestPostgres.empty();
+        Session.psql(restored, Files.writeString(folder.resolve("dump.sql"), Session.dump(db)));
+        return restored;
     }
 }

@@ -35,7 +35,8 @@ final class Choice implements Scenario {
         double[][] ms = new double[WAYS][PERCENT.length];
         try (Shop shop = lab.shop("choice", SALES).derive();
                 Session session = lab.session()) {
-            makeViews(shop, session);
+            shop.materialize(session);
+            measureOneOfEach(shop, session);
             for (int i = 0; i < PERCENT.length; i++) {
                 String share = String.format(Locale.ROOT, "%s %%", Figure.number(PERCENT[i]));
                 String choice = measure(shop, session, PERCENT[i], i, ms);
@@ -56,7 +57,7 @@ final class Choice implements Scenario {
                         "%s: %.1f ms, by key %.1f, by a sweep %.1f, REFRESH %.1f; %s",
                         share, ms[0][i], ms[1][i], ms[2][i], ms[3][i], choice);
             }
-            session.run(String.format(Locale.ROOT, "DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals", shop.name()));
+            shop.dropMaterialized(session);
             shop.requireExact();
         }
         return new Outcome(
@@ -75,16 +76,8 @@ final class Choice implements Scenario {
                         Plot.Series.bars("REFRESH CONCURRENTLY", ms[3]))));
     }
 
-    private static void makeViews(Shop shop, Session session) throws Exception {
-        for (String sql : List.of(
-                "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def",
-                "CREATE UNIQUE INDEX ON %1$s.fact (id)",
-                "CREATE MATERIALIZED VIEW %1$s.totals AS SELECT * FROM %1$s.buyer_sales_def",
-                "CREATE UNIQUE INDEX ON %1$s.totals (buyer_id)")) {
-            session.run(String.format(Locale.ROOT, sql, shop.name()));
-        }
-        session.run("ANALYZE");
-        // one of each, so that both have been measured
+    /** A merge by key and a sweep, so that the engine knows what either costs. */
+    private static void measureOneOfEach(Shop shop, Session session) throws Exception {
         change(shop, session, 20);
         session.run(refresh(shop));
         session.run(String.format(Locale.ROOT, "SELECT tally.rebuild('%s')", shop.fact()));
@@ -100,10 +93,7 @@ final class Choice implements Scenario {
             double chosen = session.seconds(refresh(shop));
             choice = session.text(String.format(
                     Locale.ROOT, "SELECT coalesce(choice, '') FROM tally.status WHERE name = '%s'", shop.fact()));
-            double refreshed = session.seconds(
-                            String.format(Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.fact", shop.name()))
-                    + session.seconds(String.format(
-                            Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.totals", shop.name()));
+            double refreshed = shop.refreshMaterialized(session);
             change(shop, session, percent);
             session.run("UPDATE tally.merge_choice SET us_per_swept = us_per_swept * 1e9");
             double byKey = session.seconds(refresh(shop));

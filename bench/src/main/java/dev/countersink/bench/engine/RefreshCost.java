@@ -36,17 +36,7 @@ final class RefreshCost implements Scenario {
         List<String> categories = new ArrayList<>();
         try (Shop shop = lab.shop("refreshed", SALES).derive();
                 Session session = lab.session()) {
-            session.run(String.format(
-                    Locale.ROOT,
-                    "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def",
-                    shop.name()));
-            session.run(String.format(Locale.ROOT, "CREATE UNIQUE INDEX ON %s.fact (id)", shop.name()));
-            session.run(String.format(
-                    Locale.ROOT,
-                    "CREATE MATERIALIZED VIEW %1$s.totals AS SELECT * FROM %1$s.buyer_sales_def",
-                    shop.name()));
-            session.run(String.format(Locale.ROOT, "CREATE UNIQUE INDEX ON %s.totals (buyer_id)", shop.name()));
-            session.run("ANALYZE");
+            shop.materialize(session);
             Random random = new Random(2);
             for (int i = 0; i < CHANGED.length; i++) {
                 int changed = lab.scaled(CHANGED[i], 20);
@@ -69,7 +59,7 @@ final class RefreshCost implements Scenario {
                     != 0) {
                 throw new IllegalStateException("The materialized view and the projection differ.");
             }
-            session.run(String.format(Locale.ROOT, "DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals", shop.name()));
+            shop.dropMaterialized(session);
             shop.requireExact();
         }
         return new Outcome(
@@ -91,10 +81,7 @@ final class RefreshCost implements Scenario {
         for (int round = -1; round < ROUNDS; round++) {
             session.run(shop.update(random, changed, shop.sales()));
             double merged = session.seconds(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", shop.fact()));
-            double refreshed = session.seconds(
-                            String.format(Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.fact", shop.name()))
-                    + session.seconds(String.format(
-                            Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.totals", shop.name()));
+            double refreshed = shop.refreshMaterialized(session);
             if (round >= 0) {
                 merge[round] = merged * 1e3;
                 refresh[round] = refreshed * 1e3;

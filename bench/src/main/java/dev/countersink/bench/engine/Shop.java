@@ -1,6 +1,7 @@
 package dev.countersink.bench.engine;
 
 import java.sql.SQLException;
+import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import java.util.stream.Collectors;
@@ -143,6 +144,32 @@ final class Shop implements AutoCloseable {
             }
         }
         lab.say("%s: stored rows are what their definitions say", name);
+    }
+
+    /** Makes two materialized views of what the projection and the rollup hold, with the same unique indexes. */
+    void materialize(Session session) throws SQLException {
+        for (String sql : List.of(
+                "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def",
+                "CREATE UNIQUE INDEX ON %1$s.fact (id)",
+                "CREATE MATERIALIZED VIEW %1$s.totals AS SELECT * FROM %1$s.buyer_sales_def",
+                "CREATE UNIQUE INDEX ON %1$s.totals (buyer_id)",
+                "ANALYZE")) {
+            session.run(String.format(Locale.ROOT, sql, name));
+        }
+    }
+
+    /** Refreshes both materialized views while they can be read; how many seconds that took. */
+    double refreshMaterialized(Session session) throws SQLException {
+        double seconds = 0;
+        for (String view : List.of("fact", "totals")) {
+            seconds += session.seconds(
+                    String.format(Locale.ROOT, "REFRESH MATERIALIZED VIEW CONCURRENTLY %s.%s", name, view));
+        }
+        return seconds;
+    }
+
+    void dropMaterialized(Session session) throws SQLException {
+        session.run(String.format(Locale.ROOT, "DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals", name));
     }
 
     /** Brings the projections whose names are like this up to date. */

@@ -1,5 +1,5 @@
--- tally.allowed_calls: the stable functions of pg_catalog that a definition may call, for they read nothing but their arguments.
--- Every other stable function is refused, every volatile one too; immutable ones are allowed.
+-- tally.allowed_calls: the stable functions of pg_catalog that a definition may call, because they read only their arguments.
+-- Every other stable function is refused, and so is every volatile one. Immutable functions are allowed.
 --   Returns    signature: with a search_path of pg_catalog
 --              provided: 'always', or what must be true of the call:
 --                text    the text form of its arguments depends on no setting (tally.text_setting)
@@ -7,7 +7,7 @@
 --                input   its result can be read from text without a setting
 --                epoch   its first argument is the constant 'epoch'
 --                hours   its interval is a constant without days and months
---                plain   its format is a constant without what follows the language (TM, and L, D, G, S of numbers)
+--                plain   its format is a constant without language-dependent patterns (TM; for numbers also L, D, G and S)
 --              why
 --   Notes      A test compares it with pg_proc of every version that is supported.
 CREATE OR REPLACE FUNCTION tally.allowed_calls()
@@ -98,9 +98,9 @@ RETURNS TABLE (signature text, provided text, why text) LANGUAGE sql IMMUTABLE A
     ('to_date(text,text)',                          'plain',  'the format is given')
 $$;
 
--- tally.call_trouble: on what a call depends besides its arguments.
+-- tally.call_trouble: what the result of a call depends on besides its arguments.
 --   Parameters signature: of a stable function of pg_catalog; tree, node, path, levels: the call, of tally.tree_nodes
---   Returns    NULL: on nothing; else a phrase
+--   Returns    a phrase such as 'the clock'; NULL if the call depends on its arguments alone
 CREATE OR REPLACE FUNCTION tally.call_trouble(signature text, tree jsonb, node jsonb, path text[], levels text[])
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -121,7 +121,8 @@ BEGIN
 END
 $$;
 
--- tally.arguments_setting: what the text form of a call's arguments depends on. What an aggregate only sorts by is not written.
+-- tally.arguments_setting: the setting that the text form of a call's arguments depends on. Values that an aggregate only sorts by do
+-- not count, because they are not part of the result.
 CREATE OR REPLACE FUNCTION tally.arguments_setting(form text, tree jsonb, args jsonb, path text[], levels text[])
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT min(tally.text_setting(t, form))
@@ -131,7 +132,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE a.item #>> '{resjunk,0}' IS DISTINCT FROM 'true'
 $$;
 
--- tally.result_setting: what it depends on to read the result of a call from text: a row type, or the columns given in FROM.
+-- tally.result_setting: the setting that it depends on to read a call's result from text. The result is a row type, or the columns listed in FROM.
 CREATE OR REPLACE FUNCTION tally.result_setting(tree jsonb, node jsonb, path text[])
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -146,14 +147,14 @@ BEGIN
 END
 $$;
 
--- tally.is_hours: whether an interval among the arguments is a constant without days and months, and no other is not.
+-- tally.is_hours: whether the arguments contain an interval, and every interval is a constant without days and months.
 CREATE OR REPLACE FUNCTION tally.is_hours(args jsonb)
 RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(bool_and(coalesce((tally.constant_bytes(a))[9:16] = '{0,0,0,0,0,0,0,0}', false)), false)
     FROM jsonb_array_elements(args) a WHERE a <> 'null' AND tally.node_type(a) = 1186  -- interval
 $$;
 
--- tally.is_plain_format: whether a format of to_char, to_date or to_number has nothing that follows the language.
+-- tally.is_plain_format: whether a format of to_char, to_date or to_number has no pattern that depends on the language.
 CREATE OR REPLACE FUNCTION tally.is_plain_format(format text, of_number boolean)
 RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(CASE WHEN of_number THEN regexp_replace(f, '(SG|PL)', '', 'gi') !~* '[LDGS]' ELSE f !~* 'TM' END, false)
@@ -172,8 +173,8 @@ RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ELSE 'the session or the catalog' END
 $$;
 
--- tally.steady_form: how to write what depends on a setting so that it does not.
---   Parameters why: as tally.call_trouble or tally.text_setting says
+-- tally.steady_form: a hint: how to write an expression so that it no longer depends on a setting.
+--   Parameters why: the phrase that tally.call_trouble or tally.text_setting returned
 CREATE OR REPLACE FUNCTION tally.steady_form(why text)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE

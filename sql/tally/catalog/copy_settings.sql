@@ -36,7 +36,7 @@ RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 
     WHERE a.attrelid = old AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = ANY (columns) AND x.setting IS NOT NULL AND x.setting <> 'SET ()'
 $$;
 
--- tally.row_security_of: commands for the policies of a relation and for row-level security itself, which come last to be in force.
+-- tally.row_security_of: commands for the policies of a relation, then those that enable row-level security.
 CREATE OR REPLACE FUNCTION tally.row_security_of(old regclass, name text)
 RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', p.polname, name, CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
@@ -68,7 +68,7 @@ RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 
     FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = old
 $$;
 
--- tally.is_own_comment: whether the engine wrote a comment, so that it may write it anew. NULL counts as its own.
+-- tally.is_own_comment: whether the engine wrote a comment and so may overwrite it. A missing comment (NULL) counts as the engine's own.
 CREATE OR REPLACE FUNCTION tally.is_own_comment(comment text)
 RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(comment ~ '; exact now: |, exact at the reader''s snapshot: |^the oracle of ', true)
@@ -88,10 +88,10 @@ RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 
     WHERE x.indrelid = old AND obj_description(n.oid, 'pg_class') IS NOT NULL
 $$;
 
--- tally.settings_of: the commands that give a relation what its owner has set on another one of the same columns.
---   Parameters old: the relation as it is; name: the quoted name that the commands speak to; columns: those that it has
---   Returns    grants (on columns too), row-level security and policies, publications, replica identity, storage parameters,
---              settings of columns, statistics, the index to cluster on, comments: what differs from a table just made
+-- tally.settings_of: the commands that copy what an owner has set on a relation to another relation with the same columns.
+--   Parameters old: the relation to copy from; name: the quoted name of the relation to change; columns: the columns that it has
+--   Returns    grants (also on columns), row-level security and policies, publications, replica identity, storage parameters,
+--              column settings, statistics, the index to cluster on, comments: only what differs from a newly made table
 --   Reads      the catalog alone
 CREATE OR REPLACE FUNCTION tally.settings_of(old regclass, name text, columns name[])
 RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -103,8 +103,8 @@ RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 
     UNION ALL SELECT pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s WHERE s.stxrelid = old
 $$;
 
--- tally.require_carried: raise TL017 if a policy, a publication or a statistic of a projection or of a rollup above it names a column that
--- its replacement has not.
+-- tally.require_carried: raise TL017 if a policy, a publication, a statistic or a column grant of a projection or of a rollup above it
+-- uses a column that the replacement lacks.
 CREATE OR REPLACE FUNCTION tally.require_carried(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -126,8 +126,8 @@ BEGIN
 END
 $$;
 
--- tally.copy_storage: give the empty replacement of a projection, and those of its rollups, the storage parameters, columns' settings,
--- access method and tablespace of what they replace, before they are filled.
+-- tally.copy_storage: copy storage parameters, column settings, access method and tablespace to the empty replacement of a projection
+-- and to those of its rollups. This is done before they are filled.
 CREATE OR REPLACE FUNCTION tally.copy_storage(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

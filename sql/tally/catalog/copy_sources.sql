@@ -1,7 +1,7 @@
--- tally.copy_sources: give a projection that will take another's place the same sources.
---   Writes     tally.source, tally.materialized_view, the delta table, the functions that expand. An expand that reads what the old projection or its
---              rollups store reads the new ones' instead; what was derived is derived anew, of the new definition, with tables that only
---              that one reads
+-- tally.copy_sources: give the replacement of a projection the same sources.
+--   Writes     tally.source, tally.materialized_view, the delta table, the functions that expand. An expand that reads the stored rows of
+--              the old projection or its rollups reads those of the replacement instead. Derived sources are derived again from the new
+--              definition, which may read other tables
 --   Raises     TL010
 CREATE OR REPLACE FUNCTION tally.copy_sources(v tally.derived_view, next tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -27,7 +27,7 @@ BEGIN
 END
 $$;
 
--- tally.copy_expand: make <next>_expand_<n> from the function that is there, as the catalog has it.
+-- tally.copy_expand: make <next>_expand_<n> from the existing function, whose body the catalog prints.
 CREATE OR REPLACE FUNCTION tally.copy_expand(v tally.derived_view, next tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
@@ -36,7 +36,7 @@ DECLARE
     body  text := pg_get_function_sqlbody(format('%s(%s)', tally.part(v, '_expand_' || s.ordinal), types)::regprocedure);
     literal text := regexp_replace(tally.part(v), '([.?*+^$[\](){}|\\])', '\\\1', 'g');
 BEGIN
-    -- without an alias, the columns are named after the table: it becomes the alias
+    -- A column of a table without an alias is qualified by the table's name, so that name becomes the alias.
     body := regexp_replace(body, '(?<![\w."])' || literal || '(?![\w".])(?! [a-z_"])', format('%s %I', tally.part(next), v.relation_name), 'g');
     body := regexp_replace(body, '(?<![\w."])' || literal || '(?= [a-z_"])', tally.part(next), 'g');
     body := replace(body, format('%I.tally_changed_', v.relation_name || '_expand_' || s.ordinal), 'tally_changed_');
@@ -52,8 +52,8 @@ EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
 END
 $$;
 
--- tally.follow_rollups: give a replacement the rollups that the projection has by now, and no others.
---   Returns   whether it had not those already
+-- tally.follow_rollups: give a replacement exactly the rollups that the projection has now.
+--   Returns   whether a rollup was added or dropped
 CREATE OR REPLACE FUNCTION tally.follow_rollups(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -61,7 +61,7 @@ DECLARE
     made tally.derived_view;
     new  boolean := false;
 BEGIN
-    IF NOT tally.is_declarer(v) AND EXISTS (  -- else code of the declarer's would run with the rights of who merges
+    IF NOT tally.is_declarer(v) AND EXISTS (  -- otherwise the declarer's code would run with the rights of the role that merges
         SELECT FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL
         UNION ALL SELECT FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL) THEN
         PERFORM tally.fail('TL005', format('Rollups of %s have come or gone since its redefinition began: its owner has to call tally.redefine again.', tally.part(v)));
@@ -83,13 +83,13 @@ BEGIN
 END
 $$;
 
--- tally.index_body: an index's definition from USING on: all but its name and its table.
+-- tally.index_body: an index's definition from USING on, that is without its name and its table.
 CREATE OR REPLACE FUNCTION tally.index_body(index regclass)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT substr(d, strpos(d, ' USING ')) FROM pg_get_indexdef(index) d
 $$;
 
--- tally.indexes_of: the indexes of a table, with their names and bodies; nth tells apart those of the same body.
+-- tally.indexes_of: the indexes of a table, with their names and bodies. nth numbers the indexes that have the same body.
 CREATE OR REPLACE FUNCTION tally.indexes_of(relation regclass)
 RETURNS TABLE (index regclass, name name, body text, nth bigint) LANGUAGE sql STABLE AS $$
     SELECT x.indexrelid::regclass, c.relname, b.body, row_number() OVER (PARTITION BY b.body ORDER BY c.relname)
@@ -97,8 +97,8 @@ RETURNS TABLE (index regclass, name name, body text, nth bigint) LANGUAGE sql ST
     WHERE x.indrelid = relation AND c.relname !~ '^tally_\d+_'
 $$;
 
--- tally.copy_indexes: make the indexes that users put on a projection and its rollups on their replacements too; one on a
--- column that is no longer there is left out, with a notice.
+-- tally.copy_indexes: create the users' indexes of a projection and its rollups on their replacements too. An index on a column that
+-- the replacement lacks is left out, with a notice.
 CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

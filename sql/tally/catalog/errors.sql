@@ -35,7 +35,7 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION tally.error_catalogue() IS 'every SQLSTATE the engine raises, with the hint that goes with it';
 
--- tally.fail: raise an error of the catalogue.
+-- tally.fail: raise an error of the catalogue, with the catalogue's hint.
 --   Parameters code (TLnnn), message: a full sentence with the value
 CREATE OR REPLACE FUNCTION tally.fail(code text, message text)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 
--- tally.fail: the same, with a hint for this very case in place of the catalogue's.
+-- tally.fail: the same, with a hint for this one case instead of the catalogue's.
 CREATE OR REPLACE FUNCTION tally.fail(code text, message text, hint text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

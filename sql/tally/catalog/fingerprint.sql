@@ -1,8 +1,8 @@
--- The fingerprint of a definition: what is below it, as digests, so that a merge can tell whether it still means the same.
+-- The fingerprint of a definition: digests of everything that it is built on. A merge compares them to see whether it still means the same.
 
--- tally.glance: one cheap look at the catalog rows below a definition: it differs whenever one of them was written, came or went.
---   Returns    sums of the rows' xmin: a row that is written again has a younger one. And since when the server runs, for
---              another library may bring other collations
+-- tally.glance: a cheap summary of the catalog rows below a definition. It differs whenever one of them was written, added or removed.
+--   Returns    counts and sums of the rows' xmin: a row that is written again has a younger one. The server's start time is part of
+--              it, because a restart may load another version of the collation library
 CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
 RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
@@ -17,7 +17,7 @@ BEGIN
 END
 $$;
 
--- tally.glance_types: as tally.glance, of types: their rows, labels, checks and columns.
+-- tally.glance_types: the same for types: their rows, labels, checks and attributes.
 CREATE OR REPLACE FUNCTION tally.glance_types(types oid[])
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(' ',
@@ -27,8 +27,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
         (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)))
 $$;
 
--- tally.functions_below: the functions of users that trees call, and those that these call: from the catalog, and by name from bodies
--- that the catalog does not look into. Too many rather than too few.
+-- tally.functions_below: the users' functions that trees call, and those that these call in turn. The catalog knows some of these
+-- calls; others are found by name in the text of bodies. That may find too many functions, but it misses none that is called by its name.
 CREATE OR REPLACE FUNCTION tally.functions_below(trees text[])
 RETURNS oid[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -49,7 +49,7 @@ BEGIN
 END
 $$;
 
--- tally.types_below: the types of users among these, and those that they are made of.
+-- tally.types_below: the user-defined ones among these types, and the types that they are built from.
 CREATE OR REPLACE FUNCTION tally.types_below(types oid[])
 RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE below(oid) AS (
@@ -61,14 +61,14 @@ RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT ARRAY(SELECT DISTINCT b.oid FROM below b WHERE b.oid >= 16384 ORDER BY b.oid)
 $$;
 
--- tally.bare_tree: a tree's text without the places in the statement that it came from.
+-- tally.bare_tree: a tree's text without the positions in the statement's text.
 CREATE OR REPLACE FUNCTION tally.bare_tree(tree text)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT regexp_replace(tree, ' :(location|stmt_location|stmt_len|list_start|list_end) -?\d+', '', 'g')
 $$;
 
--- tally.columns_below: the columns of tables that a definition uses, by number: each with what decides about its values.
---   Returns    relation, attnum; by_row: a view names a whole row, so every column and its name counts
+-- tally.columns_below: the table columns that a definition uses, by number.
+--   Returns    relation, attnum; by_row: a view uses a whole row, so every column and its name counts
 CREATE OR REPLACE FUNCTION tally.columns_below(v tally.derived_view)
 RETURNS TABLE (relation oid, attnum smallint, by_row boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH views AS MATERIALIZED (SELECT u AS oid FROM tally.views_under(v.definition) u),
@@ -82,7 +82,7 @@ RETURNS TABLE (relation oid, attnum smallint, by_row boolean) LANGUAGE sql STABL
     WHERE s.projection_id = v.id
 $$;
 
--- tally.numbers_watched: the numbers of the watched columns, by the source's ordinal.
+-- tally.numbers_watched: the column numbers of the watched columns, by the source's ordinal.
 CREATE OR REPLACE FUNCTION tally.numbers_watched(v tally.derived_view)
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_object_agg(s.ordinal, (
@@ -90,7 +90,7 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL
 $$;
 
--- tally.fingerprint_of: the fingerprint of a projection's or a snapshot's definition, as it is now.
+-- tally.fingerprint_of: the fingerprint of the definition of a projection or a snapshot, as it is now.
 CREATE OR REPLACE FUNCTION tally.fingerprint_of(v tally.derived_view)
 RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
@@ -120,7 +120,7 @@ BEGIN
 END
 $$;
 
--- tally.details_below: what decides about the values of a definition besides its trees: columns, functions, types, policies.
+-- tally.details_below: what the values of a definition depend on besides its trees: columns, functions, types, policies.
 CREATE OR REPLACE FUNCTION tally.details_below(v tally.derived_view, f tally.fingerprint)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat_ws(E'\n',
@@ -138,7 +138,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT string_agg(p.relation::text || p.role, E'\n' ORDER BY p.relation::text, p.role) FROM tally.policies_that_bind(v.definition) p))
 $$;
 
--- tally.names_below: what is called how that generated code names: relations, their used columns, functions.
+-- tally.names_below: the names that generated code uses: of relations, of their used columns, of functions.
 CREATE OR REPLACE FUNCTION tally.names_below(v tally.derived_view, f tally.fingerprint)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat_ws(E'\n',
@@ -148,7 +148,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.oid = ANY (f.functions)))
 $$;
 
--- tally.collations_below: the versions that the libraries have now of the collations in trees.
+-- tally.collations_below: the versions of the collations in trees, as the installed libraries report them.
 CREATE OR REPLACE FUNCTION tally.collations_below(trees text[])
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(string_agg(concat_ws('=', c.collname, CASE WHEN c.collprovider = 'd' THEN pg_database_collation_actual_version((SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
@@ -156,7 +156,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM pg_collation c WHERE c.oid IN (SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':\w*coll\w* (\d+)', 'g') m)
 $$;
 
--- tally.remember_made: note by which OIDs the engine knows the tables that it made for a projection and what is above it.
+-- tally.remember_made: store the OIDs of the tables that the engine made for a projection and for the rollups above it.
 --   Writes     tally.made, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.remember_made(v tally.derived_view)
 RETURNS void LANGUAGE sql AS $$
@@ -167,7 +167,7 @@ RETURNS void LANGUAGE sql AS $$
     SELECT tally.follow_materialized(v.id)
 $$;
 
--- tally.take_fingerprint: note what a definition means now.
+-- tally.take_fingerprint: store the fingerprint that a definition has now.
 --   Writes     tally.fingerprint
 CREATE OR REPLACE FUNCTION tally.take_fingerprint(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$

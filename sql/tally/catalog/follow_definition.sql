@@ -1,11 +1,11 @@
--- tally.follow_definition: before a merge: whether the definition still means what it meant, and is called what it was called.
--- If not, what the engine made for it is made anew, and every key is swept by the next merges.
---   Parameters v: a projection or a snapshot, with its advisory lock held; told: do so even if nothing seems to have changed
---   Returns    whether something was made anew
---   Reads      tally.glance, some tenths of a millisecond; the whole fingerprint only when that differs
+-- tally.follow_definition: before a merge: check whether the definition still means the same and has the same names.
+-- If not, generate its code again; if the meaning has changed, the next merges also sweep every key.
+--   Parameters v: a projection or a snapshot, with its advisory lock held; told: generate the code even if nothing seems to have changed
+--   Returns    whether code was generated again
+--   Reads      tally.glance, which takes some tenths of a millisecond; the whole fingerprint only if that differs
 --   Writes     tally.fingerprint, tally.source, tally.derived_view, tally.since_crash; functions and views; a sweep
---   Locks      where other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources, until the transaction
---              ends, which is soon; given up after half a second
+--   Locks      if other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources until the
+--              transaction ends, which is soon. It gives up after half a second
 --   Raises     TL007, TL008, TL016 as tally.activate; TL015; TL023
 CREATE OR REPLACE FUNCTION tally.follow_definition(v tally.derived_view, told boolean DEFAULT false)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -21,10 +21,10 @@ BEGIN
         RETURN tally.mend_if_noted(tally.view_by_id(v.id), old);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
-        RETURN false;  -- dropped: tally.lost tells
+        RETURN false;  -- dropped: tally.lost reports it
     END IF;
     new := tally.fingerprint_of(v);
-    IF old.place IS DISTINCT FROM new.place THEN  -- of an engine without fingerprints, or restored from a dump
+    IF old.place IS DISTINCT FROM new.place THEN  -- made by an engine without fingerprints, or restored from a dump
         PERFORM tally.remember_made(v);
         PERFORM tally.take_fingerprint(v);
         IF old.collations IS DISTINCT FROM new.collations AND old.place IS NOT NULL THEN
@@ -45,7 +45,7 @@ BEGIN
 END
 $$;
 
--- tally.unlogged_parts: what the engine made for a projection or a snapshot, or for a rollup above it, or what it reads, that is empty after a crash.
+-- tally.unlogged_parts: the unlogged tables of a projection or a snapshot: its own, those of its rollups, and its sources. A crash empties them.
 CREATE OR REPLACE FUNCTION tally.unlogged_parts(root integer)
 RETURNS SETOF regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.oid::regclass FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND root IN (d.id, d.root_id) JOIN pg_class c ON c.oid = m.relation AND c.relpersistence = 'u'
@@ -54,7 +54,7 @@ RETURNS SETOF regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg
     WHERE s.projection_id = root AND s.columns IS NOT NULL
 $$;
 
--- tally.follow_crash: the first thing after a crash: if that has emptied something of a derived view, every key and every cell is compared again.
+-- tally.follow_crash: runs once after each crash. If the crash emptied a table of a derived view, every key and every cell is compared again.
 --   Writes     tally.since_crash; a sweep, and the rollups that do not add up
 CREATE OR REPLACE FUNCTION tally.follow_crash(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -72,7 +72,7 @@ BEGIN
 END
 $$;
 
--- tally.make_for_definition: make anew what was made for a definition that has changed, or got other names.
+-- tally.make_for_definition: generate code again for a definition whose meaning or names have changed.
 CREATE OR REPLACE FUNCTION tally.make_for_definition(v tally.derived_view, old tally.fingerprint, new tally.fingerprint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -109,10 +109,10 @@ BEGIN
 END
 $$;
 
--- tally.reindex_made: build the indexes of derived tables again that another meaning of a type has put out of order: an attribute
--- added to a composite changes its hash, another version of a collation its order.
---   Parameters every: all of them; else those of tables with a composite column
---   Locks      the indexes, ACCESS EXCLUSIVE, until the merge ends
+-- tally.reindex_made: rebuild the indexes of derived tables after the meaning of a type has changed. An attribute added to a composite
+-- type changes its hash; another version of a collation changes the order.
+--   Parameters every: rebuild all of them; otherwise only those of tables with a composite column
+--   Locks      ACCESS EXCLUSIVE on the indexes, until the merge ends
 CREATE OR REPLACE FUNCTION tally.reindex_made(v tally.derived_view, every boolean)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -127,8 +127,8 @@ BEGIN
 END
 $$;
 
--- tally.mend_if_noted: after a definition has changed, compute the rollups again that do not add up what is below them: a function
--- in a filter may be another one.
+-- tally.mend_if_noted: after a change of the definition, recompute the rollups that differ from the sum of the rows below them. A function
+-- in a rollup's filter may have changed.
 CREATE OR REPLACE FUNCTION tally.mend_if_noted(v tally.derived_view, f tally.fingerprint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
@@ -140,14 +140,13 @@ BEGIN
 END
 $$;
 
--- tally.follow_names: let the catalog and everything that was made for one derived view follow its table, which somebody renamed or
--- moved to another schema.
---   Writes     tally.derived_view; names
+-- tally.follow_names: after a derived table was renamed or moved to another schema, do the same to everything that was made for it.
+--   Writes     tally.derived_view; the names
 CREATE OR REPLACE FUNCTION tally.follow_names(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    wanted record;  -- what the table is called now
-    rest   name;    -- the schema in which the other things are
+    wanted record;  -- the present name of the table
+    rest   name;    -- the schema of the other tables
     m      record;
 BEGIN
     SELECT n.nspname, left(c.relname, length(c.relname) - length(x.suffix)) AS relname, x.suffix INTO wanted
@@ -179,7 +178,7 @@ BEGIN
 END
 $$;
 
--- tally.follow_filter: let the text of a rollup's filter follow renames of what it calls: the rollup's oracle does so by itself.
+-- tally.follow_filter: update the text of a rollup's filter after a rename. PostgreSQL has already updated the rollup's oracle, so the text is taken from there.
 --   Writes     tally.derived_view
 CREATE OR REPLACE FUNCTION tally.follow_filter(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
@@ -192,7 +191,7 @@ BEGIN
 END
 $$;
 
--- tally.move_made: move what was made for one derived view to another schema, but for what is there already.
+-- tally.move_made: move what was made for one derived view to another schema, except what is already there.
 CREATE OR REPLACE FUNCTION tally.move_made(d tally.derived_view, target name)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -205,15 +204,14 @@ BEGIN
         EXECUTE format('ALTER TYPE %s SET SCHEMA %I', tally.part(d, o.s), target);
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
-             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- a projection's is the user's own
+             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
         EXECUTE format('ALTER TABLE %s SET SCHEMA %I', tally.part(d, o.s), target);
     END LOOP;
 END
 $$;
 
--- tally.follow_columns: let the watched columns of the sources, and the columns of the delta table named for them, follow renames:
--- by their numbers.
---   Parameters watched: of the fingerprint
+-- tally.follow_columns: after a rename, update the names of watched columns and of the delta table's columns. They are found by their numbers.
+--   Parameters watched: the column numbers that the fingerprint holds
 --   Writes     tally.source; the delta table
 --   Raises     TL023 for a watched column that was dropped
 CREATE OR REPLACE FUNCTION tally.follow_columns(v tally.derived_view, watched jsonb)
@@ -261,8 +259,8 @@ BEGIN
 END
 $$;
 
--- tally.drop_generated: drop the functions of a projection and of what is above it that are made anew, for their arguments may have
--- changed; not those that triggers and views hold.
+-- tally.drop_generated: drop the functions of a projection and its rollups that will be generated again, because their arguments may have
+-- changed. Functions that triggers or views depend on are kept.
 CREATE OR REPLACE FUNCTION tally.drop_generated(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -275,7 +273,7 @@ BEGIN
 END
 $$;
 
--- tally.will_watch_more: whether the definition reads a table that is not watched, which the next merge will watch: what is watched was derived.
+-- tally.will_watch_more: whether the next merge will watch the unwatched tables that the definition reads. It does so if the sources were derived.
 CREATE OR REPLACE FUNCTION tally.will_watch_more(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.derived)
@@ -286,7 +284,7 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE NOT tally.is_source(v.id, t)
 $$;
 
--- tally.definition_trouble: what has happened to a definition that the engine has not followed yet; NULL: nothing.
+-- tally.definition_trouble: a change of a definition that the engine has not followed yet; NULL: none.
 --   Used by    tally.health
 CREATE OR REPLACE FUNCTION tally.definition_trouble(view_id integer)
 RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,9 +1,9 @@
--- tally.follow_partitions: what a merge does first: partitions and children that have come get triggers, those that have gone lose them,
--- and the rows of either are compared: their keys are enqueued. A new, empty partition costs nothing.
---   Returns    whether something was done: the merge ends there, so that locks are held for a moment only, and is called again
+-- tally.follow_partitions: the first step of a merge. New partitions and children get triggers, removed ones lose them, and the keys of
+-- their rows are enqueued. A new, empty partition costs nothing.
+--   Returns    whether something was done. Then the merge ends at once, so that locks are held briefly, and has to be called again
 --   Writes     tally.source, the delta table
---   Locks      SHARE ROW EXCLUSIVE on a table that has come, ACCESS EXCLUSIVE on one that was detached, given up after 100 ms: the next
---              merge tries again. None while rows are read, which is done by a later merge
+--   Locks      SHARE ROW EXCLUSIVE on a new table, ACCESS EXCLUSIVE on a detached one. It gives up after 100 ms, and the next merge
+--              tries again. Rows are read by a later merge, which takes no such lock
 CREATE OR REPLACE FUNCTION tally.follow_partitions(v tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,15 +29,15 @@ BEGIN
 END
 $$;
 
--- tally.lacks_moves: whether a partitioned source has not the triggers that follow rows to another partition: an engine up to 2026-11 put none on it.
+-- tally.lacks_moves: whether a partitioned source lacks the triggers that follow rows to another partition. Engines up to 2026-11 made none.
 CREATE OR REPLACE FUNCTION tally.lacks_moves(v tally.derived_view, s tally.source)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT v.kind = 'projection' AND tally.is_partitioned(s.relation)
        AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = s.relation AND g.tgname = tally.trigger_name(v, s, 'arrive'))
 $$;
 
--- tally.add_moves: put them on, and sweep: nobody knows which rows have moved.
---   Returns    whether it could
+-- tally.add_moves: add these triggers and sweep, because rows that moved before are unknown.
+--   Returns    whether it could: false if a lock or a right was missing
 CREATE OR REPLACE FUNCTION tally.add_moves(v tally.derived_view, s tally.source)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -59,10 +59,10 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT (SELECT array_agg(t ORDER BY t) FROM tally.table_and_children(s.relation) t) IS DISTINCT FROM (SELECT array_agg(t ORDER BY t) FROM unnest(s.members) t)
 $$;
 
--- tally.take_members: put triggers on what has come to a source and take them from what has gone.
---   Returns    whether it could
---   Writes     tally.source: members; unread, whose rows have yet to be enqueued; a sweep for a partition that was dropped, or changed
---              before it had triggers: nobody knows its rows
+-- tally.take_members: put triggers on new partitions and children of a source, and drop those of removed ones.
+--   Returns    whether it could: false if a lock or a right was missing
+--   Writes     tally.source: members; unread: the tables whose rows have yet to be enqueued. A sweep, if a partition was dropped, or was
+--              changed before it had triggers, because its rows are unknown
 CREATE OR REPLACE FUNCTION tally.take_members(v tally.derived_view, s tally.source)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -120,7 +120,7 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$;
 
--- tally.only_partitions_differ: whether sources have other partitions or children than before, and every trigger on the others is there.
+-- tally.only_partitions_differ: whether partitions or children of a source came or went, while every trigger on the remaining ones is there.
 CREATE OR REPLACE FUNCTION tally.only_partitions_differ(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.members_differ(s))

@@ -1,7 +1,7 @@
 -- tally.install_triggers: put the statement triggers of a projection on its sources.
---   Locks     SHARE ROW EXCLUSIVE on each source, all in one order, until the transaction ends: it waits for the
---             writers in flight, and every later writer finds the triggers
---   Raises    TL015 when a lock is not had within lock_timeout (2 s unless set)
+--   Locks     SHARE ROW EXCLUSIVE on all sources, always in the same order, until the transaction ends. This waits for running
+--             writers, and every later writer finds the triggers
+--   Raises    TL015 if a lock is not granted within lock_timeout (2 s if that is not set)
 CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -19,8 +19,8 @@ BEGIN
 END
 $$;
 
--- tally.remember_members: note which partitions and children the sources have, so that tally.health can tell that one is gone,
--- and take the triggers from those that are.
+-- tally.remember_members: store which partitions and children the sources have, so that tally.health can tell that one is gone. Drop
+-- the triggers on tables that no longer belong to a source.
 --   Writes    tally.source
 --   Locks     ACCESS EXCLUSIVE on a table that is no longer part of a source, if triggers are left on it
 CREATE OR REPLACE FUNCTION tally.remember_members(v tally.derived_view)
@@ -35,13 +35,13 @@ BEGIN
 END
 $$;
 
--- tally.install_trigger: the triggers of one source on one table (the source, or one of its partitions, since a statement trigger
--- fires only for the table that the statement names).
+-- tally.install_trigger: put the triggers of one source on one table: the source itself, or one of its partitions. Partitions need their
+-- own, because a statement trigger fires only for the table that the statement names.
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     t      record;
-    always boolean;  -- the owner's wish, which CREATE OR REPLACE forgets
+    always boolean;  -- set by the owner; CREATE OR REPLACE would reset it
 BEGIN
     FOR t IN SELECT * FROM tally.triggers_needed(v, s, relation) LOOP
         always := EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = relation AND g.tgname = t.trigger AND g.tgenabled = 'A');
@@ -54,15 +54,15 @@ BEGIN
 END
 $$;
 
--- tally.trigger_name: of one event's trigger for one source of a projection.
+-- tally.trigger_name: the name of one event's trigger for one source of a projection.
 CREATE OR REPLACE FUNCTION tally.trigger_name(v tally.derived_view, s tally.source, event text)
 RETURNS name LANGUAGE sql STABLE AS $$
     SELECT format('tally_%s_%s_%s', v.id, s.ordinal, event)::name
 $$;
 
--- tally.triggers_needed: the triggers that one table of a source needs: four of each; of a partitioned source also those that
--- follow rows to another partition (tally.generate_moves), of which PostgreSQL itself copies those on rows to the partitions.
---   Returns    trigger, function (what follows the derived view's name in its name), fires, per: clauses of CREATE TRIGGER
+-- tally.triggers_needed: the triggers that one table of a source needs. Every table needs four. A partitioned source also needs those that
+-- follow rows to another partition (tally.generate_moves); PostgreSQL copies its row triggers to the partitions by itself.
+--   Returns    trigger; function: the suffix after the derived view's name; fires, per: clauses of CREATE TRIGGER
 CREATE OR REPLACE FUNCTION tally.triggers_needed(v tally.derived_view, s tally.source, relation regclass)
 RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT tally.trigger_name(v, s, e.event), '_log_' || s.ordinal, 'AFTER ' || e.event, e.transitions || ' FOR EACH STATEMENT'
@@ -79,7 +79,7 @@ RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql S
     WHERE v.kind = 'projection' AND tally.is_partitioned(s.relation) AND relation = s.relation
 $$;
 
--- tally.table_and_children: a table, its partitions and the tables that inherit from it, however deep.
+-- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level.
 CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
 RETURNS SETOF regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE tree(member) AS (
@@ -87,8 +87,7 @@ RETURNS SETOF regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
 $$;
 
--- tally.stray_triggers: triggers of one source on tables that are no longer part of it: a partition keeps them when it is
--- detached.
+-- tally.stray_triggers: triggers of one source on tables that no longer belong to it. A partition keeps its triggers when it is detached.
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
 RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
@@ -103,7 +102,7 @@ RETURNS void LANGUAGE sql AS $$
     SELECT tally.lock_tables(ARRAY(SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL), 'SHARE ROW EXCLUSIVE')
 $$;
 
--- tally.triggers_of: the triggers that were put on tables for a projection or a snapshot.
+-- tally.triggers_of: all triggers that the engine made for a projection or a snapshot.
 CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
 RETURNS SETOF pg_trigger LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT g FROM pg_trigger g

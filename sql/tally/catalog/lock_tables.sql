@@ -1,8 +1,8 @@
--- tally.lock_tables: lock tables, all or none, in one order, and never for long in a queue that others stand behind.
+-- tally.lock_tables: lock tables, all or none, always in the same order, without blocking others for long.
 --   Parameters tables; mode: as of LOCK TABLE
---   Locks      those, until the transaction ends. Each try waits 100 ms a table at most: less than deadlock_timeout, so that no
---              writer becomes the victim of a deadlock, and no longer than a reader or a writer can wait behind it. Tries go on,
---              with pauses, as long as lock_timeout says, 2 s if it says nothing
+--   Locks      the tables, until the transaction ends. Each attempt waits 100 ms a table at most. That is shorter than deadlock_timeout,
+--              so no writer becomes the victim of a deadlock, and readers and writers behind it wait no longer than that. Attempts
+--              are repeated, with pauses, until lock_timeout has passed (2 s if it is not set)
 --   Raises     TL015
 CREATE OR REPLACE FUNCTION tally.lock_tables(tables regclass[], mode text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -20,7 +20,7 @@ BEGIN
             PERFORM set_config('lock_timeout', patience, true);
             RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
-            NULL;  -- what was locked is given back
+            NULL;  -- the tables that it could lock are unlocked again
         END;
         IF clock_timestamp() >= deadline THEN
             PERFORM tally.fail('TL015', format('%s could not be locked within %s ms: other transactions hold them.', names, limit_ms));

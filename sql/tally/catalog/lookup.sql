@@ -1,13 +1,13 @@
--- tally.place: where OIDs mean something: this cluster, this database, this installation of the engine (a dump restored into the same
--- database brings another one).
+-- tally.place: identifies where stored OIDs are valid: this cluster, this database and this installation of the engine. A dump restored
+-- into the same database is another installation.
 CREATE OR REPLACE FUNCTION tally.place()
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%s/%s/%s', (SELECT c.system_identifier FROM pg_control_system() c), (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()),
                   (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'tally'))
 $$;
 
--- tally.materialized_now: the materialized view of a row of tally.materialized_view; NULL if it is not there. By its name where its OID
--- means nothing: in a restored dump, or if it was dropped and created again.
+-- tally.materialized_now: the materialized view of a row of tally.materialized_view; NULL if it is gone. It is found by name if its OID
+-- is not valid: in a restored dump, or after it was dropped and created again.
 CREATE OR REPLACE FUNCTION tally.materialized_now(m tally.materialized_view)
 RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = m.relation AND c.relkind = 'm' AND m.place = tally.place()),
@@ -15,7 +15,7 @@ RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catal
                      WHERE n.nspname = m.schema_name AND c.relname = m.relation_name AND c.relkind = 'm'))
 $$;
 
--- tally.note_materialized: note a materialized view: the one that a snapshot refreshes, or one that a projection reads, assumed static.
+-- tally.note_materialized: store a materialized view: one that a snapshot refreshes, or one that a projection reads and assumes static.
 --   Writes     tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.note_materialized(view_id integer, role text, relation regclass)
 RETURNS void LANGUAGE sql AS $$
@@ -23,7 +23,7 @@ RETURNS void LANGUAGE sql AS $$
     SELECT view_id, role, n.nspname, c.relname, c.oid, tally.place() FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation
 $$;
 
--- tally.follow_materialized: note how the materialized views of a derived view are called now, and their OIDs here.
+-- tally.follow_materialized: update the stored names and OIDs of the materialized views of a derived view.
 --   Writes     tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.follow_materialized(view_id integer)
 RETURNS void LANGUAGE sql AS $$
@@ -33,7 +33,7 @@ RETURNS void LANGUAGE sql AS $$
       AND (n.nspname, c.relname, c.oid, tally.place()) IS DISTINCT FROM (m.schema_name, m.relation_name, m.relation, m.place)
 $$;
 
--- tally.definition_of: the view that defines a projection, or the materialized view that a snapshot refreshes; NULL if it is not there.
+-- tally.definition_of: the view that defines a projection, or the materialized view that a snapshot refreshes; NULL if it is gone.
 CREATE OR REPLACE FUNCTION tally.definition_of(v tally.derived_view)
 RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE v.kind WHEN 'snapshot' THEN (SELECT tally.materialized_now(m) FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'snapshot') ELSE v.definition END
@@ -48,7 +48,7 @@ BEGIN
 END
 $$;
 
--- tally.made_now: by which OIDs the engine knows the tables that it made for derived views, and the materialized views of snapshots.
+-- tally.made_now: the OIDs of the tables that the engine made for derived views, and those of snapshots' materialized views.
 CREATE OR REPLACE VIEW tally.made_now AS
 SELECT m.view_id, m.suffix, m.relation FROM tally.made m
 UNION ALL
@@ -87,11 +87,11 @@ BEGIN
     END IF;
     SELECT * INTO v FROM tally.derived_view d
     WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
-    IF NOT FOUND THEN  -- renamed, and not followed yet
+    IF NOT FOUND THEN  -- its table was renamed, and the engine has not followed yet
         SELECT d.* INTO v FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_catalog.pg_class c ON c.oid = m.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
     END IF;
-    IF v.id IS NULL THEN  -- a view over the rollup that its definition was split into
+    IF v.id IS NULL THEN  -- a view that tally.keep split: it reads from a rollup
         SELECT d.* INTO v FROM tally.split s JOIN tally.derived_view d ON d.id = s.rollup_id WHERE d.schema_name = parts[1] AND s.shown = parts[2] AND cardinality(parts) = 2;
     END IF;
     IF v.id IS NULL THEN
@@ -115,7 +115,7 @@ END
 $$;
 
 -- tally.lock_root: the projection under a rollup, or the view itself, with its advisory lock held until the transaction
--- ends. While that was waited for, a redefinition may have taken its place.
+-- ends. It looks the name up again after waiting, because a redefinition may have put another projection in its place.
 --   Locks      the advisory lock of the view
 CREATE OR REPLACE FUNCTION tally.lock_root(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
@@ -137,7 +137,7 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalo
     SELECT EXISTS (SELECT FROM tally.derived_view d
                    WHERE d.schema_name = (tally.split_name(name))[1]
                      AND (tally.split_name(name))[2] IN (d.relation_name, (SELECT s.shown FROM tally.split s WHERE s.rollup_id = d.id)))
-        OR EXISTS (SELECT FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace  -- renamed, and not followed yet
+        OR EXISTS (SELECT FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace  -- its table was renamed, and the engine has not followed yet
                    WHERE m.suffix = '' AND n.nspname = (tally.split_name(name))[1] AND c.relname = (tally.split_name(name))[2])
 $$;
 COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name is declared';
@@ -148,7 +148,7 @@ RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT CASE d.kind WHEN 'snapshot' THEN tally.with_definition(d) ELSE d END FROM tally.derived_view d WHERE d.id = view_by_id.id
 $$;
 
--- tally.require_free: raise TL002 if a relation, type or function of that name is there already.
+-- tally.require_free: raise TL002 if a relation, type or function of that name exists.
 CREATE OR REPLACE FUNCTION tally.require_free(parts name[], suffixes text[])
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -166,8 +166,8 @@ BEGIN
 END
 $$;
 
--- tally.rollups_above: every rollup above a derived view, lowest first; the finer rollups of a count(distinct) before
--- the one that they serve, since its live views read theirs.
+-- tally.rollups_above: every rollup above a derived view, lowest first. The finer rollups of a count(distinct) come before
+-- the rollup that they serve, because its live views read theirs.
 CREATE OR REPLACE FUNCTION tally.rollups_above(view_id integer)
 RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
     WITH RECURSIVE above(id, depth) AS (
@@ -177,22 +177,22 @@ RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT v FROM above a JOIN tally.derived_view v USING (id) ORDER BY a.depth, v.serves_id NULLS LAST, v.id
 $$;
 
--- tally.relation_made: a table that the engine made for a derived view, whatever it is called now; NULL if it is not there.
+-- tally.relation_made: a table that the engine made for a derived view, whatever its present name; NULL if it is gone.
 CREATE OR REPLACE FUNCTION tally.relation_made(view_id integer, suffix text)
 RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.oid::regclass FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation WHERE m.view_id = relation_made.view_id AND m.suffix = relation_made.suffix
 $$;
 
--- tally.is_renamed: whether a table that the engine made for a projection, or for a rollup above it, has another name or schema than the
--- catalog says.
+-- tally.is_renamed: whether a table that the engine made for a projection, or for a rollup above it, has another name or schema than
+-- the engine's catalog says.
 CREATE OR REPLACE FUNCTION tally.is_renamed(root integer)
 RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made_now m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
 $$;
 
--- tally.refuse_renamed: raise TL023 if something that a derived view is made of has another name, schema or meaning than its generated code
--- knows.
+-- tally.refuse_renamed: raise TL023 if something below a derived view has another name, schema or meaning than its generated code
+-- expects.
 --   Parameters root_id: the projection
 --   Raises     TL022, TL023
 CREATE OR REPLACE FUNCTION tally.refuse_renamed(root_id integer)
@@ -212,7 +212,7 @@ BEGIN
 END
 $$;
 
--- tally.relation_of: the relation that the engine made for a derived view; NULL if it is not there. Asks the catalog, for
+-- tally.relation_of: the relation that the engine made for a derived view; NULL if it is gone. It reads the catalog, because
 -- to_regclass fails in a schema that is closed to the caller.
 --   Parameters v, suffix: as of tally.part
 CREATE OR REPLACE FUNCTION tally.relation_of(v tally.derived_view, suffix text DEFAULT '')
@@ -221,8 +221,8 @@ RETURNS regclass LANGUAGE sql STABLE AS $$
                      WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || tally.suffix_of(v, suffix)), tally.relation_made(v.id, suffix))
 $$;
 
--- tally.lost_parts: what a derived view needs and no longer has, since somebody dropped it (DROP SCHEMA … CASCADE, say).
---   Returns   names as they were; no rows: all is there
+-- tally.lost_parts: what a derived view needs but somebody dropped (by DROP SCHEMA … CASCADE, for example).
+--   Returns   their former names; no rows: nothing is missing
 CREATE OR REPLACE FUNCTION tally.lost_parts(v tally.derived_view)
 RETURNS SETOF text LANGUAGE sql STABLE AS $$
     SELECT tally.part(v, p.suffix) FROM unnest(CASE v.kind
@@ -241,7 +241,7 @@ RETURNS SETOF text LANGUAGE sql STABLE AS $$
     FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'static' AND tally.materialized_now(m) IS NULL
 $$;
 
--- tally.lost: one sentence about what a derived view has lost; NULL: nothing.
+-- tally.lost: one sentence about what a derived view has lost; NULL: nothing is missing.
 CREATE OR REPLACE FUNCTION tally.lost(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('Dropped without tally.drop: %s. SELECT tally.drop(%L) removes the rest.',
@@ -249,7 +249,7 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
     FROM tally.lost_parts(v) p HAVING count(*) > 0
 $$;
 
--- tally.lost_under: as tally.lost, of a projection or a rollup above it.
+-- tally.lost_under: the same for a projection and the rollups above it.
 CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT tally.lost(d) FROM tally.derived_view d WHERE lost_under.root_id IN (d.id, d.root_id) AND tally.lost(d) IS NOT NULL ORDER BY d.id LIMIT 1

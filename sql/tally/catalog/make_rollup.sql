@@ -17,7 +17,7 @@ BEGIN
         PERFORM tally.generate_above(base);
     END IF;
     PERFORM tally.fill_rollup(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
-    PERFORM tally.fill_rollup(r);  -- of nothing, too: the one cell of a rollup grouped by nothing is always there
+    PERFORM tally.fill_rollup(r);  -- also from an empty source: a rollup without groups always has its one cell
     IF root.state <> 'defined' THEN
         PERFORM tally.generate_rollup_live(f) FROM tally.derived_view f WHERE f.serves_id = r.id;
         PERFORM tally.generate_rollup_live(r);
@@ -25,8 +25,8 @@ BEGIN
 END
 $$;
 
--- tally.make_extremum_index: the index of a rollup's source by which an extremum is looked up again. A value that may be too
--- long for an index entry is left out of it.
+-- tally.make_extremum_index: the index on a rollup's source that finds the next extremum. Values that may be too long for an
+-- index entry are left out of it.
 CREATE OR REPLACE FUNCTION tally.make_extremum_index(r tally.derived_view, base tally.derived_view, argument name)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -40,13 +40,13 @@ BEGIN
 END
 $$;
 
--- tally.extremum_index: the index of a rollup's source by which an extremum is looked up again.
+-- tally.extremum_index: the name of that index.
 CREATE OR REPLACE FUNCTION tally.extremum_index(r tally.derived_view, argument name)
 RETURNS name LANGUAGE sql IMMUTABLE AS $$
     SELECT left(format('tally_%s_%s', r.id, argument), 63)::name
 $$;
 
--- tally.generate_above: make a view's apply function anew, so that it hands up to every rollup above it.
+-- tally.generate_above: generate a view's apply function again, so that it passes differences up to every rollup above it.
 CREATE OR REPLACE FUNCTION tally.generate_above(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -74,8 +74,8 @@ BEGIN
 END
 $$;
 
--- tally.renew_state: give a rollup of an older engine the types of its cells, and the running sums and indexes that it lacks.
--- Its functions are dropped before, and it is filled after.
+-- tally.renew_state: upgrade a rollup made by an older engine: the types of its cells, and the running sums and indexes that it lacks.
+-- The caller drops its functions before and fills it afterwards.
 --   Returns   whether there was something to do
 CREATE OR REPLACE FUNCTION tally.renew_state(r tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -106,7 +106,7 @@ BEGIN
 END
 $$;
 
--- tally.generate_cell_types, tally.generate_state_index: the types of a rollup's cells; the index of its running sums.
+-- tally.generate_cell_types makes the types of a rollup's cells; tally.generate_state_index makes the index of its running sums.
 CREATE OR REPLACE FUNCTION tally.generate_cell_types(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -131,7 +131,7 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (%s) WITH (fillfactor = 80)', tally.part(r, '_state'), tally.sql_columns(r, tally.state_columns(r)));
     EXECUTE format('ALTER TABLE %s ALTER tally_version SET DEFAULT 0, ALTER tally_epoch SET DEFAULT 0', tally.part(r, '_state'));
     PERFORM tally.generate_state_index(r);
-    IF r.serves_id IS NULL THEN  -- a row a cell, but no unique index: to check that, each update would walk through all versions of its cell
+    IF r.serves_id IS NULL THEN  -- one row a cell, but no unique index: checking it would read all versions of the cell at each update
         EXECUTE format('CREATE TABLE %s WITH (fillfactor = 80) AS TABLE %s WITH NO DATA', tally.part(r), tally.part(r, '_def'));
         PERFORM tally.allow_nulls(tally.part(r)::regclass);
         IF r.group_by <> '{}' THEN
@@ -143,14 +143,14 @@ BEGIN
 END
 $$;
 
--- tally.has_hashed_index: whether the index of a rollup's running sums has a hash in place of a column: two cells may have the same.
+-- tally.has_hashed_index: whether the index of a rollup's running sums has a hash instead of a column. Then two cells may have equal entries.
 CREATE OR REPLACE FUNCTION tally.has_hashed_index(r tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce(bool_or(tally.sql_index_term(r, '_state', c) <> quote_ident(c)), false) FROM unnest(r.group_by) c
 $$;
 
 -- tally.sql_columns: columns of a rollup's inner tables and types (groups, running sums, old_m, new_m, tally_…), with their types.
---   Parameters columns: the groups first; wanted: one of them alone
+--   Parameters columns: the groups first; wanted: return only this one
 CREATE OR REPLACE FUNCTION tally.sql_columns(r tally.derived_view, columns name[], wanted name DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%I %s', c.col, coalesce(s.type, tally.column_type(tally.part(r, '_def')::regclass, coalesce(m.name, g)),
@@ -162,7 +162,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE wanted IS NULL OR c.col = wanted AND c.n > cardinality(r.group_by)
 $$;
 
--- tally.comment_rollup: say at a rollup's tables and type what they are.
+-- tally.comment_rollup: put a comment on each table and type of a rollup.
 CREATE OR REPLACE FUNCTION tally.comment_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -176,7 +176,7 @@ BEGIN
 END
 $$;
 
--- tally.fill_rollup: compute a rollup from what its source stores, in place of what it holds.
+-- tally.fill_rollup: replace the contents of a rollup, computed from the stored rows of its source.
 CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

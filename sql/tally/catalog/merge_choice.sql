@@ -1,7 +1,7 @@
--- Whether many changed keys are merged one by one or by a sweep through every key: by what either has cost.
+-- The choice between merging changed keys one by one and sweeping through every key. Both costs are measured, and the cheaper way is taken.
 
--- tally.note_cost: note how long the keys of a merge took.
---   Parameters keys: evaluated together; fewer than 1,000 tell of a merge's fixed cost alone and are not noted
+-- tally.note_cost: store how long a merge by key took.
+--   Parameters keys: evaluated together. Fewer than 1,000 measure mostly the fixed cost of a merge and are not stored
 --   Writes     tally.merge_choice
 --   Used by    <projection>_consume
 CREATE OR REPLACE FUNCTION tally.note_cost(view_id integer, keys bigint, began timestamptz)
@@ -17,7 +17,7 @@ BEGIN
 END
 $$;
 
--- tally.note_sweep_cost: note how long a step of a sweep took, and at the end of a sweep how many keys there are.
+-- tally.note_sweep_cost: store how long a step of a sweep took, and at the end of the sweep the number of keys.
 --   Writes     tally.merge_choice
 --   Used by    <projection>_sweep_forward, before tally.record_sweep
 CREATE OR REPLACE FUNCTION tally.note_sweep_cost(view_id integer, keys bigint, began timestamptz, from_start boolean, to_end boolean)
@@ -43,7 +43,7 @@ BEGIN
 END
 $$;
 
--- tally.stored_rows: how many rows a derived view stores, as the planner thinks.
+-- tally.stored_rows: how many rows a derived view stores, as the planner estimates.
 CREATE OR REPLACE FUNCTION tally.stored_rows(v tally.derived_view)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -54,10 +54,11 @@ BEGIN
 END
 $$;
 
--- tally.merge_estimate: what so many keys will cost by key, and what a sweep will.
---   Returns    by_key_us, sweep_us: microseconds; NULL: not measured yet. total: how many keys a sweep goes through, as the last one did
---   Notes      A merge by key has a fixed cost, too: a definition into which no key can be pushed has nothing else. Merges of one size do not
---              tell it apart: then more keys than that are taken to cost no more, so that they are tried, and measured
+-- tally.merge_estimate: the estimated cost of merging this many keys by key, and of a sweep.
+--   Returns    by_key_us, sweep_us: microseconds; NULL: not measured yet. total: the keys of a sweep, as counted by the last one
+--   Notes      A merge by key also has a fixed cost. It is the whole cost if the definition cannot be evaluated for single keys. Merges
+--              of one size alone cannot tell the fixed cost from the cost of a key. Then more keys are assumed to cost the same, so
+--              that a larger merge is tried and measured
 CREATE OR REPLACE FUNCTION tally.merge_estimate(v tally.derived_view, keys bigint, max_keys integer, OUT by_key_us float8, OUT sweep_us float8, OUT total float8)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -82,11 +83,11 @@ BEGIN
         END IF;
     END IF;
     total := c.swept_keys;
-    -- the first fill compares with nothing and replaces nothing: about half of what a sweep costs later
+    -- The first fill has no stored rows to compare with or to replace, so it costs about half of a later sweep.
     sweep_us := c.us_per_swept * total * CASE WHEN c.from_fill THEN 2 ELSE 1 END;
-    IF by_key_us > sweep_us AND c.swept_rows > 0 THEN  -- perhaps for want of a sweep since the table has grown
+    IF by_key_us > sweep_us AND c.swept_rows > 0 THEN  -- perhaps because the table has grown since the last sweep
         grown := tally.stored_rows(v) / c.swept_rows;
-        IF grown NOT BETWEEN 0.5 AND 2 THEN  -- nearer to 1 it may be the planner's error
+        IF grown NOT BETWEEN 0.5 AND 2 THEN  -- a factor nearer to 1 may be the planner's error
             total := total * grown;
             sweep_us := sweep_us * grown;
         END IF;
@@ -94,9 +95,9 @@ BEGIN
 END
 $$;
 
--- tally.prefers_sweep: whether a sweep through every key is sooner done than so many keys, by what either has cost.
---   Writes     tally.merge_choice: which was chosen and why, if it is a sweep or 1,000 keys and more
---   Used by    <projection>_consume, with the keys in hand; only where an index holds the keys in order
+-- tally.prefers_sweep: whether a sweep through every key is estimated to be faster than merging this many keys by key.
+--   Writes     tally.merge_choice: what was chosen and why, if that is a sweep, or at least 1,000 keys
+--   Used by    <projection>_consume, once it knows how many keys it has; only if an index has the keys in order
 CREATE OR REPLACE FUNCTION tally.prefers_sweep(view_id integer, keys numeric, max_keys integer)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -117,7 +118,7 @@ BEGIN
 END
 $$;
 
--- tally.sweep_is_dearer: whether all keys one by one are sooner done than a sweep; false if that was not measured.
+-- tally.sweep_is_dearer: whether merging all keys by key is estimated to be faster than a sweep; false if that was not measured.
 --   Used by    <projection>_consume, with a long backlog
 CREATE OR REPLACE FUNCTION tally.sweep_is_dearer(view_id integer, max_keys integer)
 RETURNS boolean LANGUAGE plpgsql AS $$

@@ -1,4 +1,4 @@
--- Names: how a derived view's name becomes the names of what the engine makes for it.
+-- Names: the names of what the engine makes for a derived view are made from the view's name.
 
 -- tally.split_name: 'app.x' or '"My App"."X y"' as {schema, name}; a bare name gets the current schema.
 --   Raises    TL003
@@ -22,15 +22,15 @@ BEGIN
 END
 $$;
 
--- tally.part: the quoted name of one of the things made for a derived view.
+-- tally.part: the quoted name of something that was made for a derived view.
 --   Parameters v, suffix: '' the table itself, '_live', '_delta', '_def', '_apply' …
 CREATE OR REPLACE FUNCTION tally.part(v tally.derived_view, suffix text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%I.%I', v.schema_name, v.relation_name || CASE WHEN suffix = '_def' AND v.kind = 'rollup' AND v.definition IS NOT NULL THEN '_oracle' ELSE suffix END)
 $$;
 
--- tally.suffix_of: what follows the name of a derived view in the name of one of the things made for it: that given, but for the oracle of a
--- rollup that a view was split into, for <name>_def may be that view.
+-- tally.suffix_of: the suffix that is added to a derived view's name for something made for it. It is the suffix given, with one exception:
+-- the oracle of a rollup that a view was split into is called <name>_oracle, because <name>_def may be the user's view.
 CREATE OR REPLACE FUNCTION tally.suffix_of(v tally.derived_view, suffix text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN suffix = '_def' AND v.kind = 'rollup' AND v.definition IS NOT NULL THEN '_oracle' ELSE suffix END
@@ -42,13 +42,13 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote
     SELECT format('%I.%I', schema_name, relation_name)
 $$;
 
--- tally.shown: the same of any relation: with its schema where the session's search_path does not lead to it.
+-- tally.shown: the same for any relation. It has its schema if the session's search_path does not find it.
 CREATE OR REPLACE FUNCTION tally.shown(relation regclass)
 RETURNS text LANGUAGE sql STABLE SET quote_all_identifiers = off AS $$
     SELECT relation::pg_catalog.text
 $$;
 
--- tally.column_list: columns quoted, each with a prefix (an alias and a dot, say), joined.
+-- tally.column_list: quoted column names, each with a prefix (such as an alias and a dot), joined.
 CREATE OR REPLACE FUNCTION tally.column_list(columns name[], prefix text DEFAULT '', separator text DEFAULT ', ')
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(string_agg(prefix || quote_ident(c), separator ORDER BY n), '')
@@ -62,7 +62,7 @@ RETURNS name[] LANGUAGE sql STABLE AS $$
     WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped
 $$;
 
--- tally.nullable_type: a domain as SQL; if it refuses NULL, the first type under it that does not.
+-- tally.nullable_type: a domain as SQL; for a domain that refuses NULL, the first type below it that allows NULL.
 CREATE OR REPLACE FUNCTION tally.nullable_type(type oid)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -78,8 +78,8 @@ BEGIN
 END
 $$;
 
--- tally.type_of: a column's type as SQL, with its modifier; of a domain that refuses NULL the type under it, since variables and
--- delta rows begin with NULL.
+-- tally.type_of: a column's type as SQL, with its modifier. For a domain that refuses NULL it is the type below, because variables and
+-- delta rows start as NULL.
 CREATE OR REPLACE FUNCTION tally.type_of(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN t.typtype = 'd' THEN tally.nullable_type(t.oid) ELSE format_type(a.atttypid, a.atttypmod) END
@@ -87,21 +87,21 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
--- tally.null_type: a type of which NULL can be, as SQL: of a domain that refuses NULL the one under it.
+-- tally.null_type: a type, as SQL; for a domain that refuses NULL, the type below it.
 CREATE OR REPLACE FUNCTION tally.null_type(type oid)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE t.typtype WHEN 'd' THEN tally.nullable_type(t.oid) ELSE format_type(t.oid, NULL) END FROM pg_type t WHERE t.oid = null_type.type
 $$;
 
--- tally.refuses_null: whether a column is of a domain that refuses NULL.
+-- tally.refuses_null: whether a column's type is a domain that refuses NULL.
 CREATE OR REPLACE FUNCTION tally.refuses_null(relation regclass, col name)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid AND t.typtype = 'd'
                    WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND tally.nullable_type(t.oid) <> t.oid::regtype::text)
 $$;
 
--- tally.allow_nulls: give the columns of a derived table that is still empty the types of tally.type_of: an outer join makes NULLs of a
--- domain that refuses them, and so does a row of the derived table that stands for its key alone.
+-- tally.allow_nulls: change columns of an empty derived table to the types that tally.type_of returns. A domain that refuses NULL would
+-- not do, because an outer join returns NULL for it, and so does a row that stands for its key alone.
 CREATE OR REPLACE FUNCTION tally.allow_nulls(relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -126,7 +126,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.typed_list: columns of a relation with their types ('id bigint, day date'), joined.
---   Parameters suffix: after each type, '[]' say; names: other names for them; mode: before each, 'OUT ' say;
+--   Parameters suffix: follows each type, such as '[]'; names: other names for the columns; mode: precedes each, such as 'OUT ';
 --              separator: '; ' for variables
 CREATE OR REPLACE FUNCTION tally.typed_list(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL, mode text DEFAULT '', separator text DEFAULT ', ')
 RETURNS text LANGUAGE sql STABLE AS $$
@@ -140,7 +140,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(tally.type_of(relation, c) || suffix, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
--- tally.numbered: tally_keys_1, tally_keys_2 …: one name for each column of a key, out of the way of the user's names.
+-- tally.numbered: tally_keys_1, tally_keys_2 …: one name for each column of a key. They cannot clash with users' names.
 CREATE OR REPLACE FUNCTION tally.numbered(columns name[], prefix text DEFAULT 'tally_keys_')
 RETURNS name[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg((prefix || i)::name ORDER BY i) FROM generate_subscripts(columns, 1) i
@@ -162,7 +162,7 @@ BEGIN
 END
 $$;
 
--- tally.require_own_name: raise TL002 for a column's name that may be one of the engine's inside.
+-- tally.require_own_name: raise TL002 for a column name that generated code may use itself.
 CREATE OR REPLACE FUNCTION tally.require_own_name(col name)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -172,21 +172,21 @@ BEGIN
 END
 $$;
 
--- tally.fixed_path: the search_path of generated functions. No schema in which a stranger may create is in it, and none that the
--- columns' types are in: their operators are named with their schema (tally.sql_operator).
+-- tally.fixed_path: the search_path of generated functions. It has no schema in which another user may create objects, not even that of a
+-- column's type: the operators of such types are named with their schema (tally.sql_operator).
 CREATE OR REPLACE FUNCTION tally.fixed_path(relation regclass)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT 'pg_catalog, pg_temp'
 $$;
 
--- tally.delta_code: the number in a delta row's column tally_source. A number above 0 is that of a source whose row changed.
+-- tally.delta_code: the value of tally_source in a delta row. A value above 0 is the ordinal of the source whose row changed.
 --   Parameters kind: 'key' (the row names one key), 'sweep' (every key after this one), 'wide' (a part of a wide change)
 CREATE OR REPLACE FUNCTION tally.delta_code(kind text)
 RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE kind WHEN 'key' THEN 0 WHEN 'sweep' THEN -1 WHEN 'wide' THEN -2 END
 $$;
 
--- tally.enqueue_sweep: put every key of a projection into its delta table: one row that stands for all of them.
+-- tally.enqueue_sweep: enqueue every key of a projection, as a single delta row that stands for all of them.
 CREATE OR REPLACE FUNCTION tally.enqueue_sweep(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -194,8 +194,8 @@ BEGIN
 END
 $$;
 
--- tally.cut_name: a name that fits: of one too long, as many characters as leave room for a digest of it all.
---   Parameters bytes: how many it may have
+-- tally.cut_name: a name of limited length. If it is too long, it is cut and gets a digest of the whole name at its end.
+--   Parameters bytes: the limit
 CREATE OR REPLACE FUNCTION tally.cut_name(name text, bytes integer)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN octet_length(name) <= bytes THEN name
@@ -203,8 +203,8 @@ RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
              || '_' || left(md5(name), 6) END
 $$;
 
--- tally.identify_rows: let a table's rows be deleted and updated under any publication (FOR ALL TABLES, say): whole old rows stand
--- in the WAL, only where logical replication asks for it. A choice that its owner has made stays.
+-- tally.identify_rows: allow updates and deletes of a table without a primary key under any publication (such as FOR ALL TABLES). Whole
+-- old rows are then logged, but only if logical replication is in use. A replica identity that the owner has chosen is kept.
 CREATE OR REPLACE FUNCTION tally.identify_rows(relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,6 +1,6 @@
--- Operators, collations and types of columns. Generated code compares as the columns' own indexes do: by the default btree
--- operator class of the type, and with the column's collation. Its search_path is pg_catalog alone, so an operator of
--- another schema is spelled OPERATOR(schema.=), and a stranger's is never found.
+-- Operators, collations and types of columns. Generated code compares values as an index on the column does: by the default btree
+-- operator class of the type, and with the column's collation. Its search_path is pg_catalog alone. An operator of another schema is
+-- written OPERATOR(schema.=), so an operator that another user made is never called by mistake.
 
 -- tally.base_type: the type under a domain, or under a domain over a domain.
 CREATE OR REPLACE FUNCTION tally.base_type(type oid)
@@ -12,7 +12,7 @@ RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT u.type FROM under u WHERE u.base = 0
 $$;
 
--- tally.default_opclass: the operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL: there is none.
+-- tally.default_opclass: the operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL if it has none.
 --   Parameters type; method: 'btree' or 'hash'
 CREATE OR REPLACE FUNCTION tally.default_opclass(type oid, method name DEFAULT 'btree')
 RETURNS oid LANGUAGE sql STABLE AS $$
@@ -30,8 +30,8 @@ RETURNS oid LANGUAGE sql STABLE AS $$
     ORDER BY i.oid = t.oid DESC, i.typispreferred DESC LIMIT 1
 $$;
 
--- tally.sql_operator: SQL for the operator that compares a column's values: =, or OPERATOR(public.=) for a type of an extension.
---   Parameters operator: <, <=, =, >= or >; a type may have another name for it
+-- tally.sql_operator: SQL for the operator that compares a column's values: =, or OPERATOR(public.=) for the type of an extension.
+--   Parameters operator: <, <=, =, >= or >. A type may use other names; the operator is found by its role in the operator class
 CREATE OR REPLACE FUNCTION tally.sql_operator(relation regclass, col name, operator text DEFAULT '=')
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((
@@ -45,8 +45,9 @@ RETURNS text LANGUAGE sql STABLE AS $$
         WHERE a.attrelid = relation AND a.attname = col AND n.nspname <> 'pg_catalog'), sql_operator.operator)
 $$;
 
--- tally.sql_alike: SQL for "these two expressions are equal, or both NULL", as their type compares; citext = citext is found in no search_path of ours.
---   Parameters type: of both
+-- tally.sql_alike: SQL for "these two expressions are equal, or both are NULL". It uses the type's own operator: with the fixed search_path,
+-- IS NOT DISTINCT FROM would not find that of citext, for example.
+--   Parameters type: of both expressions
 CREATE OR REPLACE FUNCTION tally.sql_alike(type oid, a text, b text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((
@@ -58,7 +59,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
         WHERE o.oid = tally.default_opclass(sql_alike.type) AND n.nspname <> 'pg_catalog'), format('%s IS NOT DISTINCT FROM %s', a, b))
 $$;
 
--- tally.sql_compare: SQL that compares rows of expressions, the first columns first, by an index on these columns if there is one.
+-- tally.sql_compare: SQL that compares two rows of expressions, column by column. It can use an index on these columns.
 --   Parameters columns: of the relation, whose types the expressions have; a, b: expressions; operator: <, <=, >= or >
 CREATE OR REPLACE FUNCTION tally.sql_compare(relation regclass, columns name[], a text[], operator text, b text[])
 RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -72,7 +73,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM unnest(columns) c WHERE tally.sql_operator(relation, c, operator) <> operator) THEN
         RETURN format('ROW(%s) %s ROW(%s)', array_to_string(a, ', '), operator, array_to_string(b, ', '));
     END IF;
-    FOR i IN REVERSE cardinality(columns) .. 1 LOOP  -- one operator cannot be named for columns of several schemas
+    FOR i IN REVERSE cardinality(columns) .. 1 LOOP  -- a row comparison takes only one operator name, but these columns need several
         sql := CASE WHEN sql IS NULL THEN format('%s %s %s', a[i], tally.sql_operator(relation, columns[i], operator), b[i])
             ELSE format('(%1$s %3$s %2$s AND (%1$s %4$s %2$s OR %5$s))', a[i], b[i],
                         tally.sql_operator(relation, columns[i], strictly || '='), tally.sql_operator(relation, columns[i], strictly), sql) END;
@@ -81,7 +82,7 @@ BEGIN
 END
 $$;
 
--- tally.sql_collate: SQL that gives a value the collation of a column: '' if that is the one of its type.
+-- tally.sql_collate: SQL that gives a value the collation of a column: '' if the type has that collation anyway.
 CREATE OR REPLACE FUNCTION tally.sql_collate(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce((
@@ -93,7 +94,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
         WHERE a.attrelid = relation AND a.attname = col), '')
 $$;
 
--- tally.collated_list: as tally.column_list, of values that came out of a variable or a function, where collations get lost.
+-- tally.collated_list: as tally.column_list, for values that came out of a variable or a function, which lose their collation.
 CREATE OR REPLACE FUNCTION tally.collated_list(relation regclass, columns name[], prefix text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(prefix || quote_ident(c) || CASE o.sql WHEN '' THEN '' ELSE format('%s AS %I', o.sql, c) END, ', ' ORDER BY n)
@@ -101,14 +102,14 @@ RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.column_definitions: columns of a relation with type and collation, for CREATE TABLE or CREATE TYPE.
---   Parameters suffix: after each type, '[]' say; names: other names for them
+--   Parameters suffix: follows each type, such as '[]'; names: other names for the columns
 CREATE OR REPLACE FUNCTION tally.column_definitions(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%I %s%s%s', coalesce(names[n], c), tally.type_of(relation, c), suffix, tally.sql_collate(relation, c)), ', ' ORDER BY n)
     FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
--- tally.type_id, tally.column_type: the type of a column; as SQL, with modifier and collation.
+-- tally.type_id, tally.column_type: the type of a column, as its OID; and as SQL, with modifier and collation.
 CREATE OR REPLACE FUNCTION tally.type_id(relation regclass, col name)
 RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
@@ -118,7 +119,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT tally.type_of(relation, col) || tally.sql_collate(relation, col)
 $$;
 
--- tally.unordered_part: the type that keeps values of a type from being compared: itself, its element's, a field's; NULL: none does.
+-- tally.unordered_part: the type because of which values of a type cannot be compared: itself, its element type or a field's; NULL: none.
 --   Parameters type; method: 'btree' or 'hash'
 CREATE OR REPLACE FUNCTION tally.unordered_part(type oid, method name DEFAULT 'btree')
 RETURNS oid LANGUAGE sql STABLE AS $$
@@ -132,11 +133,11 @@ RETURNS oid LANGUAGE sql STABLE AS $$
     SELECT p.type FROM part p WHERE tally.default_opclass(p.type, unordered_part.method) IS NULL LIMIT 1
 $$;
 
--- tally.sql_hash: SQL for the 64-bit hash of a value, by the hash function of its type, its schema named; NULL: there is none.
+-- tally.sql_hash: SQL for the 64-bit hash of a value, by the type's hash function, named with its schema; NULL: there is none.
 CREATE OR REPLACE FUNCTION tally.sql_hash(type oid, value text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN f.proargtypes[0] <> 'internal'::regtype THEN format('%I.%I(%s, 0)', n.nspname, f.proname, value)
-                WHEN tally.base_type(sql_hash.type) = 'bytea'::regtype THEN format('hashtextextended(encode(%s, ''hex''), 0)', value) END  -- its own is not to be called before 18
+                WHEN tally.base_type(sql_hash.type) = 'bytea'::regtype THEN format('hashtextextended(encode(%s, ''hex''), 0)', value) END  -- before PostgreSQL 18 its hash function cannot be called
     FROM pg_opclass o
     JOIN pg_amproc a ON a.amprocfamily = o.opcfamily AND a.amproclefttype = o.opcintype AND a.amprocrighttype = o.opcintype AND a.amprocnum = 2
     JOIN pg_proc f ON f.oid = a.amproc
@@ -145,7 +146,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.require_ordered: raise unless every one of these columns can be indexed and compared.
---   Parameters relation, columns; use: what for, as the message says it ('part of a key')
+--   Parameters relation, columns; use: the purpose, as the message says it ('part of a key')
 --   Raises     TL024
 CREATE OR REPLACE FUNCTION tally.require_ordered(relation regclass, columns name[], use text)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
@@ -164,8 +165,8 @@ BEGIN
 END
 $$;
 
--- tally.require_scalar: raise for a column whose values cannot be elements of an array: those of a key are handed on in arrays,
--- one for each of its columns, and an array of arrays, or of rows, comes apart in unnest.
+-- tally.require_scalar: raise for a column whose values cannot be elements of an array. Keys are passed in arrays, one for each
+-- column of the key. An array of arrays or of rows would not come back from unnest as it was.
 --   Raises     TL024
 CREATE OR REPLACE FUNCTION tally.require_scalar(relation regclass, columns name[], use text)
 RETURNS void LANGUAGE plpgsql STABLE AS $$

@@ -1,5 +1,5 @@
--- tally.own_made: let what was made for a projection, or a snapshot, belong to whom its table belongs to, whoever made it (a scheduler that
--- merges, an upgrade): functions that run with their owner's rights run a definition with its declarer's rights and no others.
+-- tally.own_made: give everything that was made for a projection or a snapshot the owner of its table. A scheduler or an upgrade may have
+-- made it. Functions with SECURITY DEFINER then run a definition with its declarer's rights and no others.
 --   Writes    owners of functions, views, tables and types of the view and of the rollups above it
 CREATE OR REPLACE FUNCTION tally.own_made(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -20,8 +20,8 @@ BEGIN
 END
 $$;
 
--- tally.grant_engine: let whoever installed the engine call what was made for a derived view, and look at its delta table: it may
--- be another role than the declarer, and no superuser.
+-- tally.grant_engine: let the role that installed the engine call what was made for a derived view and read its delta table. It may
+-- be neither the declarer nor a superuser.
 CREATE OR REPLACE FUNCTION tally.grant_engine(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -42,7 +42,7 @@ BEGIN
 END
 $$;
 
--- tally.is_declarer: whether the caller is the very role to which a derived view belongs.
+-- tally.is_declarer: whether the caller is exactly the role that owns a derived view.
 CREATE OR REPLACE FUNCTION tally.is_declarer(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.relowner = current_user::regrole FROM pg_class c WHERE c.oid = tally.relation_of(v)

@@ -1,13 +1,13 @@
--- tally.is_fault_of_key: whether an error is about the data of a key, rather than about the server, a lock, a
--- cancelled statement or the definition as a whole; only the former is worth halving the keys for.
+-- tally.is_fault_of_key: whether an error is about the data of a key, and not about the server, a lock, a cancelled statement or the
+-- definition as a whole. Only for the former does halving the set of keys find the key.
 CREATE OR REPLACE FUNCTION tally.is_fault_of_key(state text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT left(state, 2) IN ('21', '22', '23', 'P0') OR state IN ('54000', '38000', '39000', '2F000', '34000', 'TL019')
 $$;
 
--- tally.is_fault_of_key: the same, of an error that a merge met.
---   Parameters context: the call stack, as PG_EXCEPTION_CONTEXT tells it
---   Raises    TL025: a trigger on a derived table raised it. That is the fault of no key: the merge fails, and is tried again
+-- tally.is_fault_of_key: the same, for an error raised in a merge.
+--   Parameters context: the call stack, as in PG_EXCEPTION_CONTEXT
+--   Raises    TL025: a trigger on a derived table raised the error. No key is at fault: the merge fails and is tried again
 CREATE OR REPLACE FUNCTION tally.is_fault_of_key(view_id integer, state text, message text, context text)
 RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 
--- tally.has_quarantined, tally.has_due: whether any key of a projection is set aside, and whether one is to be tried again.
+-- tally.has_quarantined: whether any key of a projection is quarantined. tally.has_due: whether one of them has to be tried again now.
 CREATE OR REPLACE FUNCTION tally.has_quarantined(view_id integer)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = has_quarantined.view_id)
@@ -39,9 +39,9 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = has_due.view_id AND q.retry_at <= clock_timestamp())
 $$;
 
--- tally.told_of_key: an error that sets a key aside, in the engine's words where PostgreSQL speaks of its inside.
---   Parameters hint: of the error; INSERT … ON CONFLICT has one when two rows of one identity come at once
---              index: one in which a value has no room
+-- tally.told_of_key: the error that is stored for a quarantined key. The engine words it itself where PostgreSQL's text is about internals.
+--   Parameters hint: of the error. INSERT … ON CONFLICT gives one if two rows of the same identity come in one statement
+--              index: the index for which a value is too long
 CREATE OR REPLACE FUNCTION tally.told_of_key(view_id integer, INOUT state text, INOUT error text, hint text, index text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -67,7 +67,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%s returns more than one row for the same (%s).', v.definition, tally.column_list(v.identity))
 $$;
 
--- tally.refuse_unwritten: raise TL025: a merge updated stored rows, and some did not change.
+-- tally.refuse_unwritten: raise TL025, because a merge updated stored rows and some of them did not change.
 CREATE OR REPLACE FUNCTION tally.refuse_unwritten(view_id integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 
--- tally.record_merge: note in the catalog what a merge did and up to which writer the projection is merged.
+-- tally.record_merge: store what a merge did, and up to which transaction ID the projection is merged.
 --   Writes    tally.merge_state, tally.derived_view (the first fill is over)
 CREATE OR REPLACE FUNCTION tally.record_merge(view_id integer, result tally.merge_result, through xid8)
 RETURNS void LANGUAGE sql AS $$
@@ -94,7 +94,7 @@ RETURNS void LANGUAGE sql AS $$
     WHERE v.id = record_merge.view_id AND v.state = 'filling' AND NOT result.more
 $$;
 
--- tally.record_sweep: note in the catalog how far a sweep has come.
+-- tally.record_sweep: store how far a sweep has come.
 --   Writes    tally.merge_state
 CREATE OR REPLACE FUNCTION tally.record_sweep(view_id integer, keys bigint, from_start boolean, to_end boolean)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -109,7 +109,7 @@ BEGIN
 END
 $$;
 
--- tally.estimate_keys: about how many keys a sweep goes through, by the planner's statistics.
+-- tally.estimate_keys: roughly how many keys a sweep visits, from the planner's statistics.
 CREATE OR REPLACE FUNCTION tally.estimate_keys(v tally.derived_view)
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,9 +1,9 @@
--- tally.read_tree: the analysed tree that PostgreSQL keeps of a view, a function or a policy, as jsonb.
+-- tally.read_tree: the analysed tree that PostgreSQL stores for a view, a function or a policy, as jsonb.
 --   Parameters tree: a pg_node_tree, as text (pg_rewrite.ev_action, pg_proc.prosqlbody, pg_policy.polqual …)
 --   Returns    a node as {"_":"QUERY","rtable":[…],…}: each field holds an array of its tokens; <> is null. A list of nodes is one
 --              such token: "args":[[{…},{…}]]
---   Notes      A token ends at a blank or a bracket without a backslash before it. What begins with a colon is a field's name,
---              unless it follows one: then it is a value, the alias ":x" say.
+--   Notes      A token ends at white space or a bracket that has no backslash before it. A token that begins with a colon is the name
+--              of a field. Directly after such a name it is a value instead: the alias ":x", for example
 CREATE OR REPLACE FUNCTION tally.read_tree(tree text)
 RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
     WITH token AS (
@@ -28,9 +28,9 @@ RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_tem
     FROM kind
 $$;
 
--- tally.tree_nodes: every node of a tree, with where it stands.
+-- tally.tree_nodes: every node of a tree, with its position.
 --   Parameters tree: as tally.read_tree returns it
---   Returns    node; path: how the tree leads to it (for #>); levels: the paths of the queries around it, the innermost first
+--   Returns    node; path: to the node from the top (for #>); levels: the paths of the enclosing queries, the innermost first
 CREATE OR REPLACE FUNCTION tally.tree_nodes(tree jsonb)
 RETURNS TABLE (node jsonb, path text[], levels text[]) LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE walk(node, path, levels) AS (
@@ -46,7 +46,7 @@ RETURNS TABLE (node jsonb, path text[], levels text[]) LANGUAGE sql IMMUTABLE SE
     SELECT w.node, w.path, w.levels FROM walk w WHERE jsonb_typeof(w.node) = 'object'
 $$;
 
--- tally.node_type: the type of an expression's value, 0 if its node does not tell.
+-- tally.node_type: the type of an expression's value; 0 if the node does not contain it.
 CREATE OR REPLACE FUNCTION tally.node_type(node jsonb)
 RETURNS oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -61,9 +61,9 @@ BEGIN
 END
 $$;
 
--- tally.value_types: the types that the text of an expression's value is made of: of a row, those of its columns.
+-- tally.value_types: the types that make up the text form of an expression's value. For a row they are the types of its columns.
 --   Parameters tree; node, path and levels: of the expression, as tally.tree_nodes returns them
---   Returns    types; 0 among them: not to be told
+--   Returns    types; 0 among them: unknown
 CREATE OR REPLACE FUNCTION tally.value_types(tree jsonb, node jsonb, path text[], levels text[])
 RETURNS SETOF oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -95,7 +95,7 @@ BEGIN
 END
 $$;
 
--- tally.column_types: as tally.value_types, of an output column of a query in a tree; of all of them for the number 0.
+-- tally.column_types: as tally.value_types, for an output column of a query in a tree; number 0: for all of them.
 CREATE OR REPLACE FUNCTION tally.column_types(tree jsonb, path text[], levels text[], number integer)
 RETURNS SETOF oid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t FROM jsonb_array_elements(tree #> (path || '{targetList,0}')) WITH ORDINALITY e(item, n)
@@ -103,7 +103,7 @@ RETURNS SETOF oid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp A
     WHERE e.item -> 'resjunk' ->> 0 = 'false' AND (number = 0 OR e.item -> 'resno' ->> 0 = number::text)
 $$;
 
--- tally.constant_text: the text of a constant; NULL for what is none, or is not text.
+-- tally.constant_text: the value of a constant of type text; NULL for any other node.
 CREATE OR REPLACE FUNCTION tally.constant_text(node jsonb)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT convert_from(string_agg(set_byte('\x00'::bytea, 0, (b.value::int + 256) % 256), ''::bytea ORDER BY b.n), getdatabaseencoding())

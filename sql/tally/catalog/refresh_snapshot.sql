@@ -1,7 +1,7 @@
--- tally.refresh_snapshot: refresh a materialized view if a table that it reads has changed since the last time.
---   Returns   outcome 'merged' or 'nothing'; consumed: statements that had changed something
---   Locks     EXCLUSIVE on the materialized view (readers go on); the first time, or when it holds nothing yet, a plain
---             refresh, which takes ACCESS EXCLUSIVE
+-- tally.refresh_snapshot: refresh a materialized view if a table that it reads has changed since the last refresh.
+--   Returns   outcome 'merged' or 'nothing'; consumed: the number of statements that changed something
+--   Locks     EXCLUSIVE on the materialized view, which lets readers go on. The first refresh, and one of an empty view, is not
+--             concurrent and takes ACCESS EXCLUSIVE
 CREATE OR REPLACE FUNCTION tally.refresh_snapshot(v tally.derived_view)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE

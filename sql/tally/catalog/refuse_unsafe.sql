@@ -1,5 +1,5 @@
--- tally.refuse_unsafe: raise unless every table that a projection reads is watched or vouched for, and nothing in its
--- definition may change by itself. Silence never means stale.
+-- tally.refuse_unsafe: raise unless every table that a projection reads is watched or assumed static, and the result of its
+-- definition depends on tables alone. Otherwise stored rows could become stale without a sign.
 --   Raises    TL007, TL008, TL016
 CREATE OR REPLACE FUNCTION tally.refuse_unsafe(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE SET jit = off AS $$
@@ -27,8 +27,8 @@ BEGIN
 END
 $$;
 
--- tally.policies_that_bind: the tables below a definition whose rows depend on policies: on who reads, or on settings.
---   Returns    relation; role: who is bound
+-- tally.policies_that_bind: the tables below a definition whose visible rows depend on policies, and so on the reading role or on settings.
+--   Returns    relation; role: the role that the policy applies to
 CREATE OR REPLACE FUNCTION tally.policies_that_bind(definition regclass)
 RETURNS TABLE (relation regclass, role text) LANGUAGE sql STABLE AS $$
     SELECT DISTINCT c.oid::regclass, coalesce(r.rolname::text, 'who reads ' || u.relation)
@@ -41,7 +41,7 @@ RETURNS TABLE (relation regclass, role text) LANGUAGE sql STABLE AS $$
        OR NOT r.rolsuper AND NOT r.rolbypassrls AND (c.relforcerowsecurity OR NOT pg_has_role(r.oid, c.relowner, 'USAGE'))
 $$;
 
--- tally.unstable_in_views: what in a definition, or in a view below it, may change its result without any table changing.
+-- tally.unstable_in_views: the parts of a definition, or of a view below it, whose result may change although no table changes.
 --   Returns    as tally.unstable_parts
 CREATE OR REPLACE FUNCTION tally.unstable_in_views(v tally.derived_view, definition regclass)
 RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE AS $$
@@ -74,7 +74,7 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind = 'f'
 $$;
 
--- tally.refuse_unsafe_filter: raise unless a rollup's filter sees nothing but the row: no table, no setting, no clock.
+-- tally.refuse_unsafe_filter: raise unless a rollup's filter depends on the row alone, not on tables, settings or the clock.
 --   Parameters filter: as it was given; parsed: a view that computes it from base
 --   Raises    TL008
 CREATE OR REPLACE FUNCTION tally.refuse_unsafe_filter(base tally.derived_view, filter text, parsed regclass)
@@ -98,7 +98,7 @@ BEGIN
 END
 $$;
 
--- tally.refuse_unsafe_expand: raise unless the expand of a source leads from changed rows to all of their keys, whoever merges.
+-- tally.refuse_unsafe_expand: raise unless the expand of a source leads from changed rows to all of their keys, whichever role merges.
 --   Raises    TL008
 CREATE OR REPLACE FUNCTION tally.refuse_unsafe_expand(v tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql STABLE SET jit = off AS $$

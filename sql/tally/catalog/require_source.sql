@@ -1,4 +1,4 @@
--- tally.require_source: raise TL016 unless triggers see every write of a table.
+-- tally.require_source: raise TL016 unless triggers can see every write to a table.
 CREATE OR REPLACE FUNCTION tally.require_source(source regclass)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -21,9 +21,9 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind = 'f'
 $$;
 
--- tally.source_troubles: why triggers would not see every write of a table.
---   Returns    problem: what follows the table's name in a sentence; remedy: a sentence
---   Used by    tally.watch, tally.create_snapshot; tally.health, for what was done to a table later
+-- tally.source_troubles: why triggers cannot see every write to a table.
+--   Returns    problem: the part of a sentence after the table's name; remedy: a sentence
+--   Used by    tally.watch, tally.create_snapshot; tally.health, for changes made to the table later
 CREATE OR REPLACE FUNCTION tally.source_troubles(source regclass)
 RETURNS TABLE (problem text, remedy text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'is not a table, so triggers cannot watch it', 'Watch an ordinary or a partitioned table; vouch for anything else with tally.assume_static.'
@@ -48,7 +48,7 @@ RETURNS TABLE (problem text, remedy text) LANGUAGE sql STABLE SECURITY DEFINER S
     FROM tally.foreign_children(source) f(relation)
 $$;
 
--- tally.require_seen: raise TL016 for a watched column whose values triggers do not see: a virtual generated one.
+-- tally.require_seen: raise TL016 for a watched column whose values triggers cannot see: a virtual generated column.
 CREATE OR REPLACE FUNCTION tally.require_seen(source regclass, columns name[])
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

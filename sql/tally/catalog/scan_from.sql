@@ -1,6 +1,6 @@
--- tally.scan_from: the lower bound with which a projection's delta table is scanned: older rows are merged and dead,
--- and while a long-running reader pins them they would be scanned again and again.
---   Returns   merged_through; 0 in another cluster than the one that wrote it (transaction IDs do not survive a dump)
+-- tally.scan_from: the lower bound for scans of a projection's delta table. Older rows are merged and dead. As long as a long-running
+-- reader keeps vacuum from removing them, each scan without the bound would read them again.
+--   Returns   merged_through; 0 in another cluster than the one that stored it, because transaction IDs do not survive a dump
 CREATE OR REPLACE FUNCTION tally.scan_from(view_id integer)
 RETURNS xid8 LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN m.system_identifier = (SELECT c.system_identifier FROM pg_control_system() c)

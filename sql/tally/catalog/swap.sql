@@ -1,8 +1,8 @@
--- tally.advance: take the redefinition of a projection one step further: a bounded merge of its replacement; when that has
--- caught up, verify it; when it is verified, swap.
+-- tally.advance: take the redefinition of a projection one step further: a bounded merge of the replacement. Once that has caught up,
+-- it is verified; once it is verified, it is swapped in.
 --   Parameters v; next: its replacement; max_keys; result: what the merge of the projection itself did
 --   Returns    result, with the replacement's work added
---   Locks      the replacement's advisory lock, never waited for; those of tally.swap, given up after half a second
+--   Locks      the replacement's advisory lock, tried, never waited for; those of tally.swap, given up after half a second
 CREATE OR REPLACE FUNCTION tally.advance(v tally.derived_view, next tally.derived_view, max_keys integer, result tally.merge_result)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -24,8 +24,8 @@ BEGIN
 END
 $$;
 
--- tally.put_in_place: verify a replacement that has caught up, or swap it in if it is verified; what hinders that is noted.
---   Returns    whether the next merge can go on with it
+-- tally.put_in_place: verify a replacement that has caught up, or swap it in if it is verified. The reason for a delay is stored.
+--   Returns    whether the next merge can continue at once
 --   Writes     what tally.swap writes; tally.derived_view, tally.merge_state
 CREATE OR REPLACE FUNCTION tally.put_in_place(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -54,8 +54,8 @@ EXCEPTION
 END
 $$;
 
--- tally.hold_swap: note why a replacement is not put in place yet, and when to try again: ever later, for each try makes
--- writers queue for a moment.
+-- tally.hold_swap: store why a replacement is not in place yet, and when to try again. Pauses grow, because writers have to wait for a
+-- moment at each attempt.
 --   Writes     tally.derived_view, tally.merge_state
 CREATE OR REPLACE FUNCTION tally.hold_swap(view_id integer, state text, message text)
 RETURNS void LANGUAGE sql AS $$
@@ -64,11 +64,11 @@ RETURNS void LANGUAGE sql AS $$
     UPDATE tally.merge_state m SET error = message, error_sqlstate = state WHERE m.view_id = hold_swap.view_id;
 $$;
 
--- tally.swap: put a verified replacement in a projection's place, rollups too.
---   Returns    whether it could: writers, and readers of the old tables, must be gone for a moment, during which what they
---              wrote last is merged; and nobody may have a snapshot that sees the new tables as they were before they were filled
---   Writes     names: what was <name>_next becomes <name>; the old tables, functions and triggers go
---   Locks      ACCESS EXCLUSIVE on the sources and on the derived tables of both, until the transaction ends
+-- tally.swap: put a verified replacement in a projection's place, with its rollups.
+--   Returns    whether it could. For a moment there must be no writers, and no readers of the old tables; then the last changes are
+--              merged. Also, nobody may hold a snapshot that sees the new tables as they were before they were filled
+--   Writes     names: <name>_next becomes <name>; the old tables, functions and triggers are dropped
+--   Locks      ACCESS EXCLUSIVE on the sources and on both sets of derived tables, until the transaction ends
 CREATE OR REPLACE FUNCTION tally.swap(v tally.derived_view, next tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -101,14 +101,14 @@ $$;
 
 -- tally.older_snapshot: whether another session of this database may read with a snapshot that does not see what a
 -- transaction wrote.
---   Reads      pg_stat_activity, of which everybody sees the column backend_xmin
+--   Reads      pg_stat_activity, whose column backend_xmin every role may see
 CREATE OR REPLACE FUNCTION tally.older_snapshot(writer xid8)
 RETURNS boolean LANGUAGE sql VOLATILE AS $$
     SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
                    AND age(a.backend_xmin) >= age(writer::xid))
 $$;
 
--- tally.take_over: drop what was made for a projection, and give its names, schedule and grants to its replacement.
+-- tally.take_over: drop what was made for a projection, and give its names, schedule, grants and other settings to its replacement.
 CREATE OR REPLACE FUNCTION tally.take_over(v tally.derived_view, next tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -122,7 +122,7 @@ DECLARE
                  WHERE v.id IN (o.id, o.root_id));
 BEGIN
     PERFORM tally.require_carried(v);
-    CREATE TEMP TABLE tally_indexes ON COMMIT DROP AS  -- an index of the same columns gets the name that it had
+    CREATE TEMP TABLE tally_indexes ON COMMIT DROP AS  -- an index with the same definition gets the old one's name
         SELECT i.index, o.name FROM tally.derived_view d JOIN tally.derived_view y ON y.replaces_id = d.id CROSS JOIN unnest('{"",_delta,_state}'::text[]) s
         CROSS JOIN LATERAL tally.indexes_of(tally.relation_of(d, s)) o JOIN LATERAL tally.indexes_of(tally.relation_of(y, s)) i ON i.body = o.body AND i.nth = o.nth
         WHERE v.id IN (d.id, d.root_id);
@@ -175,7 +175,7 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s RENAME TO %I', o.function, new_name || o.suffix);
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
-             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- a projection's is the user's own
+             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
         EXECUTE format('ALTER TABLE %s RENAME TO %I', tally.part(d, o.s), new_name || tally.suffix_of(d, o.s));
     END LOOP;
 END

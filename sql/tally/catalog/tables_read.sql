@@ -1,4 +1,4 @@
--- tally.tables_read: every relation that is not a view and that a definition reads, through views too; no system catalogs, no sequences.
+-- tally.tables_read: every relation that a definition reads, also through views. Views, system catalogs and sequences are left out.
 CREATE OR REPLACE FUNCTION tally.tables_read(definition regclass)
 RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     SELECT DISTINCT d.refobjid::regclass
@@ -9,8 +9,8 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     WHERE c.relnamespace NOT IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname IN ('pg_catalog', 'information_schema')) AND d.refobjid <> definition
 $$;
 
--- tally.columns_used: the columns of a table that a definition uses; all of them where a view names a whole row
--- (to_jsonb(t), say), for pg_depend does not tell which table's row that is.
+-- tally.columns_used: the columns of a table that a definition uses. If a view uses a whole row (to_jsonb(t), for example), these are all
+-- columns, because pg_depend does not say to which table that row belongs.
 CREATE OR REPLACE FUNCTION tally.columns_used(definition regclass, source regclass)
 RETURNS name[] LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN bool_or(r.ev_action::text ~ ':varattno 0 ') THEN tally.columns_of(source)

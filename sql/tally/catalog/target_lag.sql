@@ -1,6 +1,6 @@
--- Freshness as a target: from what merges have cost to how often, and with how many keys, a view is merged.
+-- Target lag: from the measured cost of merges follows how often a view is merged, and with how many keys.
 
--- tally.oldest_pending: when the oldest logged change of a projection was made; NULL if none waits.
+-- tally.oldest_pending: when the oldest pending change of a projection was logged; NULL if nothing is pending.
 CREATE OR REPLACE FUNCTION tally.oldest_pending(v tally.derived_view)
 RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
@@ -11,8 +11,8 @@ BEGIN
 END
 $$;
 
--- tally.note_lag: note what a merge of a view with a target has cost, and the lag that it ended.
---   Parameters oldest: when the oldest change that it took was made; ms: how long it ran
+-- tally.note_lag: store what a merge of a view with a target lag cost, and the lag at its end.
+--   Parameters oldest: when the oldest change that it merged was logged; ms: its duration
 --   Writes     tally.merge_cost, tally.lag_minute
 CREATE OR REPLACE FUNCTION tally.note_lag(v tally.derived_view, oldest timestamptz, keys bigint, ms float8)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -33,7 +33,7 @@ BEGIN
 END
 $$;
 
--- tally.lag_reached: the lag in seconds that half, and 99 of 100, of the merges of the last hour ended at most; NULL if there was none.
+-- tally.lag_reached: the median (p50) and the 99th percentile (p99) of the lag at the end of the last hour's merges, in seconds; NULL if there was none.
 CREATE OR REPLACE FUNCTION tally.lag_reached(view_id integer, OUT p50 float8, OUT p99 float8)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH lag AS (SELECT u.n, sum(u.c) AS c FROM tally.lag_minute l, unnest(l.counts) WITH ORDINALITY u(c, n)
@@ -42,14 +42,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.5) / 1000, 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.99) / 1000 FROM run
 $$;
 
--- tally.merge_plan: how a view with a target is to be merged: a row that just missed a merge waits an interval and the merge after it, and a
--- quarter of the target is left for what else there is.
---   Returns    interval_ms: from start to start, in steps of a tenth, so that a schedule does not change with each merge; max_keys; both NULL without a target
+-- tally.merge_plan: how to merge a view with a target lag. In the worst case a change waits one interval and then for the merge itself. A
+-- quarter of the target is kept as a reserve.
+--   Returns    interval_ms: from start to start, rounded in steps of a tenth so that the schedule does not change with each merge; max_keys;
+--              both NULL without a target
 CREATE OR REPLACE FUNCTION tally.merge_plan(v tally.derived_view, OUT interval_ms integer, OUT max_keys integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c       tally.merge_cost;
-    per_key float8 := 0;   -- ms; of merges of one size alone 0.1 at most, for they do not tell it from what any merge costs
+    per_key float8 := 0;   -- ms; at most 0.1 if all merges had one size, because then it cannot be told from the fixed cost
     fixed   float8 := 0;   -- ms
 BEGIN
     IF v.target_lag_ms IS NULL THEN
@@ -66,7 +67,7 @@ BEGIN
 END
 $$;
 
--- tally.roots_below: the projections whose tables, or whose rollups', a projection reads, and those below them, the lowest first.
+-- tally.roots_below: the projections that a projection reads from, directly, through their rollups or through other projections; the lowest first.
 CREATE OR REPLACE FUNCTION tally.roots_below(view_id integer)
 RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE link AS MATERIALIZED (
@@ -77,9 +78,10 @@ RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search
     SELECT v FROM (SELECT id, max(depth) AS depth FROM below WHERE id <> view_id GROUP BY id) b JOIN tally.derived_view v USING (id) WHERE v.kind = 'projection' ORDER BY b.depth DESC, v.id
 $$;
 
--- tally.merge_below: before a view with a target: merge what it reads and is kept too, the lowest first, in the same transaction, so that the two
--- sides of a diamond are of one moment. One that is paused, waits after an error or is being merged is passed over.
---   Returns    when the oldest change was made that waited in any of them
+-- tally.merge_below: before the merge of a view with a target lag: merge the derived views that it reads, the lowest first, in the same
+-- transaction. So a view that reads two of them sees both at the same moment. One that is paused, waits after an error or is being merged
+-- is left out.
+--   Returns    when the oldest change that was pending in any of them was logged
 --   Locks      their advisory locks, tried, never waited for
 CREATE OR REPLACE FUNCTION tally.merge_below(v tally.derived_view, max_keys integer)
 RETURNS timestamptz LANGUAGE plpgsql AS $$

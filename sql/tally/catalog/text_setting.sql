@@ -1,6 +1,6 @@
--- tally.text_setting: what the text form of a type's values depends on, besides the values.
+-- tally.text_setting: the setting that the text form of a type's values depends on.
 --   Parameters type; form: 'text' (values written as text), 'json' (the same in JSON, where dates are always ISO), 'input' (text read)
---   Returns    NULL if on nothing; else a phrase: 'the setting DateStyle'
+--   Returns    a phrase such as 'the setting DateStyle'; NULL: none
 CREATE OR REPLACE FUNCTION tally.text_setting(type oid, form text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -33,9 +33,9 @@ BEGIN
 END
 $$;
 
--- tally.text_settings: PostgreSQL's own types whose text form depends on a setting, though their functions may be called
--- immutable, and those where it does not, though they are not called so. A float in JSON is let through: whatever the engine runs has
--- extra_float_digits = 1, and a session with 1 to 3, as nearly all have, prints the same.
+-- tally.text_settings: PostgreSQL's own types for which the volatility of their functions is misleading. Either their text form depends on a
+-- setting although the functions are marked immutable, or it does not although they are marked stable. A float in JSON is allowed: the
+-- engine sets extra_float_digits = 1, and a session with 1 to 3, as nearly all have, prints the same.
 CREATE OR REPLACE FUNCTION tally.text_settings()
 RETURNS TABLE (type name, written text, in_json text, read text) LANGUAGE sql IMMUTABLE AS $$
     VALUES

@@ -1,5 +1,5 @@
 -- tally.functions_called: the functions that one node of a tree calls.
---   Returns    function; called_as: the same, but for the functions that an aggregate is made of the aggregate
+--   Returns    function; called_as: the same, but the aggregate for the functions that implement an aggregate
 CREATE OR REPLACE FUNCTION tally.functions_called(node jsonb)
 RETURNS TABLE (function oid, called_as oid) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH called AS (
@@ -15,7 +15,7 @@ RETURNS TABLE (function oid, called_as oid) LANGUAGE sql STABLE SET search_path 
     SELECT m, c.oid FROM called c JOIN pg_aggregate a ON a.aggfnoid = c.oid CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE m <> 0
 $$;
 
--- tally.tables_of_function: what a function that is called immutable reads all the same, as far as the catalog knows it (BEGIN ATOMIC).
+-- tally.tables_of_function: the tables that a function reads although it is marked immutable, if the catalog knows them (BEGIN ATOMIC).
 CREATE OR REPLACE FUNCTION tally.tables_of_function(function oid)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'the table ' || string_agg(DISTINCT d.refobjid::regclass::text, ', ')
@@ -23,7 +23,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.refclassid = 'pg_class'::regclass
 $$;
 
--- tally.unstable_calls: the functions that one node calls, and for each on what it depends; NULL: on its arguments alone.
+-- tally.unstable_calls: the functions that one node calls, and what each depends on; NULL: on its arguments alone.
 CREATE OR REPLACE FUNCTION tally.unstable_calls(tree jsonb, node jsonb, path text[], levels text[])
 RETURNS TABLE (signature text, why text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT tally.signature_of(f.called_as), CASE
@@ -34,7 +34,7 @@ RETURNS TABLE (signature text, why text) LANGUAGE sql STABLE SET search_path = p
     FROM tally.functions_called(node) f JOIN pg_proc p ON p.oid = f.function
 $$;
 
--- tally.domains_under: a domain and the domains that it is over.
+-- tally.domains_under: a domain and the domains that it is based on.
 CREATE OR REPLACE FUNCTION tally.domains_under(type oid)
 RETURNS SETOF oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE d(oid) AS (
@@ -42,8 +42,8 @@ RETURNS SETOF oid LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $
     SELECT d.oid FROM d JOIN pg_type t ON t.oid = d.oid AND t.typtype = 'd'
 $$;
 
--- tally.unstable_casts: the functions by which one node writes values as text or reads them (a cast by way of text), what XML
--- makes of them, and what the checks of a domain call.
+-- tally.unstable_casts: the functions that a node calls without naming them: those that write values as text or read them (a cast by way of
+-- text), those for XML, and those in the checks of a domain.
 CREATE OR REPLACE FUNCTION tally.unstable_casts(tree jsonb, node jsonb, path text[], levels text[])
 RETURNS TABLE (signature text, why text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -75,14 +75,14 @@ BEGIN
 END
 $$;
 
--- tally.is_zero: whether an expression is the constant 0, of a fence (OFFSET 0).
+-- tally.is_zero: whether an expression is the constant 0, as in OFFSET 0.
 CREATE OR REPLACE FUNCTION tally.is_zero(node jsonb)
 RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(tally.constant_bytes(CASE node ->> '_' WHEN 'FUNCEXPR' THEN node -> 'args' -> 0 -> 0 ELSE node END) = '{0,0,0,0,0,0,0,0}', false)
 $$;
 
--- tally.takes_any: whether a query has LIMIT or OFFSET, but no ORDER BY, and it matters which rows it leaves out: not in EXISTS,
--- not of an aggregate's single row, not OFFSET 0.
+-- tally.takes_any: whether a query returns an arbitrary part of its rows: it has LIMIT or OFFSET but no ORDER BY. This does not matter in
+-- EXISTS, for the single row of an aggregate, and for OFFSET 0.
 CREATE OR REPLACE FUNCTION tally.takes_any(tree jsonb, node jsonb, path text[])
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT node ->> '_' = 'QUERY' AND node -> 'sortClause' -> 0 = 'null'
@@ -92,9 +92,9 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
        AND NOT coalesce(tree #> path[:cardinality(path) - 2] @> '{"_":"SUBLINK","subLinkType":["0"]}', false)
 $$;
 
--- tally.unstable_parts: what in a tree may change its result without any table changing.
+-- tally.unstable_parts: the parts of a tree whose result may change although no table changes.
 --   Parameters tree: as tally.read_tree returns it; allowed: signatures of functions that the owner vouches for
---   Returns    part: the function, or what it is; why: on what it depends; form: how to write it instead, if there is a way
+--   Returns    part: the function, or a description; why: what it depends on; form: how to write it instead, if there is a way
 CREATE OR REPLACE FUNCTION tally.unstable_parts(tree jsonb, allowed text[])
 RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH n AS MATERIALIZED (SELECT * FROM tally.tree_nodes(tree)),

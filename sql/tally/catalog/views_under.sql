@@ -1,4 +1,4 @@
--- tally.views_under: a view and every view it is made of; those of PostgreSQL itself are not looked into.
+-- tally.views_under: a view and every view below it, except those of PostgreSQL itself.
 CREATE OR REPLACE FUNCTION tally.views_under(definition regclass)
 RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     WITH RECURSIVE under(relation) AS (
@@ -15,14 +15,14 @@ RETURNS SETOF regclass LANGUAGE sql STABLE AS $$
     SELECT relation::regclass FROM under
 $$;
 
--- tally.asks_reader: whether a view reads its tables with the rights of who reads it (security_invoker).
+-- tally.asks_reader: whether a view reads its tables with the rights of the reader (security_invoker).
 CREATE OR REPLACE FUNCTION tally.asks_reader(c pg_class)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT o.option_value::boolean FROM pg_options_to_table(c.reloptions) o WHERE o.option_name = 'security_invoker'), false)
 $$;
 
--- tally.views_with_role: the same, each with the role as which its tables are read.
---   Returns    role: the owner; of a view with security_invoker that of the view around it; NULL: whoever reads
+-- tally.views_with_role: the same views, each with the role whose rights are used to read its tables.
+--   Returns    role: the owner; for a view with security_invoker, the role of the view around it; NULL: the reader
 CREATE OR REPLACE FUNCTION tally.views_with_role(definition regclass)
 RETURNS TABLE (relation regclass, role oid) LANGUAGE sql STABLE AS $$
     WITH RECURSIVE under(relation, role) AS (

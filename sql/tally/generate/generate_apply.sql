@@ -1,15 +1,15 @@
 -- tally.generate_apply: the function that brings given keys of a projection, and every rollup above it, up to date.
---   Makes     <projection>_apply(one array per key column) RETURNS bigint (rows inserted, updated or deleted). It
---             evaluates the definition for these keys, compares the result with what is stored, writes the difference,
---             and hands the sums of the rows that went and came to the rollups. Idempotent. The merge that runs it
+--   Makes     <projection>_apply(one array per key column) RETURNS bigint (rows inserted, updated or deleted). It evaluates the
+--             definition for these keys, compares the result with the stored rows, writes the difference, and passes the
+--             sums of removed and added rows to the rollups. Repeating it changes nothing. The merge that calls it
 --             holds the projection's advisory lock.
 CREATE OR REPLACE FUNCTION tally.generate_apply(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
     columns    text   := tally.column_list(tally.columns_of(v.definition), 'd.');
     key_arrays name[] := tally.numbered(v.key);                                     -- tally_keys_1, tally_keys_2 …
-    -- goes into "= ANY" as it is, so that the plan of the definition is made for so many keys; the stored table needs no such plan, and
-    -- the planner takes 2 µs for each
+    -- The array stands in "= ANY" itself, so that the definition is planned for this number of keys. The planner takes 2 µs a key for
+    -- that. The stored table needs no such plan.
     one_array  text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
 BEGIN
     EXECUTE tally.render($template$
@@ -54,9 +54,9 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_difference: CTEs that compare what a definition says (CTE fresh) with what is stored (CTE stored), write the
--- difference, and leave the rows that went (tally_sign -1) and came (+1) in the CTE signed.
---   Parameters fresh, stored: SELECTs of the same keys, with tally_here, and with tally_tid
+-- tally.sql_difference: CTEs that compare the definition's rows (CTE fresh) with the stored rows (CTE stored) and write the
+-- difference. The CTE signed has the removed rows (tally_sign -1) and the added rows (+1).
+--   Parameters fresh, stored: SELECTs for the same keys; fresh has the column tally_here, stored has tally_tid
 CREATE OR REPLACE FUNCTION tally.sql_difference(v tally.derived_view, fresh text, stored text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$fresh AS MATERIALIZED ({fresh}),
@@ -92,9 +92,10 @@ signed AS (
     FROM tally.columns_of(v.definition) c
 $generator$;
 
--- tally.sql_counted: three columns about the CTEs of sql_difference: the rows that differ; whether no two rows of the definition met
--- one stored row; and whether each stored row that differs was written. Two new rows of one identity are refused by the unique index.
--- Of two that meet a stored row, one may equal it: then only the other differs, and the rollups would count a row that is not stored.
+-- tally.sql_counted: three columns about the CTEs of sql_difference: how many rows differ; whether each stored row matched one row of
+-- the definition at most; and whether each stored row that differs was written. If two new rows have one identity, the unique index
+-- refuses them. But if both match one stored row and one of them equals it, only the other differs, and the rollups would count a row
+-- that is not stored.
 CREATE OR REPLACE FUNCTION tally.sql_counted()
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT '(SELECT count(*) FROM difference), (SELECT (SELECT count(*) FROM fresh) - count(*) FILTER (WHERE tally_tid IS NULL) '
@@ -102,7 +103,7 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
         || '(SELECT count(*) FROM changed) = (SELECT count(*) FROM difference WHERE tally_fresh AND tally_tid IS NOT NULL)'
 $$;
 
--- tally.sql_check_counted: statements that refuse what the last two columns of sql_counted tell of (tally_unique, tally_written).
+-- tally.sql_check_counted: statements that raise if tally_unique or tally_written, the last two columns of sql_counted, is false.
 CREATE OR REPLACE FUNCTION tally.sql_check_counted(view_id integer)
 RETURNS text LANGUAGE sql IMMUTABLE AS $generator$
     SELECT format($template$IF NOT tally_unique THEN
@@ -112,8 +113,8 @@ ELSIF NOT tally_written THEN
 END IF;$template$, view_id)
 $generator$;
 
--- tally.sql_cell_variables, tally.sql_collect_cells, tally.sql_cell_targets: one variable per rollup above a view (cells_<id>):
--- how it is declared, what is selected into it from signed rows, and where that goes.
+-- Each rollup above a view has a variable cells_<id>. tally.sql_cell_variables declares these variables, tally.sql_collect_cells
+-- computes their values from signed rows, and tally.sql_cell_targets lists them after INTO.
 CREATE OR REPLACE FUNCTION tally.sql_cell_variables(view_id integer)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(format('%I %s[];', 'cells_' || r.id, tally.part(r, '_cell')), E'\n' ORDER BY r.id), '')
@@ -129,8 +130,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(format(', %I', 'cells_' || r.id), '' ORDER BY r.id), '') FROM tally.derived_view r WHERE r.source_id = view_id
 $$;
 
--- tally.sql_hand_up: statements, one a line, that hand the collected cells (variables cells_<id>) to the rollups above a view;
--- a rollup with count(distinct) first gets what its finer rollups found.
+-- tally.sql_hand_up: statements, one a line, that pass the collected cells (variables cells_<id>) to the rollups above a view.
+-- A rollup with count(distinct) first gets the results of its finer rollups.
 CREATE OR REPLACE FUNCTION tally.sql_hand_up(view_id integer)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(E'\n',
@@ -141,8 +142,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM tally.derived_view r WHERE r.source_id = view_id AND r.serves_id IS NULL
 $$;
 
--- tally.require_latest: raise a serialization failure in a transaction whose snapshot is older than the last merge: it would
--- take a cell that was born since for a new one.
+-- tally.require_latest: raise a serialization failure if the transaction's snapshot is older than the last merge. Such a
+-- transaction would not see a cell that was added since, and would add it again.
 CREATE OR REPLACE FUNCTION tally.require_latest(root_id integer)
 RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT FROM tally.merge_state m WHERE m.view_id = root_id FOR NO KEY UPDATE

@@ -1,9 +1,9 @@
 -- tally.generate_backlog: the functions that read a projection's delta table.
---   Makes     <projection>_first(n, kind): where the n oldest rows are, of what writers logged (kind 0), of sweeps (-1) or
---             of wide changes (-2);
---             <projection>_backlog(): what all rows say, in arrays; both go by the index, from merged_through on, whatever
---             the planner thinks of a table whose size changes every second;
---             <projection>_pending_keys(), <projection>_pending(): the keys that they name, expanded
+--   Makes     <projection>_first(n, kind): the ctids of the n oldest rows of one kind: logged changes (kind 0), sweeps (-1) or
+--             wide changes (-2);
+--             <projection>_backlog(): the contents of all rows, in arrays. Both use the index from merged_through on. The planner
+--             is not left a choice, because the size of this table changes every second;
+--             <projection>_pending_keys(), <projection>_pending(): the keys that the rows lead to
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -30,9 +30,9 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.generate_backlog_arrays: make <projection>_backlog(): what the rows of the delta table say, as arrays: the keys, the logged
--- columns of each source that expands, and how far a sweep has come.
---   Notes     tally_sweep is NULL when the delta table is empty. That is found out first, for it is what most readers meet.
+-- tally.generate_backlog_arrays: make <projection>_backlog(): the contents of the delta table as arrays: the keys, the logged columns of
+-- each source with an expand, and the position of a sweep.
+--   Notes     tally_sweep is NULL if the delta table is empty. This is tested first, because it is the most frequent case.
 CREATE OR REPLACE FUNCTION tally.generate_backlog_arrays(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -93,8 +93,8 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.generate_pending_keys: make <projection>_pending_keys(): whether anything is pending, the keys that the delta table names, each
--- once, and how far a sweep has come: of a sweep from the start the other keys are left out, for every key is pending then.
+-- tally.generate_pending_keys: make <projection>_pending_keys(): whether anything is pending, each pending key once, and the position of
+-- a sweep. If a sweep is at its start, no keys are returned, because every key is pending.
 CREATE OR REPLACE FUNCTION tally.generate_pending_keys(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -134,8 +134,7 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.generate_pending: make <projection>_pending(), the keys that are not merged yet as rows, those included that a sweep has
--- not come to.
+-- tally.generate_pending: make <projection>_pending(): the pending keys as rows, including those that a sweep has not reached yet.
 CREATE OR REPLACE FUNCTION tally.generate_pending(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 BEGIN
@@ -172,9 +171,9 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_pending_variables, tally.sql_read_pending: variables for what <projection>_pending_keys() returns, and the statement that
--- reads it into them.
---   Parameters swept: with how far a sweep has come
+-- tally.sql_pending_variables declares variables for the result of <projection>_pending_keys(); tally.sql_read_pending is the statement
+-- that reads it into them.
+--   Parameters swept: with the position of the sweep
 CREATE OR REPLACE FUNCTION tally.sql_pending_variables(v tally.derived_view, swept boolean DEFAULT true)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT E'tally_any boolean;\ntally_sweep boolean;\n'
@@ -191,7 +190,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
                  || tally.numbered(v.key) AS columns) x
 $$;
 
--- tally.sql_not_swept: SQL for "a sweep has not come to the key of this alias": it stands at tally_low_…, keys with a NULL come last.
+-- tally.sql_not_swept: SQL for "the sweep has not reached the key of this alias". Its position is tally_low_…; keys with a NULL come last.
 CREATE OR REPLACE FUNCTION tally.sql_not_swept(v tally.derived_view, a text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('(tally_from_start OR %s OR %s)', tally.sql_some_null(v.key, a || '.'),

@@ -1,15 +1,15 @@
 -- tally.generate_consume: the function that takes delta rows and brings their keys up to date.
 --   Makes     <projection>_consume(max_keys) RETURNS tally.merge_result. Logged changes take up to 3/4 of max_keys if a sweep
 --             or a wide change is waiting, else all. The sweep or the wide change gets the rest
---   Notes     Each key is to be evaluated once, however many rows name it. So more delta rows are taken than keys may be evaluated, and
---             the keys left over wait as a wide change. Of a backlog that is longer still, keys are only gathered. Rows that name a key to
---             which a sweep has yet to come are dropped: the sweep reads it in a later snapshot, and _live reads it from the definition
---             until then. A backlog of most keys becomes a sweep, and so do keys that a sweep brings up to date sooner than one by one
+--   Notes     Each key should be evaluated once, however many rows name it. So more delta rows are taken than keys may be evaluated, and
+--             the remaining keys wait as a wide change. If the backlog is longer still, keys are only collected. Rows that name a key
+--             which a sweep has not reached yet are dropped: the sweep reads that key in a later snapshot, and until then _live reads
+--             it from the definition. A backlog of most keys becomes a sweep. So do keys for which a sweep is estimated to be faster
 CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
-    logged     record;  -- the watched columns of the sources that expand: variables, their aggregates, where those go
+    logged     record;  -- the watched columns of sources with an expand: variables, their aggregates, the targets of INTO
 BEGIN
     SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) AS variables,
            string_agg(format(', array_agg(%I) FILTER (WHERE tally_source = %s)', c.col, c.ordinal), '' ORDER BY c.ordinal, c.i) AS aggregates,
@@ -138,8 +138,8 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_choose: statements that begin a sweep where that is sooner done than the keys in hand and those of wide changes one by one. Their rows
--- go with the sweep.
+-- tally.sql_choose: statements that start a sweep if that is estimated to be faster than merging the collected keys and those of wide
+-- changes by key. The delta rows of these keys are then replaced by the sweep's.
 CREATE OR REPLACE FUNCTION tally.sql_choose(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT CASE WHEN EXISTS (SELECT FROM tally.guides(v)) THEN tally.render($template$IF NOT tally_sweep AND tally.prefers_sweep({view_id}, coalesce(cardinality(tally_keys_1), 0)
@@ -157,8 +157,9 @@ END IF;$template$, jsonb_build_object(
         'sweep_alone', tally.part(v, '_sweep_alone'))) ELSE '' END
 $generator$;
 
--- tally.sql_drop_unswept: statements that leave out the keys to which a sweep has yet to come. The span of the rows that named them goes
--- to the sweep, for tally.wait_for. A quarantined key is evaluated by itself: only that lets it leave the quarantine.
+-- tally.sql_drop_unswept: statements that drop the keys which a sweep has not reached yet. The sweep takes over the span of transactions of
+-- their delta rows, for tally.wait_for. Nothing is dropped while keys are quarantined, because a key leaves the quarantine only when
+-- it is evaluated by itself.
 CREATE OR REPLACE FUNCTION tally.sql_drop_unswept(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$IF tally_sweep AND NOT tally.has_quarantined({view_id}) THEN
@@ -175,8 +176,8 @@ END IF;$template$, jsonb_build_object(
         'not_swept',  tally.sql_not_swept(v, 'k')))
 $generator$;
 
--- tally.generate_sweep_alone: make <projection>_sweep_alone(max_keys, reach): a merge while a sweep stands at its start. Every key is before it,
--- so what writers logged is dropped unread. Of a backlog longer than reach, a part: the sweep begins when the rest is dropped.
+-- tally.generate_sweep_alone: make <projection>_sweep_alone(max_keys, reach): a merge while a sweep is at its start. The sweep will reach
+-- every key, so logged changes are dropped unread. If more than reach rows wait, a merge drops a part; the sweep starts when all are dropped.
 CREATE OR REPLACE FUNCTION tally.generate_sweep_alone(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 BEGIN
@@ -219,7 +220,7 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_oldest_left: SELECT of the oldest transaction of which a row is left in the delta table.
+-- tally.sql_oldest_left: SELECT of the oldest transaction ID of the rows that are left in the delta table.
 CREATE OR REPLACE FUNCTION tally.sql_oldest_left(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$
@@ -231,8 +232,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'wide',    tally.delta_code('wide')))
 $generator$;
 
--- tally.is_most: whether so long a backlog waits, beside so many rows just taken, that a sweep through every key is sooner done, as long
--- as nothing else is known: half as many rows as there are keys.
+-- tally.is_most: whether the backlog is so long that a sweep is assumed to be faster, as long as no costs are known: the rows taken, or
+-- those that wait, are at least half as many as there are keys.
 CREATE OR REPLACE FUNCTION tally.is_most(view_id integer, taken bigint)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
@@ -245,7 +246,7 @@ BEGIN
 END
 $$;
 
--- tally.logged_columns: where the delta table keeps the watched columns of the sources that expand, with their types.
+-- tally.logged_columns: the columns of the delta table that hold the watched columns of sources with an expand, with their types.
 CREATE OR REPLACE FUNCTION tally.logged_columns(v tally.derived_view)
 RETURNS TABLE (ordinal smallint, i bigint, col name, type text) LANGUAGE sql STABLE AS $$
     SELECT s.ordinal, u.i, tally.logged_column(s.ordinal, u.c), tally.type_of(s.relation, u.c)
@@ -253,8 +254,8 @@ RETURNS TABLE (ordinal smallint, i bigint, col name, type text) LANGUAGE sql STA
     WHERE s.projection_id = v.id AND s.expand IS NOT NULL
 $$;
 
--- tally.sql_expand_logged: the statement that makes the variables tally_keys_… hold each key once, those included to which
--- changed rows of other sources lead.
+-- tally.sql_expand_logged: the statement that completes the variables tally_keys_…: it adds the keys that changed rows of other
+-- sources lead to, and keeps each key once.
 CREATE OR REPLACE FUNCTION tally.sql_expand_logged(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('SELECT {gathered} INTO {key_arrays} FROM (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}){expanded}) u;', jsonb_build_object(
@@ -266,6 +267,6 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
             (SELECT string_agg(format(' UNION SELECT * FROM %s(%s)', tally.part(v, '_expand_' || s.ordinal), (
                         SELECT string_agg(quote_ident(l.col), ', ' ORDER BY l.i) FROM tally.logged_columns(v) l WHERE l.ordinal = s.ordinal)), '' ORDER BY s.ordinal)
              FROM tally.source s WHERE s.projection_id = v.id AND s.expand IS NOT NULL),
-            -- UNION with nothing, for its sake: each key once
+            -- UNION with an empty SELECT, only to keep each key once
             format(' UNION SELECT %s WHERE false', (SELECT string_agg('NULL::' || tally.type_of(v.definition, c), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i))))))
 $generator$;

@@ -1,7 +1,7 @@
 -- tally.generate_evaluate: the functions that bring keys up to date and find the ones that cannot be evaluated.
---   Makes     <projection>_evaluate(keys, OUT changed, quarantined): _halve, and takes from the quarantine the keys that evaluate now
---             <projection>_halve(keys, OUT changed, quarantined): _apply, halving the keys when one of them raises, until the
---             culprit is alone and goes to tally.quarantine
+--   Makes     <projection>_evaluate(keys, OUT changed, quarantined): calls _halve, and removes keys that evaluate now from the quarantine
+--             <projection>_halve(keys, OUT changed, quarantined): calls _apply. If a key raises, it halves the keys until that
+--             key is alone, and puts it into tally.quarantine
 CREATE OR REPLACE FUNCTION tally.generate_evaluate(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -95,14 +95,14 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_elements: the same element or slice of several arrays: a[1], b[1].
+-- tally.sql_elements: the same element or slice of several arrays, as in a[1], b[1].
 CREATE OR REPLACE FUNCTION tally.sql_elements(arrays name[], subscript text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(quote_ident(a) || subscript, ', ' ORDER BY n) FROM unnest(arrays) WITH ORDINALITY u(a, n)
 $$;
 
--- tally.sql_gather: one aggregate per column of a key that puts its values into an array: what fills tally_keys_1, tally_keys_2 …
---   Parameters condition: which rows count
+-- tally.sql_gather: one aggregate per column of a key that collects its values in an array. This fills tally_keys_1, tally_keys_2 …
+--   Parameters condition: which rows to take
 CREATE OR REPLACE FUNCTION tally.sql_gather(key name[], condition text DEFAULT NULL)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('array_agg(%I)', c) || coalesce(' FILTER (WHERE ' || condition || ')', ''), ', ' ORDER BY n)

@@ -1,6 +1,6 @@
--- tally.generate_expand: the function that turns logged values of a source into keys.
---   Makes     <projection>_expand_<n>(one array per watched column) RETURNS TABLE (key columns); its body is parsed
---             here, once, with the caller's search_path, and inlined into what calls it
+-- tally.generate_expand: the function that leads from logged values of a source to keys.
+--   Makes     <projection>_expand_<n>(one array per watched column) RETURNS TABLE (key columns). Its body is parsed once, here,
+--             with the caller's search_path. The planner inlines it where it is called
 --   Raises    TL010
 CREATE OR REPLACE FUNCTION tally.generate_expand(v tally.derived_view, n integer)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -21,7 +21,7 @@ CREATE FUNCTION {expand}({logged_parameters}) RETURNS TABLE ({key_columns}) LANG
     ) AS e({key});
 END$template$, jsonb_build_object(
             'expand',            name,
-            'logged_parameters', tally.typed_list(s.relation, s.columns, '[]', logged),  -- named, or pg_dump writes nonsense
+            'logged_parameters', tally.typed_list(s.relation, s.columns, '[]', logged),  -- named: without names pg_dump writes a wrong definition
             'key_columns',       tally.typed_list(v.definition, v.key),
             'logged',            tally.column_list(logged),
             'watched',           tally.column_list(s.columns),
@@ -37,14 +37,14 @@ END$template$, jsonb_build_object(
 END
 $$;
 
--- tally.query_of: a query without what may follow it: a semicolon, blanks, comments. A comment with a quotation mark stays; it may be part of
--- a string.
+-- tally.query_of: a query without a trailing semicolon, white space or comments. A comment with a quotation mark is kept, because it may
+-- be part of a string.
 CREATE OR REPLACE FUNCTION tally.query_of(statement text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(statement, '(\s|;|--[^\n''"]*(?=\n|$)|/\*([^*''"]|\*(?!/))*\*/)*$', '')
 $$;
 
--- tally.comment_expand: say at <projection>_expand_<n> what it is for.
+-- tally.comment_expand: put a comment on <projection>_expand_<n>.
 CREATE OR REPLACE FUNCTION tally.comment_expand(v tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -55,8 +55,8 @@ BEGIN
 END
 $$;
 
--- tally.require_keys: raise unless expand, or without one the watched columns, give the key's columns: as many, of
--- types that PostgreSQL takes for the key's. Else columns would be dropped in silence, or every write would fail.
+-- tally.require_keys: raise unless expand (or, without one, the watched columns) returns the key's columns: the same number, with types
+-- that PostgreSQL casts to those of the key. Otherwise columns would be dropped without a sign, or every write would fail.
 --   Raises    TL010
 CREATE OR REPLACE FUNCTION tally.require_keys(v tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -84,7 +84,7 @@ EXCEPTION WHEN syntax_error OR datatype_mismatch OR cannot_coerce THEN
 END
 $$;
 
--- tally.fits: whether every value of one column can be put into another: they have one type, or PostgreSQL casts it by itself.
+-- tally.fits: whether every value of one column fits into another: they have one type, or PostgreSQL casts it implicitly.
 CREATE OR REPLACE FUNCTION tally.fits(relation regclass, col name, target regclass, target_col name)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.type = t.type OR s.category = 'S' AND t.category = 'S'

@@ -1,9 +1,9 @@
--- tally.generate_live: what reads a projection exactly at the reader's snapshot.
---   Makes     <projection>_live, the view: stored rows of the keys that are not pending, and the definition of those that are;
---             <projection>_live_rows(): what the view puts in place of stored rows; nothing, at once, if nothing is pending;
---             <projection>_live_at(key): the rows of one key, exact
---   Notes     Whatever is large stands in functions: the view itself is planned in a moment, and a function's plans are
---             made only when something is pending. They run without jit, which never pays for a few keys.
+-- tally.generate_live: what reads a projection as of the reader's snapshot, with every committed change.
+--   Makes     <projection>_live, the view: stored rows of the keys that are not pending, and the definition's rows of those that are;
+--             <projection>_live_rows(): the rows that the view shows instead of stored ones; returns at once if nothing is pending;
+--             <projection>_live_at(key): the rows of one key
+--   Notes     The large queries are in functions. So the view itself is planned quickly, and plans of the functions are made only
+--             if something is pending. They run without jit, which costs more than it saves for a few keys.
 CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -20,8 +20,8 @@ BEGIN
 END
 $generator$;
 
--- tally.sql_not_changed: SQL for "no row of this CTE has the columns' values of alias d, NULLs counted as equal", which the planner
--- takes for cheap: a hash finds all rows but those with a NULL, and those are few.
+-- tally.sql_not_changed: SQL for "no row of this CTE has the values of alias d in these columns, NULLs counted as equal". The planner
+-- estimates it as cheap: a hash serves all rows except those with a NULL, which are few.
 --   Parameters relation: has the columns, with their types
 CREATE OR REPLACE FUNCTION tally.sql_not_changed(relation regclass, columns name[], cte text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
@@ -34,9 +34,9 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
             tally.column_list(columns, 'c.'), tally.sql_some_null(columns, 'c.')) END
 $generator$;
 
--- tally.sql_live_view: CREATE VIEW <view>_live: stored rows, but for those that <view>_live_rows() replaces, and what it puts there.
---   Parameters root_id: whose key opens _live_rows; columns: what finds the stored rows that a row of _live_rows replaces;
---              reads: the view, by its oid, cannot be dropped without CASCADE while it is there
+-- tally.sql_live_view: CREATE VIEW <view>_live: the stored rows except those that <view>_live_rows() replaces, and its rows instead.
+--   Parameters root_id: whose secret admits to _live_rows; columns: those that identify the stored rows which a row of _live_rows
+--              replaces; reads: a view. It stands in the text by its OID, so it cannot be dropped without CASCADE
 CREATE OR REPLACE FUNCTION tally.sql_live_view(v tally.derived_view, root_id integer, columns name[], reads regclass)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$
@@ -58,8 +58,8 @@ SELECT {d_columns} FROM change d WHERE d.tally_sign > 0$template$, jsonb_build_o
     FROM tally.columns_of(tally.part(v)::regclass) c
 $generator$;
 
--- tally.sql_at: SQL for "these columns of two aliases are equal, NULLs counted as equal", which finds an index if one alias stands
--- for constants: the planner strikes out the half that does not apply.
+-- tally.sql_at: SQL for "these columns of two aliases are equal, NULLs counted as equal". It can use an index if one alias holds
+-- constants, because the planner then removes the half of the OR that does not apply.
 CREATE OR REPLACE FUNCTION tally.sql_at(relation regclass, columns name[], a text, b text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(format('(%s OR %s AND %s)', tally.sql_same(relation, ARRAY[c], a, b), tally.sql_some_null(ARRAY[c], a || '.'),
@@ -73,8 +73,8 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('(SELECT %s)', string_agg(format('$%s AS %I', n, c), ', ' ORDER BY n)) FROM unnest(columns) WITH ORDINALITY u(c, n)
 $$;
 
--- tally.sql_require_live_key: statements that refuse whoever has not got the key of <view>_live. The view also names what it reads
--- (tally_reads), so that this cannot be dropped without it.
+-- tally.sql_require_live_key: statements that refuse a caller without the secret of <view>_live. The view also passes the relation that it
+-- reads (tally_reads), so that this relation cannot be dropped without the view.
 CREATE OR REPLACE FUNCTION tally.sql_require_live_key(v tally.derived_view, root_id integer)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$SELECT k.secret INTO tally_secret FROM tally.live_key k WHERE k.view_id = {root_id};
@@ -86,24 +86,24 @@ END IF;$template$, jsonb_build_object(
         'hint',    quote_literal(format('Read %s.', tally.part(v, '_live')))))
 $generator$;
 
--- tally.sql_if_renamed: the end of a function that names what it reads: if something of that has another name by now, it says so, in place of
--- PostgreSQL, which would say that there is no such relation.
+-- tally.sql_if_renamed: the last part of a function that reads relations by name. If one was renamed since, it raises the engine's error
+-- instead of PostgreSQL's, which would say that the relation does not exist.
 CREATE OR REPLACE FUNCTION tally.sql_if_renamed(root_id integer)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format(E'EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN\n'
                || E'    PERFORM tally.refuse_renamed(%s);\n    RAISE;', root_id)
 $$;
 
--- tally.sql_most: SQL for "so many keys are pending that the whole definition is evaluated sooner than they are". A quarantined key
--- would raise, or show what is not stored. Uses the variables of tally.sql_pending_variables.
+-- tally.sql_most: SQL for "so many keys are pending that evaluating the whole definition is faster". It is false if keys are quarantined:
+-- they would raise, or show what is not stored. Uses the variables of tally.sql_pending_variables.
 CREATE OR REPLACE FUNCTION tally.sql_most(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('cardinality(tally_keys_1) >= 1000 AND NOT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = %s) '
                || 'AND (SELECT count(*) FROM (SELECT FROM %s LIMIT 8 * cardinality(tally_keys_1)) x) < 8 * cardinality(tally_keys_1)', v.id, tally.part(v))
 $$;
 
--- tally.generate_live_rows: make <projection>_live_rows(): rows of the projection with a sign: -1: the stored rows of this key are not to
--- be shown; +1: this one is; 0: no stored row is.
+-- tally.generate_live_rows: make <projection>_live_rows(): rows of the projection with a sign. -1: hide the stored rows of this key; +1: show
+-- this row; 0: hide all stored rows.
 CREATE OR REPLACE FUNCTION tally.generate_live_rows(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -167,7 +167,7 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.generate_live_at: make <projection>_live_at(key): the rows of one key at the reader's snapshot. Only that key is evaluated, however
+-- tally.generate_live_at: make <projection>_live_at(key): the rows of one key as of the reader's snapshot. Only that key is evaluated, however
 -- many are pending.
 CREATE OR REPLACE FUNCTION tally.generate_live_at(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
@@ -211,8 +211,8 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.live_at_grants: statements that let those call a replacement's <view>_live_at, under the name that it will have, who may call
--- that of the derived view which it replaces.
+-- tally.live_at_grants: statements that copy the grants on a derived view's <view>_live_at to that of its replacement, under the name that
+-- the replacement will have.
 CREATE OR REPLACE FUNCTION tally.live_at_grants(v tally.derived_view, next tally.derived_view)
 RETURNS SETOF text LANGUAGE sql STABLE AS $$
     SELECT format('GRANT EXECUTE ON FUNCTION %s(%s) TO %s%s', tally.part(v, '_live_at'), pg_get_function_identity_arguments(n.oid),

@@ -1,8 +1,8 @@
 -- tally.generate_log: the trigger function that appends the changed IDs of one source.
---   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE: SECURITY DEFINER, so that
+--   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE. It is SECURITY DEFINER, so that
 --             writers need no right on the delta table. For a partitioned source also what tally.generate_moves makes
---   Notes     No write of the application fails because of it, whatever a migration did (see tally.sql_logged). A delta table that is
---             gone is passed over; tally.status names it
+--   Notes     No write of the application fails because of it, whatever a migration did (see tally.sql_logged). If the delta table is
+--             gone, it does nothing, and tally.status says so
 CREATE OR REPLACE FUNCTION tally.generate_log(v tally.derived_view, s tally.source, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -50,22 +50,22 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.bare_type: a column's type as SQL, without its modifier: no value is too long for it. As tally.type_of, not a domain that
--- refuses NULL: most rows of a delta table have no value there.
+-- tally.bare_type: a column's type as SQL, without its modifier, so that no value is too long for it. For a domain that refuses NULL it is
+-- the type below, because most rows of a delta table have no value in the column.
 CREATE OR REPLACE FUNCTION tally.bare_type(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format_type(CASE WHEN t.typtype = 'd' THEN to_regtype(tally.nullable_type(t.oid)) ELSE t.oid END, -1)
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = relation AND a.attname = col AND NOT a.attisdropped
 $$;
 
--- tally.sql_watched_type: the type that a watched column had when it was declared, as a constant.
+-- tally.sql_watched_type: the type that a watched column has when the code is generated, as a constant.
 CREATE OR REPLACE FUNCTION tally.sql_watched_type(s tally.source, col name)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%L::regtype', a.atttypid::regtype) FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col
 $$;
 
--- tally.sql_cast_watched: a watched column in the type that the delta table has for it. Common types go through text, which parses
--- whatever type the column gets.
+-- tally.sql_cast_watched: a watched column, cast to its type in the delta table. Common types are cast by way of text, so that the
+-- statement can still be parsed after the column gets another type.
 CREATE OR REPLACE FUNCTION tally.sql_cast_watched(v tally.derived_view, s tally.source, i integer)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format(CASE WHEN a.atttypid = ANY ('{int2,int4,int8,uuid,text,varchar}'::regtype[]) THEN 'CAST(%I::text AS %s)' ELSE 'CAST(%I AS %s)' END, a.attname,
@@ -73,12 +73,12 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.columns[i]
 $$;
 
--- tally.sql_logged: SELECT from a transition table of tally_ok (the watched columns are as they were declared), their values
--- tally_1, tally_2 … in the types of the delta table, and tally_image: what the definition sees of the row.
+-- tally.sql_logged: SELECT from a transition table. Its columns: tally_ok: the watched columns have the names and types that the code was
+-- generated for; tally_1, tally_2 …: their values, in the types of the delta table; tally_image: what the definition sees of the row.
 --   Parameters seen: the columns that go into tally_image, 'NULL' for none, '{}' for the whole row; transition: new_rows, old_rows
---   Notes      A column may be renamed or get another type, and no write may fail for that. A name that the table has no more is
---              found one level further out, in tally_gone, whose columns have a type that the watched ones have not: tally_ok
---              is false, and the caller logs a sweep. For a column that is only used it has a value that new rows and old rows never share
+--   Notes      No write may fail because a column was renamed or got another type. A name that the table no longer has is resolved one
+--              level further out, in tally_gone. For a watched column, the column there has another type: so tally_ok is false, and
+--              the caller logs a sweep. For a column that is only used, its value always differs between new and old rows
 CREATE OR REPLACE FUNCTION tally.sql_logged(v tally.derived_view, s tally.source, seen name[], transition text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$SELECT w.*
@@ -98,7 +98,7 @@ CROSS JOIN LATERAL (
         'transition', transition))
 $generator$;
 
--- tally.sql_sweep_without_types: statements that log a sweep when a watched column's own type has another name by now.
+-- tally.sql_sweep_without_types: statements that log a sweep if the type of a watched column was renamed.
 CREATE OR REPLACE FUNCTION tally.sql_sweep_without_types(v tally.derived_view, s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT CASE WHEN count(*) = 0 THEN '' ELSE tally.render($template$IF {gone} THEN
@@ -121,14 +121,14 @@ RETURNS SETOF name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS 
     WHERE a.attrelid = source AND a.attname = col AND a.attgenerated <> ''
 $$;
 
--- tally.shows_whole_rows: whether a definition shows some table's rows as a whole (to_jsonb(t), say).
+-- tally.shows_whole_rows: whether a definition uses whole rows of some table (to_jsonb(t), for example).
 CREATE OR REPLACE FUNCTION tally.shows_whole_rows(definition regclass)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM tally.views_under(definition) u JOIN pg_rewrite r ON r.ev_class = u WHERE r.ev_action::text ~ ':varattno 0 ')
 $$;
 
 -- tally.columns_seen: the columns of a source that decide whether an UPDATE changed anything: the watched ones and those that the definition
--- uses, virtual ones as the columns that they are computed from, for triggers see no value of theirs. '{}': the whole row.
+-- uses. A virtual column is replaced by the columns that it is computed from, because triggers do not see its value. '{}': the whole row.
 CREATE OR REPLACE FUNCTION tally.columns_seen(definition regclass, s tally.source)
 RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN tally.shows_whole_rows(definition) AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attgenerated = 'v') THEN '{}'
@@ -139,8 +139,8 @@ RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT tally.columns_used(definition, s.relation) AS columns) u
 $$;
 
--- tally.equal_is_identical: whether the watched columns have types and collations whose equality is that of the image, so that DISTINCT
--- drops nothing: not so numeric 1.0 = 1.00, citext, or a collation that takes two spellings for one; and json has none.
+-- tally.equal_is_identical: whether equal values of the watched columns are always identical, so that DISTINCT drops only duplicates. This is
+-- not so for numeric (1.0 = 1.00), citext and nondeterministic collations. It is false for json too, which has no equality.
 CREATE OR REPLACE FUNCTION tally.equal_is_identical(s tally.source)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT NOT EXISTS (
@@ -151,16 +151,16 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE o.opcdefault AND o.opcintype = CASE WHEN t.oid = 'varchar'::regtype THEN 'text'::regtype ELSE t.oid END)))
 $$;
 
--- tally.logs_arrays: whether many keys of a source are logged as arrays: thousands to a row of the delta table (a wide change), which
--- costs a writer a fraction of a row each. The watched columns must be the key; arrays of arrays would have to be of one length.
+-- tally.logs_arrays: whether many changed keys of a source are logged as arrays, thousands in one delta row (a wide change). This costs a
+-- writer much less than a row each. The watched columns must be the key, without array columns: an array of arrays needs them of one length.
 CREATE OR REPLACE FUNCTION tally.logs_arrays(v tally.derived_view, s tally.source)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.expand IS NULL AND NOT EXISTS (
         SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = v.definition AND a.attname = ANY (v.key) AND t.typcategory = 'A')
 $$;
 
--- tally.sql_log_rows: INSERT of logged rows r, one by one.
---   Parameters logged: SELECT as of tally.sql_logged; once: leave out rows that are identical
+-- tally.sql_log_rows: INSERT of logged rows, one delta row each.
+--   Parameters logged: SELECT as of tally.sql_logged; once: leave out duplicates
 CREATE OR REPLACE FUNCTION tally.sql_log_rows(v tally.derived_view, s tally.source, logged text, once boolean)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$INSERT INTO {delta} (tally_source, {target})
@@ -192,7 +192,7 @@ GROUP BY r.tally_part$template$, jsonb_build_object(
         'logged', logged))
 $generator$;
 
--- tally.sql_log_many: INSERT of logged rows, as arrays where that is possible.
+-- tally.sql_log_many: INSERT of logged rows, as arrays if possible.
 CREATE OR REPLACE FUNCTION tally.sql_log_many(v tally.derived_view, s tally.source, logged text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.sql_log_arrays(v, s, logged) ELSE tally.sql_log_rows(v, s, logged, true) END
@@ -211,10 +211,10 @@ END IF;$template$, jsonb_build_object(
     ELSE tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, transition), true) || ';' END
 $generator$;
 
--- tally.sql_pairs: SELECT of the watched columns of old and new rows of an UPDATE that differ in what the definition sees. An old row
--- and its new one stand at the same place in their tables. Where they should not, nothing is lost: what is left out is an old and
--- a new row with one image, and the definition does not tell those apart. A FULL JOIN is never a nested loop, whatever size a
--- cached plan was made for.
+-- tally.sql_pairs: SELECT of the watched columns of those old and new rows of an UPDATE that differ for the definition. An old row and its
+-- new row have the same position in the two transition tables. If they had not, still no change would be lost: what is left out is a
+-- pair with equal images, which the definition cannot tell apart. A FULL JOIN is used because it is never a nested loop, even if a
+-- cached plan was made for another number of rows.
 CREATE OR REPLACE FUNCTION tally.sql_pairs(v tally.derived_view, s tally.source, new text, old text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$SELECT {distinct}u.*
@@ -234,8 +234,8 @@ WHERE (n.tally_image *<> o.tally_image OR NOT n.tally_ok) IS NOT FALSE AND u.tal
         'names',     tally.column_list(tally.numbered(s.columns, 'tally_'))))
 $generator$;
 
--- tally.sql_log_updated: statements that log what an UPDATE changed. One row, which OLTP writers send and wait for, takes one statement. Of
--- many, the first pair of an old and a new row tells whether they are worth comparing: an UPDATE mostly changes all of its rows or none.
+-- tally.sql_log_updated: statements that log what an UPDATE changed. A single row takes one statement, because OLTP clients write single rows
+-- and wait for them. For several rows, the first pair decides whether all are compared: mostly an UPDATE changes all of its rows or none.
 CREATE OR REPLACE FUNCTION tally.sql_log_updated(v tally.derived_view, s tally.source, definition regclass)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template${log_one};

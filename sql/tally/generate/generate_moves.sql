@@ -1,9 +1,9 @@
 -- tally.generate_moves: the trigger functions that follow rows of a partitioned source to another partition.
---   Makes     <projection>_begin_<n>(): before an INSERT and an UPDATE: notes that one is at work
---             <projection>_move_<n>(): for a row that leaves its partition, and the one that arrives in another: logs both
---   Notes     An UPDATE shows a moved row to its statement trigger; a MERGE (15 to 18) shows it to none unless it has other actions
---             too. But row triggers fire: DELETE and INSERT, here only while an UPDATE or a MERGE is at work. What is at
---             work is kept in parameters of the transaction, which a rollback takes back
+--   Makes     <projection>_begin_<n>(), before an INSERT or an UPDATE: sets a flag that the statement is running
+--             <projection>_move_<n>(), for a row that leaves its partition, and for its arrival in another: logs both
+--   Notes     The statement trigger of an UPDATE sees moved rows. In a MERGE (15 to 18) none does, unless the MERGE has other actions
+--             too. But row triggers fire for both: DELETE, then INSERT. They have conditions, so that they act only while an UPDATE
+--             or a MERGE is running. The flags are transaction-local settings, so a rollback resets them
 CREATE OR REPLACE FUNCTION tally.generate_moves(v tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -65,7 +65,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation
 $$;
 
--- tally.unique_key: the columns of a unique index on all rows of a table, its primary key if it has one; NULL if there is none.
+-- tally.unique_key: the columns of the primary key, or of another unique index on all rows of a table; NULL if there is none.
 CREATE OR REPLACE FUNCTION tally.unique_key(source regclass)
 RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
@@ -75,20 +75,20 @@ RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
 $$;
 
--- tally.sql_flag: the parameter of the session that says what is being done to a partitioned source: inserting, updating (a + for each
--- statement, since one may be within another), or leaving: a row has left its partition.
+-- tally.sql_flag: the name of a flag of a partitioned source: "inserting" or "updating" (a + for each running statement, because statements
+-- can be nested), or "leaving" (a row has left its partition).
 CREATE OR REPLACE FUNCTION tally.sql_flag(v tally.derived_view, s tally.source, doing text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT quote_literal(format('tally.%s_%s_%s', doing, v.id, s.ordinal))
 $$;
 
--- tally.sql_end_statement: statements that take back what <projection>_begin_<n> has noted.
+-- tally.sql_end_statement: statements that undo what <projection>_begin_<n> has set.
 CREATE OR REPLACE FUNCTION tally.sql_end_statement(v tally.derived_view, s tally.source, doing text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('tally_flag := set_config(%1$s, substr(coalesce(current_setting(%1$s, true), ''''), 2), true);', tally.sql_flag(v, s, doing))
 $$;
 
--- tally.sql_look_up_unseen: see tally.sql_log_unseen. The table and its columns are named at the time: they may have been renamed.
+-- tally.sql_look_up_unseen: see tally.sql_log_unseen. It reads the names of table and columns when it runs, because they may have been renamed.
 CREATE OR REPLACE FUNCTION tally.sql_look_up_unseen(v tally.derived_view, s tally.source, unique_key name[])
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = TG_RELID AND a.attname = ANY ({names})) < {number} THEN
@@ -118,9 +118,9 @@ WHERE (ROW({o_key})::record *<> ROW({n_key})::record) IS NOT FALSE AND o.tally_i
             'n_key',  tally.column_list(unique_key, 'n.'))), '%', '%%'), E'\x01', '%1$s'))))
 $generator$;
 
--- tally.sql_log_unseen: statements at the end of an UPDATE of a partitioned source. Of a MERGE that inserts before it updates,
--- PostgreSQL's new rows have the inserted row in place of the updated one: an old row whose unique key is not that of its new row is
--- looked up, and a sweep logged for one that is not there. Without a unique key, every such MERGE is a sweep.
+-- tally.sql_log_unseen: statements at the end of an UPDATE of a partitioned source. If a MERGE inserts before it updates, PostgreSQL puts
+-- the inserted row in place of the updated one among the new rows. So an old row whose unique key differs from that of its new row is
+-- looked up, and if it is not found, a sweep is logged. Without a unique key, every such MERGE logs a sweep.
 CREATE OR REPLACE FUNCTION tally.sql_log_unseen(v tally.derived_view, s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template${end_update}

@@ -1,8 +1,8 @@
--- tally.generate_quarantine: the functions that turn keys into what tally.quarantine holds, and back. It holds the text of each column's
--- value, or its number. No other function does so, and these have settings of their own: another TimeZone or DateStyle makes no other key.
---   Makes     <projection>_set_aside(sqlstate, error, hint, index, key …): note a key that cannot be evaluated; each time the pause
---             before the next try is twice as long, from 10 seconds to 6 hours
---             <projection>_quarantined(due): the quarantined keys; due: those of them that are to be tried again, 1000 at most
+-- tally.generate_quarantine: the functions that write and read the keys in tally.quarantine, where each column's value is stored as text or
+-- as a number. They have fixed settings, so that another TimeZone or DateStyle does not change that text.
+--   Makes     <projection>_set_aside(sqlstate, error, hint, index, key …): store a key that cannot be evaluated. The pause
+--             before the next attempt doubles each time, from 10 seconds to 6 hours
+--             <projection>_quarantined(due): the quarantined keys; if due: only those to be tried again now, 1000 at most
 CREATE OR REPLACE FUNCTION tally.generate_quarantine(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE

@@ -1,9 +1,9 @@
 -- tally.generate_rollup_apply: the function that adds differences to a rollup.
---   Makes     <rollup>_apply(cells): add them to the running sums, look an extremum up again only when its holder left,
---             publish what readers see, drop empty cells, hand the difference to the rollups above. For the finer
---             rollup of a count(distinct) it returns what that means to the rollup it serves.
---             Called with the projection's advisory lock held: it is the only writer of these tables, so it may
---             address rows by where they are (ctid) from one statement to the next.
+--   Makes     <rollup>_apply(cells): adds them to the running sums, searches the next extremum if the old one was removed, writes
+--             the public rows, drops empty cells, and passes the difference to the rollups above. For the finer rollup of a
+--             count(distinct) it returns the difference for the rollup that it serves.
+--             It is called with the projection's advisory lock held, so nobody else writes these tables. That is why a row
+--             keeps its ctid from one statement to the next.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_apply(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -56,7 +56,7 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_touched_signed: the touched cells as signed rows of the rollup.
+-- tally.sql_touched_signed: the touched cells as rows of the rollup with a sign.
 CREATE OR REPLACE FUNCTION tally.sql_touched_signed(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$(
@@ -67,8 +67,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'new', tally.sql_public_row(r)))
 $generator$;
 
--- tally.sql_collect_touched: statements that form the cells of the rollups above from the touched cells: as readers saw them
--- (tally_sign -1) and as they see them now (+1).
+-- tally.sql_collect_touched: statements that compute the cells of the rollups above from the touched cells: as they were before
+-- (tally_sign -1) and as they are now (+1).
 CREATE OR REPLACE FUNCTION tally.sql_collect_touched(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce(string_agg(tally.render('{variable} := ARRAY({cells});', jsonb_build_object(
@@ -86,8 +86,8 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $generator$
     SELECT 1, t.* FROM unnest(tally_touched) t WHERE t.tally_is AND NOT t.tally_was)$sql$
 $generator$;
 
--- tally.sql_by_cell: the differences (variable cells), one row a cell, without those that change nothing. Cells come grouped, but
--- for those of finer rollups, which are added to the list.
+-- tally.sql_by_cell: the differences (variable cells), one row a cell, without those that change nothing. They are grouped already,
+-- unless finer rollups have appended theirs to the list.
 CREATE OR REPLACE FUNCTION tally.sql_by_cell(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT CASE WHEN EXISTS (SELECT FROM tally.derived_view f WHERE f.serves_id = r.id)
@@ -98,9 +98,9 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         ELSE 'SELECT * FROM unnest(cells) d WHERE ' || tally.sql_changes(r) END
 $generator$;
 
--- tally.sql_added_stored: the touched cells: the difference (alias c) added to what is kept (alias s), what readers saw before,
--- and what the next version of <rollup>_state's row is called. Every 8th version of a cell begins a new index entry, so that
--- no look-up passes over more; the others can be HOT updates.
+-- tally.sql_added_stored: the touched cells: the difference (alias c) added to the stored sums (alias s), the values that readers saw
+-- before, and the version of the next row in <rollup>_state. Every 8th version of a cell gets a new index entry, so that a look-up
+-- reads 8 versions at most. The other updates can be HOT updates.
 CREATE OR REPLACE FUNCTION tally.sql_added_stored(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT concat_ws(', ',
@@ -122,8 +122,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     LEFT JOIN tally.measure m ON m.rollup_id = r.id AND 'new_' || m.name = c.col AND tally.is_computed(m)
 $generator$;
 
--- tally.sql_look_again: statements that look doubtful extrema up again.
---   Parameters relation: the rows of the source as they are by now
+-- tally.sql_look_again: statements that search doubtful extrema again in the source.
+--   Parameters relation: the present rows of the source
 CREATE OR REPLACE FUNCTION tally.sql_look_again(r tally.derived_view, relation text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce((SELECT tally.render($template$IF EXISTS (SELECT FROM unnest(tally_touched) t WHERE t.tally_is AND ({doubtful})) THEN
@@ -142,8 +142,8 @@ END IF;$template$, jsonb_build_object(
     FROM tally.measures_of(r) m WHERE m.function IN ('min', 'max') HAVING count(*) > 0), '')
 $generator$;
 
--- tally.sql_come_and_go: statements that forget the running sums of the touched cells that are empty now, and begin those of new
--- ones; where the public row of a new one is stored is looked up when the cell is next touched.
+-- tally.sql_come_and_go: statements that delete the running sums of touched cells that are empty now, and insert those of new cells.
+-- The place of a new cell's public row is looked up when the cell is touched next.
 CREATE OR REPLACE FUNCTION tally.sql_come_and_go(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$DELETE FROM {state} WHERE ctid = ANY (ARRAY(SELECT t.tally_tid FROM unnest(tally_touched) t WHERE t.tally_was AND NOT t.tally_is));
@@ -152,15 +152,15 @@ INSERT INTO {state} ({kept}) SELECT {kept} FROM unnest(tally_touched) t WHERE t.
         'kept',  tally.column_list(array_remove(tally.state_columns(r), 'tally_row'))))
 $generator$;
 
--- tally.sql_differs: whether readers see something else of a touched cell (alias t) than before, if only another scale.
+-- tally.sql_differs: whether the public row of a touched cell (alias t) changes, even if only in the scale of a number.
 CREATE OR REPLACE FUNCTION tally.sql_differs(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce((SELECT format('record_image_ne(ROW(%s), ROW(%s))', string_agg(format('t.%I', 'old_' || m.name), ', '), string_agg(tally.sql_new(m), ', '))
                      FROM tally.measures_of(r) m HAVING count(*) > 0), 'false')
 $generator$;
 
--- tally.sql_move_public: the statement that writes the measures of the touched cells into their public rows, and returns where
--- those are then.
+-- tally.sql_move_public: the statement that writes the measures of the touched cells into their public rows, and returns the new
+-- ctids of these rows.
 CREATE OR REPLACE FUNCTION tally.sql_move_public(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce((SELECT tally.render($template$UPDATE {table} p SET {assignments} FROM unnest(tally_touched) WITH ORDINALITY t({columns}, tally_n)
@@ -174,9 +174,9 @@ RETURNING t.tally_n, p.ctid AS tally_moved$template$, jsonb_build_object(
     FROM tally.measures_of(r) m HAVING count(*) > 0), 'SELECT NULL::bigint AS tally_n, NULL::tid AS tally_moved')
 $generator$;
 
--- tally.sql_publish: statements that write what readers see of the touched cells, and their running sums. Where a cell's public
--- row is stored is remembered with its sums (tally_row), so that no index is asked for it; a row that is not there any more,
--- since VACUUM FULL or a hand moved it, is lost, and replaced.
+-- tally.sql_publish: statements that write the public rows of the touched cells and their running sums. The ctid of a cell's public
+-- row is stored with the sums (tally_row), so that no index is needed to find it. If VACUUM FULL, for example, has moved the row, it
+-- is not found there, and it is replaced.
 CREATE OR REPLACE FUNCTION tally.sql_publish(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$IF EXISTS (SELECT FROM unnest(tally_touched) t WHERE t.tally_row IS NULL) THEN
@@ -216,7 +216,7 @@ END IF;$template$, jsonb_build_object(
         'come_and_go', tally.sql_come_and_go(r)))
 $generator$;
 
--- tally.sql_keep: statements that write the running sums of the touched cells of a finer rollup, of which readers see nothing.
+-- tally.sql_keep: statements that write the running sums of the touched cells of a finer rollup, which has no public rows.
 CREATE OR REPLACE FUNCTION tally.sql_keep(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$UPDATE {state} s SET {assignments} FROM unnest(tally_touched) t

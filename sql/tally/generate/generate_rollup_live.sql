@@ -1,9 +1,9 @@
--- tally.generate_rollup_live: what reads a rollup exactly at the reader's snapshot.
+-- tally.generate_rollup_live: what reads a rollup as of the reader's snapshot, with every committed change.
 --   Makes     <rollup>_live, the view: stored cells that no pending key touches, and the touched ones as they will be;
---             <rollup>_live_rows(): what the view puts in place of stored cells; nothing, at once, if nothing is pending;
---             <rollup>_live_at(group): one cell, exact; only what concerns it is evaluated;
+--             <rollup>_live_rows(): the cells that the view shows instead of stored ones; returns at once if nothing is pending;
+--             <rollup>_live_at(group): one cell; only what this cell needs is evaluated;
 --             <rollup>_touched_cells(): the cells that pending keys touch, level by level, each level once;
---             <rollup>_add(): differences added to the running sums, as the next merge will, but written nowhere
+--             <rollup>_add(): differences added to the running sums as the next merge will do it, without writing them
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -25,8 +25,8 @@ $generator$;
 
 -- tally.generate_rollup_add: make <rollup>_add(cells, gone, come): the cells that these differences touch, as the next merge will write
 -- them.
---   Notes     gone, come: the rows of the source that make the difference. An extremum whose holder left is looked up again
---             in the stored rows without those that go, and in those that come.
+--   Notes     gone, come: the rows of the source that make the difference. If an extremum was removed, the next one is searched
+--             in the stored rows without those in gone, and in those in come.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_add(r tally.derived_view, base tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 BEGIN
@@ -65,9 +65,9 @@ END
 $generator$;
 
 -- tally.generate_touched: make <rollup>_touched_cells(pin, at …): the cells of the rollup that pending keys touch.
---   Notes     For each column of the group there is a pair of arguments: whether only cells with a certain value are wanted, and which.
---             Those that the level below is grouped by as well are handed down to it, and in the end to the definition.
---             tally_all: a sweep or very many keys are pending, so that the oracle is as quick.
+--   Notes     For each column of the group there is a pair of arguments: whether only cells with one value are wanted, and that value.
+--             Pairs for columns that the level below has too are passed down to it, and from the lowest level to the definition.
+--             tally_all: a sweep or very many keys are pending, so reading the oracle is as fast.
 CREATE OR REPLACE FUNCTION tally.generate_touched(r tally.derived_view, base tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 BEGIN
@@ -116,7 +116,7 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- tally.sql_pins: the pairs of arguments of <rollup>_touched_cells.
---   Parameters form: parameters (with a comma after each), types, nothing (what asks for all cells), asked ($1, $2 … as the group)
+--   Parameters form: parameters (with a comma after each), types, nothing (to ask for all cells), asked ($1, $2 … as the group)
 CREATE OR REPLACE FUNCTION tally.sql_pins(r tally.derived_view, form text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT coalesce(string_agg(CASE form
@@ -128,7 +128,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (SELECT tally.type_of(tally.part(r, '_def')::regclass, u.c) AS type) t
 $$;
 
--- tally.sql_pinned: a relation without the rows that cells of other groups than those asked for are made of.
+-- tally.sql_pinned: a relation, reduced to the rows of the groups that are asked for.
 CREATE OR REPLACE FUNCTION tally.sql_pinned(r tally.derived_view, relation text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT format('(SELECT d.* FROM %s d CROSS JOIN (SELECT %s) a WHERE %s)', relation,
@@ -138,8 +138,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     UNION ALL SELECT relation WHERE cardinality(r.group_by) = 0
 $generator$;
 
--- tally.sql_projection_difference: statements that put into tally_gone the stored rows of pending keys, and into tally_come what the
--- definition says of them.
+-- tally.sql_projection_difference: statements that put the stored rows of pending keys into tally_gone, and the definition's rows of these
+-- keys into tally_come.
 CREATE OR REPLACE FUNCTION tally.sql_projection_difference(r tally.derived_view, base tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template${read_pending}
@@ -164,8 +164,8 @@ SELECT ARRAY({stored}), ARRAY({fresh}) INTO tally_gone, tally_come;$template$, j
                  CASE WHEN cardinality(base.key) = 1 THEN 'tally_keys_1' END AS one_array) x
 $generator$;
 
--- tally.sql_rollup_difference: statements that put into tally_gone the touched cells of the level below as they are stored, and into
--- tally_come what becomes of them.
+-- tally.sql_rollup_difference: statements that put the touched cells of the level below into tally_gone as they are stored, and into
+-- tally_come as they will be.
 CREATE OR REPLACE FUNCTION tally.sql_rollup_difference(r tally.derived_view, base tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$SELECT b.tally_all, b.tally_touched INTO tally_all, tally_below FROM {base_touched_cells}({pins}) b;
@@ -184,8 +184,8 @@ tally_come := ARRAY(SELECT ROW({new})::{base} FROM unnest(tally_below) t WHERE t
         'new',          tally.sql_public_row(base)))
 $generator$;
 
--- tally.generate_rollup_live_rows: make <rollup>_live_rows(): cells with a sign: -1: this one is not to be shown; +1: this one is, in place of
--- the stored one; 0: no stored one is.
+-- tally.generate_rollup_live_rows: make <rollup>_live_rows(): cells with a sign. -1: hide this stored cell; +1: show this cell instead; 0: hide
+-- all stored cells.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live_rows(r tally.derived_view, base tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 BEGIN
@@ -241,8 +241,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         relation, coalesce(' WHERE ' || r.filter, ''), ' ' || tally.sql_group_by(r))
 $generator$;
 
--- tally.generate_rollup_live_at: make <rollup>_live_at(group): one cell at the reader's snapshot. The group is asked of the definition, which
--- finds its rows by an index if it can; else every pending key is evaluated.
+-- tally.generate_rollup_live_at: make <rollup>_live_at(group): one cell as of the reader's snapshot. The definition is asked for the group, and
+-- finds its rows by an index if there is one. Otherwise every pending key is evaluated.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live_at(r tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE

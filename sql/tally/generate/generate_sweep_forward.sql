@@ -1,7 +1,7 @@
 -- tally.generate_sweep_forward: the function that takes one bounded step of a sweep.
---   Makes     <projection>_sweep_forward(n, span, OUT consumed, keys, changed, quarantined): from where the sweep stands, bring up to date the
---             next range of some n keys, and note how far one has come; n 0: only note whose rows it makes needless (span). Where no index holds the keys in order, all of
---             them become a wide change instead
+--   Makes     <projection>_sweep_forward(n, span, OUT consumed, keys, changed, quarantined): brings the next range of about n keys up to
+--             date, and stores the new position of the sweep. It also stores the span of the dropped delta rows whose keys the sweep
+--             will reach; with n = 0 it does nothing else. If no index has the keys in order, all keys become a wide change instead
 CREATE OR REPLACE FUNCTION tally.generate_sweep_forward(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -54,8 +54,8 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_next_range: statements of a sweep that bring the next range of keys up to date. A range in which a key raises is
--- evaluated key by key.
+-- tally.sql_next_range: statements of a sweep that bring the next range of keys up to date. If a key in the range raises, the range is
+-- evaluated by <projection>_evaluate, which isolates that key.
 CREATE OR REPLACE FUNCTION tally.sql_next_range(v tally.derived_view, low name[], high name[])
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$SELECT {end} INTO {high} FROM {range_end}(tally_n, {low}, tally_from_start) b;
@@ -99,7 +99,7 @@ PERFORM tally.record_sweep({view_id}, keys, tally_from_start, tally_to_end);$tem
         'quarantined_key', tally.column_list(tally.numbered(v.key, 'tally_key_'), 'q.')))
 $generator$;
 
--- tally.sql_every_key: statements of a sweep that take every key at once: those after the first n become a wide change.
+-- tally.sql_every_key: statements of a sweep that take every key at once. All after the first n become a wide change.
 CREATE OR REPLACE FUNCTION tally.sql_every_key(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render($template$SELECT {gathered} INTO {key_arrays} FROM (SELECT {key} FROM {definition} UNION SELECT {key} FROM {table}) d;

@@ -60,9 +60,9 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.generate_range_end: the function that says where a range of a sweep ends.
---   Makes     <projection>_range_end(n, low …, from_start, OUT high …): the key n keys on; NULL: fewer than n are left. It is
---             estimated from the stored rows and from source indexes that have the keys in order (tally.guides). A poor
+-- tally.generate_range_end: the function that returns the end of a sweep's next range.
+--   Makes     <projection>_range_end(n, low …, from_start, OUT high …): the key that is n keys after low; NULL: fewer than n are left.
+--             It is estimated from the stored rows and from source indexes that have the keys in order (tally.guides). A poor
 --             estimate only makes a range too large or too small; no key is missed.
 CREATE OR REPLACE FUNCTION tally.generate_range_end(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
@@ -91,7 +91,7 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.sql_range_end: SELECT of the key that is n keys on in a relation, after tally_low_…
+-- tally.sql_range_end: SELECT of the key that is n keys after tally_low_… in a relation.
 CREATE OR REPLACE FUNCTION tally.sql_range_end(relation regclass, columns name[], low name[])
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('(SELECT {columns} FROM {relation} d WHERE (tally_from_start OR {after_low}) AND {no_null} ORDER BY {columns} OFFSET tally_n - 1 LIMIT 1)', jsonb_build_object(
@@ -101,7 +101,7 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'no_null',   tally.sql_no_null(columns, 'd.')))
 $generator$;
 
--- tally.guides: the sources of a projection whose index holds its keys in order; those in which a key is unique, if any.
+-- tally.guides: the sources of a projection with an index that has the projection's keys in order. If the key is unique in some, only those.
 CREATE OR REPLACE FUNCTION tally.guides(v tally.derived_view)
 RETURNS SETOF tally.source LANGUAGE sql STABLE AS $$
     WITH ordered AS (

@@ -1,5 +1,5 @@
--- tally.generate_upkeep: the functions by which others have a derived view verified and repaired. They run as its declarer: what
--- a definition calls never runs with the rights of who asks, or of who installed the engine.
+-- tally.generate_upkeep: the functions with which others can verify and repair a derived view. They run with its declarer's rights, so that
+-- code called by a definition never runs with the rights of the caller, or of the role that installed the engine.
 --   Makes     <view>_verify(sample) RETURNS TABLE (view, side, data), of a projection or a snapshot
 --             <snapshot>_refresh() RETURNS tally.merge_result
 --             <projection>_repair() RETURNS bigint, <projection>_mend()

@@ -1,7 +1,7 @@
--- tally.generate_wide: the functions that keep a wide change (more keys than one merge may take) in the delta table: rows
--- of thousands of keys each, and no row per key.
---   Makes     <projection>_put_wide(n, span, keys …): put away the keys after the first n
---             <projection>_take_wide(n, span, keys …): take some n of them back, beside the keys given; and whether n were there
+-- tally.generate_wide: the functions that keep a wide change (more keys than one merge may take) in the delta table. A delta row
+-- holds thousands of keys.
+--   Makes     <projection>_put_wide(n, span, keys …): stores the keys after the first n in the delta table
+--             <projection>_take_wide(n, span, keys …): takes about n of them back and adds them to the keys given; returns whether n were there
 CREATE OR REPLACE FUNCTION tally.generate_wide(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE

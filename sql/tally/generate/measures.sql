@@ -1,14 +1,14 @@
--- Measures: what a rollup adds up, and how sums become what readers see.
--- The running sums of a cell are kept in <rollup>_state: cell_rows, and for a measure m some of n_m (how many values),
+-- Measures: what a rollup adds up, and how running sums become the public values.
+-- The running sums of a cell are stored in <rollup>_state: cell_rows, and for a measure m some of n_m (how many values),
 -- sum_m (the sum of the finite ones), kinds_m (how many values of each kind, see below), true_m, and val_m (an extremum).
--- A difference has left_m too: the extremum of the values that left, which makes val_m doubtful.
+-- A difference also has left_m: the extremum of the removed values, which may make val_m doubtful.
 --
--- kinds_m is one number that counts up to a million million values of each kind, so that each can be taken back:
+-- kinds_m is one number with a counter for each kind of value. Each counter goes up to 10^12, so that every value can be subtracted again:
 --   10^-12s  a finite numeric with s decimals (1301: more than 1300); the largest s is the scale that PostgreSQL gives the sum
 --   10^12    NaN        10^24  infinity        10^36  -infinity
--- It is not kept where all values are finite and of one scale.
+-- There is no kinds_m if all values are finite and have one scale.
 
--- tally.parse_measure: 'sum(detections)' as (function, argument).
+-- tally.parse_measure: 'sum(detections)' split into function and argument.
 --   Raises    TL009
 CREATE OR REPLACE FUNCTION tally.parse_measure(name text, expression text, OUT function text, OUT argument name)
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -34,13 +34,13 @@ RETURNS SETOF tally.measure LANGUAGE sql STABLE AS $$
     SELECT m FROM tally.measure m WHERE m.rollup_id = rollup.id ORDER BY m.position
 $$;
 
--- tally.base_of: what the rollup of a measure adds up.
+-- tally.base_of: the source of the rollup that a measure belongs to.
 CREATE OR REPLACE FUNCTION tally.base_of(m tally.measure)
 RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT b FROM tally.derived_view r JOIN tally.derived_view b ON b.id = r.source_id WHERE r.id = m.rollup_id
 $$;
 
--- tally.argument_type: the type of the column that a measure adds up, a domain as what is under it.
+-- tally.argument_type: the type of the column that a measure adds up; for a domain, its base type.
 CREATE OR REPLACE FUNCTION tally.argument_type(m tally.measure)
 RETURNS regtype LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -48,16 +48,16 @@ BEGIN
 END
 $$;
 
--- tally.sql_has: SQL for "alias d has a value in this column". A composite with a NULL in it is a value, which IS NOT NULL denies.
+-- tally.sql_has: SQL for "alias d has a value in this column". IS NOT NULL would be false for a composite value with a NULL in it.
 CREATE OR REPLACE FUNCTION tally.sql_has(type oid, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format(CASE WHEN t.typtype = 'c' THEN 'd.%I IS DISTINCT FROM NULL' ELSE 'd.%I IS NOT NULL' END, col)
     FROM pg_type t WHERE t.oid = tally.base_type(type)
 $$;
 
--- tally.sql_value: the value of alias d that a sum or an average adds up. A float becomes the numeric that its first 15 (real: 6) digits
--- name if that is the same float, else the one of 17 (9) digits, which always is: nothing is lost, and no setting matters.
--- The largest doubles have no 15 digits: rounded up, they would be no doubles any more.
+-- tally.sql_value: the value of alias d that a sum or an average adds up. A float becomes a numeric: that of its first 15 digits (real: 6)
+-- if this is the same float, otherwise that of 17 digits (9), which always is. So nothing is lost, and no setting matters. The largest
+-- doubles always take 17 digits: rounded up to 15, they would be too large for a double.
 CREATE OR REPLACE FUNCTION tally.sql_value(m tally.measure)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE tally.argument_type(m)
@@ -67,7 +67,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
         ELSE format('d.%I', m.argument) END
 $$;
 
--- tally.numeric_scale: the scale that a type modifier fixes for a column's numerics; NULL if none does.
+-- tally.numeric_scale: the scale that the type modifier of a numeric column fixes; NULL if it has none.
 CREATE OR REPLACE FUNCTION tally.numeric_scale(relation regclass, col name)
 RETURNS integer LANGUAGE sql STABLE AS $$
     WITH RECURSIVE under(type, modifier) AS (
@@ -77,8 +77,8 @@ RETURNS integer LANGUAGE sql STABLE AS $$
     SELECT greatest((((modifier - 4) & 2047) # 1024) - 1024, 0) FROM under WHERE type = 'numeric'::regtype AND modifier > 0
 $$;
 
--- tally.number_kinds: how the values of a column can differ in more than size.
---   Returns   'one': all are finite and of one scale; 'special': there may be NaN or an infinity; 'scales': numerics of any scale too
+-- tally.number_kinds: which kinds of values a column may hold.
+--   Returns   'one': all are finite and have one scale; 'special': also NaN or infinity; 'scales': also numerics of any scale
 CREATE OR REPLACE FUNCTION tally.number_kinds(v tally.derived_view, col name)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -125,7 +125,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
                       ELSE '0' END))
 $$;
 
--- tally.aggregate_of: the aggregate of a measure; an extension's min() of its own type, say, with its schema.
+-- tally.aggregate_of: the aggregate of a measure. For a type of an extension it may be the extension's own min(), for example, with its schema.
 CREATE OR REPLACE FUNCTION tally.aggregate_of(m tally.measure)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -138,8 +138,8 @@ BEGIN
 END
 $$;
 
--- tally.sums_of: the running sums of a rollup's cells: column, type, how the sum of signed rows (alias d, column
--- tally_sign) is formed, and how two sums are added: 'add', 'least', 'greatest' or 'left' (see sql_doubtful).
+-- tally.sums_of: the running sums of a rollup's cells: column, type, the expression that sums signed rows (alias d, column
+-- tally_sign), and how two sums are added: 'add', 'least', 'greatest' or 'left' (see sql_doubtful).
 CREATE OR REPLACE FUNCTION tally.sums_of(r tally.derived_view)
 RETURNS TABLE (measure name, col name, type text, from_rows text, adding text) LANGUAGE sql STABLE AS $$
     SELECT x.measure, x.col, x.type, x.from_rows, x.adding FROM (
@@ -175,8 +175,8 @@ RETURNS TABLE (measure name, col name, type text, from_rows text, adding text) L
     ORDER BY x.position, x.place
 $$;
 
--- tally.sql_oracle: a measure as the oracle computes it, over rows of the source (alias d). Floats are added up exactly, as
--- the running sums do, and rounded once.
+-- tally.sql_oracle: a measure as the oracle computes it, over rows of the source (alias d). Floats are added exactly and rounded once,
+-- as in the running sums.
 CREATE OR REPLACE FUNCTION tally.sql_oracle(m tally.measure)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE
@@ -201,7 +201,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM (SELECT format('%s.%I', s, 'sum_' || m.name) AS sum, format('%s.%I', s, 'kinds_' || m.name) AS kinds) x
 $$;
 
--- tally.sql_final: a measure as readers see it, from the running sums of alias s.
+-- tally.sql_final: the public value of a measure, from the running sums of alias s.
 CREATE OR REPLACE FUNCTION tally.sql_final(m tally.measure, s text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE m.function
@@ -216,8 +216,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM (SELECT format('%s.%I', s, 'n_' || m.name) AS n) x
 $$;
 
--- tally.sql_doubtful: whether an extremum's holder (alias s) has left and nothing as good has come (alias c): then the
--- group must be scanned again.
+-- tally.sql_doubtful: whether an extremum (alias s) was removed, and no value that is at least as good was added (alias c). Then the
+-- group has to be scanned again.
 CREATE OR REPLACE FUNCTION tally.sql_doubtful(m tally.measure, s text, c text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT tally.render('{left} IS DISTINCT FROM NULL AND coalesce({left} {as_good} {kept}, true) AND coalesce({came} {worse} {left}, true)', jsonb_build_object(
@@ -228,8 +228,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
         'worse',   tally.sql_operator(tally.part(tally.base_of(m))::regclass, m.argument, CASE m.function WHEN 'min' THEN '>' ELSE '<' END)))
 $$;
 
--- tally.sql_changes: whether a difference (alias d) changes a cell. Values are compared by image: 30 days are not 1 month.
---   Parameters summed: the differences of a cell are several rows, which are to be added up
+-- tally.sql_changes: whether a difference (alias d) changes a cell. Values are compared by image, because 30 days and 1 month are equal.
+--   Parameters summed: the differences of a cell are several rows, which have to be added up
 CREATE OR REPLACE FUNCTION tally.sql_changes(r tally.derived_view, summed boolean DEFAULT false)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(CASE WHEN s.adding <> 'add' THEN format('record_image_ne(ROW(%1$s(d.%2$I)), ROW(%1$s(d.%3$I)))', a.aggregate, s.col, 'left_' || m.name)
@@ -249,21 +249,21 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $$;
 
--- tally.sql_added: a running sum after the difference (alias c) is added to what is kept (alias s). Of two extrema that are
--- equal, the one that came is taken, for the other may have left.
+-- tally.sql_added: a running sum after the difference (alias c) is added to the stored one (alias s). Of two equal extrema the added one
+-- is taken, because the stored one may have been removed.
 CREATE OR REPLACE FUNCTION tally.sql_added(adding text, col name)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE adding WHEN 'add' THEN format('coalesce(s.%1$I, ''0'') + c.%1$I', col) WHEN 'left' THEN format('c.%I', col)
                        ELSE format('%s(c.%I, s.%2$I)', adding, col) END
 $$;
 
--- tally.sql_group_by: GROUP BY the columns of a rollup, of alias d; by none: one group, also of no row.
+-- tally.sql_group_by: GROUP BY the columns of a rollup, of alias d. Without columns it is GROUP BY (), which returns one row even for no input.
 CREATE OR REPLACE FUNCTION tally.sql_group_by(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN r.group_by = '{}' THEN 'GROUP BY ()' ELSE 'GROUP BY ' || tally.column_list(r.group_by, 'd.') END
 $$;
 
--- tally.sql_there: whether a cell with so many rows is there. The one cell of a rollup grouped by nothing always is.
+-- tally.sql_there: whether a cell with this number of rows exists. The one cell of a rollup without groups always does.
 CREATE OR REPLACE FUNCTION tally.sql_there(r tally.derived_view, cell_rows text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN r.group_by = '{}' THEN 'true' ELSE cell_rows || ' > 0' END
@@ -277,15 +277,15 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     FROM pg_type t WHERE t.oid = tally.base_type(type)
 $$;
 
--- tally.sql_short: a column as the index has it by which an extremum is looked up: a text too long for an index entry is NULL.
+-- tally.sql_short: a column as it stands in the index for extrema. A text too long for an index entry is NULL there.
 CREATE OR REPLACE FUNCTION tally.sql_short(type oid, col text)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN NOT tally.is_wide(type) THEN col WHEN t.typcategory = 'S' THEN format('(CASE WHEN octet_length(%1$s) <= 1000 THEN %1$s END)', col) END
     FROM pg_type t WHERE t.oid = tally.base_type(type)
 $$;
 
--- tally.sql_extremum: subquery for an extremum of a relation's rows (alias d) that meet a condition. Short texts are found by the index
--- in their order; long ones, and values of types of any length, are read through.
+-- tally.sql_extremum: subquery for an extremum of a relation's rows (alias d) that meet a condition. Short texts are found by the index,
+-- in order. Rows with long texts, and types whose values may have any length, are scanned.
 CREATE OR REPLACE FUNCTION tally.sql_extremum(r tally.derived_view, m tally.measure, relation text, condition text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render(CASE WHEN short = argument OR short IS NULL THEN '(SELECT {aggregate}({argument}) FROM {relation} d WHERE {condition}{filter})' ELSE
@@ -302,7 +302,7 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     FROM (SELECT format('d.%I', m.argument) AS argument, tally.sql_short(tally.argument_type(m), format('d.%I', m.argument)) AS short) x
 $generator$;
 
--- tally.sql_rescan: an extremum looked up again in a relation, for the group of alias g.
+-- tally.sql_rescan: an extremum searched again in a relation, for the group of alias g.
 CREATE OR REPLACE FUNCTION tally.sql_rescan(r tally.derived_view, m tally.measure, relation text, g text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT CASE WHEN r.group_by = '{}' THEN tally.sql_extremum(r, m, relation, 'true')
@@ -331,8 +331,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     FROM tally.sums_of(r) s
 $generator$;
 
--- tally.sql_distinct_cells: SELECT that turns signed cells of a finer rollup into what they mean to the rollup that it
--- serves: one more, or one fewer, distinct value.
+-- tally.sql_distinct_cells: SELECT that turns signed cells of a finer rollup into cells of the rollup that it serves: each is one more,
+-- or one fewer, distinct value.
 CREATE OR REPLACE FUNCTION tally.sql_distinct_cells(r tally.derived_view, finer tally.derived_view, relation text, as_type boolean DEFAULT true)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('SELECT {cell} FROM {relation} d {group_by}', jsonb_build_object(
@@ -344,8 +344,8 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $generator$;
 
--- tally.sql_index_term: what the index of a relation of a rollup has of a group's column. A value that count(distinct) counts may be long:
--- of that, the finer rollup's index has a hash.
+-- tally.sql_index_term: the term for a group's column in the index of a rollup's relation. A value counted by count(distinct) may be too long
+-- for an index entry, so the finer rollup's index has its hash instead.
 CREATE OR REPLACE FUNCTION tally.sql_index_term(r tally.derived_view, suffix text, col name, prefix text DEFAULT '')
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -360,26 +360,26 @@ BEGIN
 END
 $$;
 
--- tally.is_computed: whether what readers see of a measure is not one of the running sums as it is.
+-- tally.is_computed: whether the public value of a measure is computed, and not simply one of the running sums.
 CREATE OR REPLACE FUNCTION tally.is_computed(m tally.measure)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT m.function IN ('sum', 'avg', 'bool_or', 'bool_and')
 $$;
 
--- tally.sql_new: a measure as readers will see it, of a touched cell (alias t, of type <rollup>_touched).
+-- tally.sql_new: the new public value of a measure of a touched cell (alias t, of type <rollup>_touched).
 CREATE OR REPLACE FUNCTION tally.sql_new(m tally.measure)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN tally.is_computed(m) THEN format('t.%I', 'new_' || m.name) ELSE tally.sql_final(m, 't') END
 $$;
 
--- tally.sql_public_row: a touched cell (alias t) as the row that readers will see.
+-- tally.sql_public_row: the new public row of a touched cell (alias t).
 CREATE OR REPLACE FUNCTION tally.sql_public_row(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(', ', nullif(tally.column_list(r.group_by, 't.'), ''), (SELECT string_agg(tally.sql_new(m), ', ') FROM tally.measures_of(r) m))
 $$;
 
--- tally.state_columns, tally.touched_columns: the columns of <rollup>_state, which holds the running sums, and of the type
--- <rollup>_touched, a cell in the middle of a merge: what it was, what it becomes, and where it is stored.
+-- tally.state_columns: the columns of <rollup>_state, which holds the running sums. tally.touched_columns: those of the type
+-- <rollup>_touched, a cell during a merge: its old and new values, and where it is stored.
 CREATE OR REPLACE FUNCTION tally.state_columns(r tally.derived_view)
 RETURNS name[] LANGUAGE sql STABLE AS $$
     SELECT r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s WHERE s.adding <> 'left') || '{tally_version,tally_epoch}'::name[]

@@ -1,4 +1,4 @@
--- tally.seal: take a generated function from PUBLIC and say in a comment what it serves.
+-- tally.seal: revoke the rights of PUBLIC on a generated function, and comment what the function is for.
 --   Parameters signature: name with argument types
 CREATE OR REPLACE FUNCTION tally.seal(signature text, serves text)
 RETURNS void LANGUAGE plpgsql AS $$

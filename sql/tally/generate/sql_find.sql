@@ -1,10 +1,11 @@
 -- tally.sql_find: SQL for the one row of a rollup's cell (alias s) that has the group of alias c, NULLs counted as equal.
---   Parameters suffix: of the relation, '_state' or ''; chosen: what to select; newest: the index's last column, if several
---              versions of a row are to be passed over
---   Returns    a SELECT for each set of columns that may be NULL, all but one of which end at once: the planner finds NULLs by
---              an index only when told where they are. From the fourth column on, they are compared without the index.
---   Notes      A unique index is walked through every version of a row that some snapshot may still see, live or not.
---              "ORDER BY … LIMIT 1" on an index that ends in a growing number meets the newest first.
+--   Parameters suffix: of the relation, '_state' or ''; chosen: what to select; newest: the index's last column, if a row may have
+--              several versions in the index
+--   Returns    one SELECT for each combination of NULL columns; for a given row only one of them returns anything. This is needed
+--              because the planner uses an index for NULLs only if it knows which columns are NULL. Columns after the third are
+--              compared without the index.
+--   Notes      A look-up in a unique index reads every version of a row that some snapshot may still see.
+--              "ORDER BY … LIMIT 1" on an index that ends in a growing number meets the newest version first.
 CREATE OR REPLACE FUNCTION tally.sql_find(r tally.derived_view, suffix text, chosen text, newest name DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT string_agg(tally.render('(SELECT {chosen} FROM {relation} s WHERE {condition}{order} LIMIT 1)', jsonb_build_object(

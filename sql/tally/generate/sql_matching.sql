@@ -1,9 +1,9 @@
 -- tally.sql_matching: SQL for the rows of a relation whose key is in the CTE "pending".
---   Parameters key; relation: the definition or the stored table; columns: what to select, of alias d; keys_array: the
---              keys, if they are in an array already
---   Notes      The planner does not push a join on the keys into a view that groups, so keys go in as an array: for
+--   Parameters key; relation: the definition or the stored table; columns: what to select, of alias d; keys_array: an expression
+--              for the keys, if they are in an array already
+--   Notes      The planner does not push a join on the keys into a view that groups, so keys are passed as an array: for
 --              one column "= ANY (array)"; for several, one fenced LATERAL per distinct prefix with an array of the
---              last column. A NULL in a key is met by an arm of its own, which costs nothing when there is none.
+--              last column. Keys with a NULL have a separate arm of the UNION, which costs nothing if there are none.
 CREATE OR REPLACE FUNCTION tally.sql_matching(key name[], relation text, columns text, keys_array text DEFAULT NULL)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -11,8 +11,8 @@ BEGIN
 END
 $$;
 
--- tally.sql_matching_of: the same, of a relation that may be a subquery.
---   Parameters typed: a relation with its columns
+-- tally.sql_matching_of: the same for a relation that may be a subquery.
+--   Parameters typed: a relation with the same columns
 CREATE OR REPLACE FUNCTION tally.sql_matching_of(key name[], relation text, columns text, keys_array text, typed regclass)
 RETURNS text LANGUAGE plpgsql STABLE AS $generator$
 DECLARE
@@ -45,14 +45,14 @@ BEGIN
 END
 $generator$;
 
--- tally.sql_is_null: SQL for "this value is NULL", also if it is a row: (NULL, NULL) IS NULL, but it is a value.
+-- tally.sql_is_null: SQL for "this value is NULL". The row (NULL, NULL) is a value, although IS NULL is true for it.
 CREATE OR REPLACE FUNCTION tally.sql_is_null(value text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT value || ' IS NOT DISTINCT FROM NULL'
 $$;
 
--- tally.sql_no_null, tally.sql_some_null: SQL for "none of these columns is NULL", and for its contrary; spelled out,
--- since the planner has an idea of how many rows that leaves.
+-- tally.sql_no_null, tally.sql_some_null: SQL for "none of these columns is NULL", and for its opposite. Columns are tested one by one,
+-- because the planner can estimate such conditions.
 CREATE OR REPLACE FUNCTION tally.sql_no_null(columns name[], prefix text DEFAULT '')
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT '(' || string_agg(format('%s%I IS DISTINCT FROM NULL', prefix, c), ' AND ') || ')' FROM unnest(columns) c
@@ -84,14 +84,14 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(tally.sql_equal(relation, c, format('%s.%I', a, c), format('%s.%I', b, c)), ' AND ') FROM unnest(columns) c
 $$;
 
--- tally.sql_assign: SQL for SET: columns, but for some, as an alias has them.
+-- tally.sql_assign: SQL for SET: columns, except those in but, get the values of an alias.
 CREATE OR REPLACE FUNCTION tally.sql_assign(columns name[], but name[], a text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('%1$I = %2$s.%1$I', c, a), ', ') FROM unnest(columns) c WHERE c <> ALL (but)
 $$;
 
--- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal". All but rows with a NULL are found
--- by a hash; for those alone the CTE is read through, else a million keys would be, once a row.
+-- tally.sql_not_in: SQL for "no row of this CTE has these columns' values, NULLs counted as equal". A hash serves all rows except those with
+-- a NULL. Only for those the CTE is scanned; otherwise it would be scanned, with perhaps a million keys, for every row.
 CREATE OR REPLACE FUNCTION tally.sql_not_in(relation regclass, columns name[], cte text, outer_alias text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('NOT EXISTS (SELECT FROM {cte} c WHERE {same}) AND NOT ({outer_null} AND EXISTS (SELECT FROM {cte} c WHERE {inner_null} AND {not_distinct}))', jsonb_build_object(
@@ -102,14 +102,14 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         'not_distinct', tally.sql_not_distinct(relation, columns, 'c', outer_alias)))
 $generator$;
 
--- tally.quoted: columns quoted, each with a prefix, as an array: what tally.sql_compare takes.
+-- tally.quoted: columns quoted, each with a prefix, as an array for tally.sql_compare.
 CREATE OR REPLACE FUNCTION tally.quoted(columns name[], prefix text DEFAULT '')
 RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(prefix || quote_ident(c) ORDER BY n) FROM unnest(columns) WITH ORDINALITY u(c, n)
 $$;
 
--- tally.sql_range: SQL for "the key of alias d comes after tally_low_… and not after tally_high_…"; NULL in a key comes with
--- the last range. tally_from_start and tally_to_end lift the bounds; as constants they vanish from the plan.
+-- tally.sql_range: SQL for "the key of alias d comes after tally_low_… and not after tally_high_…". Keys with a NULL belong to the
+-- last range. tally_from_start and tally_to_end remove the bounds; since they are constants in the plan, nothing is left to test.
 CREATE OR REPLACE FUNCTION tally.sql_range(relation regclass, key name[])
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('((tally_from_start OR {after_low}) AND (tally_to_end OR {up_to_high}) AND {no_null} OR tally_to_end AND {some_null})', jsonb_build_object(

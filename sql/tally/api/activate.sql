@@ -1,10 +1,10 @@
 -- tally.activate: start keeping a projection (or a snapshot) and every rollup above it.
 --   Parameters name: a derived view
---   Writes     functions, triggers and live views; one delta row that stands for every key: the first fill is an
---              ordinary merge, in bounded steps
+--   Writes     functions, triggers and live views; one delta row that stands for every key, so that ordinary merges do the
+--              first fill in bounded steps
 --   Locks      SHARE ROW EXCLUSIVE on the sources until the transaction ends: commit soon after
 --   Raises     TL007, TL008, TL015
---   Used by    the owner of the schema, once; again is harmless
+--   Used by    the owner of the schema, once. On an active view it does nothing
 CREATE OR REPLACE FUNCTION tally.activate(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -62,8 +62,8 @@ BEGIN
 END
 $$;
 
--- tally.generate_anew: make everything that is generated for an active projection and the rollups above it again, under
--- the names that they have now; the triggers stay as they are. No lock on any source.
+-- tally.generate_anew: generate the code of an active projection and the rollups above it again, under their present names. The
+-- triggers are kept, so no source is locked.
 CREATE OR REPLACE FUNCTION tally.generate_anew(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -88,7 +88,7 @@ BEGIN
 END
 $$;
 
--- tally.grant_reading: let the role countersink_reader, where there is one, read a projection and what is above it.
+-- tally.grant_reading: let the role countersink_reader, if it exists, read a projection and the rollups above it.
 CREATE OR REPLACE FUNCTION tally.grant_reading(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -99,7 +99,7 @@ BEGIN
         RETURN;
     END IF;
     FOR d IN SELECT * FROM tally.derived_view x WHERE v.id IN (x.id, x.root_id) AND x.serves_id IS NULL LOOP
-        IF NOT has_schema_privilege('countersink_reader', d.schema_name, 'USAGE') THEN  -- two that grant at once would collide
+        IF NOT has_schema_privilege('countersink_reader', d.schema_name, 'USAGE') THEN  -- two sessions that grant at the same time would fail
             EXECUTE format('GRANT USAGE ON SCHEMA %I TO countersink_reader', d.schema_name);
         END IF;
         FOREACH s IN ARRAY '{"",_live,_def}'::text[] LOOP

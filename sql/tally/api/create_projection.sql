@@ -1,8 +1,8 @@
--- tally.create_projection: declare a stored table, kept equal to a view, key by key.
+-- tally.create_projection: declare a stored table that is kept equal to a view, key by key.
 --   Parameters name       schema.name of the table to make
---              definition the view that defines it: the oracle
---              key        the columns that say what changed; a delta row names one key
---              identity   the columns that make a row unique (with the key's, if they lack them)
+--              definition the view that defines it, also called the oracle
+--              key        the columns that identify what changed; a delta row names one key
+--              identity   the columns that make a row unique; key columns that are missing are added
 --   Writes     the table with a unique index on the identity, the delta table; tally.derived_view
 --   Raises     TL002, TL003, TL004, TL006, TL024
 --   Used by    the owner of the schema, once; then tally.watch … and tally.activate
@@ -45,11 +45,11 @@ $$;
 COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
     'declare a stored table kept equal to the view "definition", key by key';
 
--- tally.comment_projection: say at a projection's table, delta table and type what they are. Rows of the delta table, by
+-- tally.comment_projection: put comments on a projection's table, delta table and type. The rows of the delta table, by
 -- tally_source: 0: a row names one key, in the key's columns
 --               n: a row of source n changed; its watched columns are in s<n>_…, and the merge expands them into keys
 --              -1: every key after this one (NULL: every key): TRUNCATE, the first fill, rebuild
---              -2: a part of a wide change: keys in arrays (tally_keys_1 …), from the writers tally_xid to tally_upto
+--              -2: a part of a wide change: keys in arrays (tally_keys_1 …), logged by transactions from tally_xid to tally_upto
 CREATE OR REPLACE FUNCTION tally.comment_projection(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,10 +1,10 @@
 -- tally.create_rollup: declare a stored GROUP BY over a projection or another rollup, kept by adding differences.
---   Parameters name; source: a derived view; group_by: its columns, none for one row of all; measures: {"name":"count(*)", …}, or an array of
---              {"name":…,"measure":…}, whose order the columns then have;
---              filter: a condition on its columns, parsed here once
+--   Parameters name; source: a derived view; group_by: columns of it, none for one row over everything; measures: {"name":"count(*)", …}, or an
+--              array of {"name":…,"measure":…} if the order of the columns matters;
+--              filter: a condition on columns of the source, parsed once, here
 --   Writes     the table, <name>_def (oracle), <name>_state, <name>_cell, <name>_touched, <name>_apply, <name>_change, <name>_live; a
 --              finer rollup for each count(distinct); tally.derived_view, tally.measure; fills it if the projection is active
---   Locks      the projection's advisory lock, so no merge runs meanwhile
+--   Locks      the projection's advisory lock, so that no merge runs meanwhile
 --   Raises     TL002, TL003, TL004, TL006, TL009, TL018, TL024
 --   Used by    the owner of the schema, once
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
@@ -24,8 +24,8 @@ $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
     'declare a stored GROUP BY over a projection or another rollup, kept by adding differences';
 
--- tally.declare_rollup: the same, its name taken apart.
---   Parameters definition: the view that was split into it; NULL: it was declared as a rollup
+-- tally.declare_rollup: the same, with the name already split.
+--   Parameters definition: the view that was split into this rollup; NULL: it was declared as a rollup
 CREATE OR REPLACE FUNCTION tally.declare_rollup(parts name[], root tally.derived_view, base tally.derived_view, group_by name[], measures jsonb, filter text, definition regclass DEFAULT NULL)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
 DECLARE
@@ -54,7 +54,7 @@ $$;
 -- tally.lock_class: the first key of every advisory lock that the engine takes; the second is a derived view's id.
 CREATE OR REPLACE FUNCTION tally.lock_class() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 31249';
 
--- tally.canonical_filter: a filter parsed with the caller's search_path and written with every name qualified.
+-- tally.canonical_filter: a filter, parsed with the caller's search_path and printed with every name qualified.
 CREATE OR REPLACE FUNCTION tally.canonical_filter(base tally.derived_view, filter text)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -97,7 +97,7 @@ BEGIN
 END
 $$;
 
--- tally.require_measure: raise unless a measure can be kept of a column of this type.
+-- tally.require_measure: raise unless a measure can be kept for a column of this type.
 --   Raises     TL009, TL024
 CREATE OR REPLACE FUNCTION tally.require_measure(base tally.derived_view, m tally.measure)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
@@ -123,7 +123,7 @@ BEGIN
 END
 $$;
 
--- tally.has_aggregate: whether there is an aggregate of a type: of the type itself, of one that it is read as, or of every array, enum or row.
+-- tally.has_aggregate: whether there is an aggregate for a type: for that type, for one that it is cast to implicitly, or for any array, enum, range or row.
 CREATE OR REPLACE FUNCTION tally.has_aggregate(function name, type oid)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -139,7 +139,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             OR p.proargtypes[0] = 'record'::regtype AND t.typtype = 'c'))
 $$;
 
--- tally.declare_measures: put a rollup's measures into the catalog.
+-- tally.declare_measures: store a rollup's measures in the catalog.
 CREATE OR REPLACE FUNCTION tally.declare_measures(r tally.derived_view, base tally.derived_view, measures jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -170,7 +170,7 @@ BEGIN
 END
 $$;
 
--- tally.measures_given: the measures in an object or an array.
+-- tally.measures_given: the measures from an object or an array.
 CREATE OR REPLACE FUNCTION tally.measures_given(measures jsonb)
 RETURNS TABLE (key text, value text) LANGUAGE sql IMMUTABLE AS $$
     SELECT e.key, e.value FROM jsonb_each_text(CASE jsonb_typeof(measures) WHEN 'object' THEN measures ELSE '{}' END) e
@@ -179,8 +179,8 @@ RETURNS TABLE (key text, value text) LANGUAGE sql IMMUTABLE AS $$
                                 FROM jsonb_array_elements(CASE jsonb_typeof(measures) WHEN 'array' THEN measures ELSE '[]' END) WITH ORDINALITY u(m, i) ORDER BY i) x
 $$;
 
--- tally.create_finer: the finer rollup whose non-empty cells a count(distinct col) counts; col is the last that it is
--- grouped by, also when the rollup itself is grouped by col.
+-- tally.create_finer: the finer rollup for a count(distinct col), which counts its non-empty cells. col is its last group
+-- column, even if the rollup itself is grouped by col.
 CREATE OR REPLACE FUNCTION tally.create_finer(r tally.derived_view, col name)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

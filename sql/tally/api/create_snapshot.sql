@@ -1,7 +1,7 @@
 -- tally.create_snapshot: declare a materialized view that is refreshed only when a table that it reads has changed.
 --   Parameters name: an existing materialized view with a unique index on plain columns, without WHERE
 --   Writes     <name>_delta, to which a writer appends one row a statement; tally.derived_view, tally.materialized_view, tally.source
---              (found from the catalog)
+--              (the tables that the catalog says it reads)
 --   Raises     TL002, TL004, TL014, TL016
 --   Used by    the owner of the schema, once; then tally.activate
 CREATE OR REPLACE FUNCTION tally.create_snapshot(name regclass)

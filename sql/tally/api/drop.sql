@@ -1,7 +1,7 @@
--- tally.drop: remove a derived view with all that the engine made for it; a projection with the rollups above it.
---   Locks     the projection's advisory lock; ACCESS EXCLUSIVE, by tally.lock_tables, on the sources (DROP TRIGGER takes it) and on what is
+-- tally.drop: remove a derived view with all that the engine made for it; for a projection, also the rollups above it.
+--   Locks     the projection's advisory lock; ACCESS EXCLUSIVE, by tally.lock_tables, on the sources (DROP TRIGGER needs it) and on what is
 --             dropped, until the transaction ends
---   Raises    TL015; TL017 when another derived view is built on a rollup
+--   Raises    TL015; TL017 if another derived view is built on it
 CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -11,7 +11,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
 
--- tally.drop_view: the same of a view that is locked, whatever the caller's search_path.
+-- tally.drop_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.drop_view(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -52,7 +52,7 @@ BEGIN
 END
 $$;
 
--- tally.drop_split: remove what a view that groups was split into; if somebody has built more on its rows, those stay.
+-- tally.drop_split: remove what a view that groups was split into. The rows stay if something else was built on them.
 CREATE OR REPLACE FUNCTION tally.drop_split(s tally.split)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -74,14 +74,14 @@ BEGIN
 END
 $$;
 
--- tally.drop_made: drop the triggers, views, functions, tables and types made for a derived view and for what is above it.
+-- tally.drop_made: drop the triggers, views, functions, tables and types made for a derived view and for the rollups above it.
 CREATE OR REPLACE FUNCTION tally.drop_made(view_id integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     d       tally.derived_view;
     chatter text := current_setting('client_min_messages');
 BEGIN
-    PERFORM set_config('client_min_messages', 'warning', true);  -- not every kind has every part
+    PERFORM set_config('client_min_messages', 'warning', true);  -- no notices from IF EXISTS: not every kind has every part
     FOR d IN SELECT * FROM tally.drop_order(view_id) LOOP
         PERFORM tally.drop_triggers(d);
         CONTINUE WHEN d.kind = 'snapshot';
@@ -99,8 +99,8 @@ BEGIN
 END
 $$;
 
--- tally.revoke_reading, tally.revoke_usage: take back what tally.grant_reading gave on what stays: the definition, or the
--- materialized view, and schemas in which no derived view is left.
+-- tally.revoke_reading, tally.revoke_usage: revoke what tally.grant_reading granted on objects that stay: on the definition or the
+-- materialized view, and on schemas without any derived view.
 CREATE OR REPLACE FUNCTION tally.revoke_reading(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -124,15 +124,15 @@ BEGIN
 END
 $$;
 
--- tally.drop_order: a derived view, the rollups above it and those that serve it, the last made first: nothing is
--- built on what was made after it, but for a rollup on the finer ones that serve it.
+-- tally.drop_order: a derived view, the rollups above it and those that serve it, the last made first. Nothing depends on what was
+-- made after it, with one exception: a rollup depends on the finer ones that serve it.
 CREATE OR REPLACE FUNCTION tally.drop_order(view_id integer)
 RETURNS SETOF tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT v FROM tally.derived_view v WHERE view_id IN (v.id, v.root_id, v.serves_id)
     ORDER BY coalesce(v.serves_id, v.id) DESC, v.serves_id NULLS FIRST
 $$;
 
--- tally.drop_triggers: take a projection's triggers from its sources, and from their partitions.
+-- tally.drop_triggers: drop a projection's triggers on its sources and their partitions.
 CREATE OR REPLACE FUNCTION tally.drop_triggers(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -144,8 +144,8 @@ BEGIN
 END
 $$;
 
--- tally.drop_functions: drop the functions of one derived view. Never CASCADE, here and below: what a user built on
--- them makes the drop fail.
+-- tally.drop_functions: drop the functions of one derived view. CASCADE is not used here or below, so the drop fails if a user
+-- has built something on them.
 CREATE OR REPLACE FUNCTION tally.drop_functions(d tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -157,7 +157,7 @@ BEGIN
 END
 $$;
 
--- tally.functions_made: the functions made for one derived view, and what follows its name in theirs.
+-- tally.functions_made: the functions made for one derived view, and the suffix that follows the view's name.
 CREATE OR REPLACE FUNCTION tally.functions_made(d tally.derived_view)
 RETURNS TABLE (function text, suffix text) LANGUAGE sql STABLE AS $$
     SELECT p.oid::regprocedure::text, substr(p.proname, length(d.relation_name) + 1)
@@ -166,7 +166,7 @@ RETURNS TABLE (function text, suffix text) LANGUAGE sql STABLE AS $$
       AND substr(p.proname, length(d.relation_name) + 1)
           ~ ('^_(log|log_\d+|expand_\d+|first|backlog|pending|pending_keys|live_rows|live_at|touched_cells|add|range_end|sweep_range|sweep_forward|sweep_alone|take_wide|put_wide|evaluate|halve|quarantined|set_aside'
              || '|consume|apply|verify|repair|mend|refresh|write_back|begin_\d+|move_\d+'
-             || '|bound|sweep|step|merge)$')  -- the last four: of an engine up to 2026-11, which an upgrade removes
+             || '|bound|sweep|step|merge)$')  -- the last four were made by engines up to 2026-11; an upgrade removes them
 $$;
 
 -- tally.drop_relations: drop the oracle of a rollup, and the tables and types of one derived view.
@@ -178,7 +178,7 @@ BEGIN
     FOR object IN SELECT tally.extremum_index(d, m.argument) FROM tally.measures_of(d) m WHERE m.function IN ('min', 'max') LOOP
         EXECUTE format('DROP INDEX IF EXISTS %I.%I', (tally.view_by_id(d.source_id)).schema_name, object);
     END LOOP;
-    IF d.kind = 'snapshot' THEN  -- the materialized view is the user's own
+    IF d.kind = 'snapshot' THEN  -- the materialized view belongs to the user
         EXECUTE format('DROP TABLE IF EXISTS %s', tally.part(d, '_delta'));
         RETURN;
     END IF;

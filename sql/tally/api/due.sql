@@ -1,6 +1,6 @@
--- tally.due: what a scheduler should call, and how often; rollups go with their projection.
---   Returns   name, kind, action ('merge' or 'refresh'), interval in ms (with a target lag: found from what merges cost) or cron (null: the scheduler's default),
---             version (changes with the schedule), priority; the highest priority first, and what a view reads before the view
+-- tally.due: what a scheduler should call, and how often. Rollups are merged with their projection.
+--   Returns   name, kind, action ('merge' or 'refresh'), interval in ms (with a target lag: computed from the cost of merges) or cron (null: the scheduler's
+--             default), version (changes with the schedule), priority. The highest priority is first, and a view comes after those that it reads
 --   Used by    the scheduler, every few seconds
 CREATE OR REPLACE FUNCTION tally.due()
 RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text, version integer, priority smallint)

@@ -1,8 +1,8 @@
--- tally.guard: let an event trigger follow every migration inside its own transaction, in place of the next merge: what is renamed
--- or replaced is taken over before the first write that could meet it.
---   Makes      the event trigger tally_guard. It never makes a migration fail: what it cannot follow, tally.health tells
+-- tally.guard: let an event trigger follow every migration inside its own transaction, and not only at the next merge. So a rename or
+-- a replaced view is followed before the first write that it could affect.
+--   Makes      the event trigger tally_guard. It never makes a migration fail. What it cannot follow is shown by tally.health
 --   Raises     TL027
---   Used by    a superuser, once; again is harmless
+--   Used by    a superuser, once. If the trigger exists, it does nothing
 CREATE OR REPLACE FUNCTION tally.guard()
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -34,14 +34,14 @@ $$;
 COMMENT ON FUNCTION tally.unguard() IS 'remove the event trigger of tally.guard';
 
 -- tally.follow_migration: the function of the event trigger.
---   Locks      the advisory locks of the derived views that it makes anew, tried, until the migration's transaction ends
+--   Locks      the advisory locks of the derived views whose code it generates again, tried, until the migration's transaction ends
 CREATE OR REPLACE FUNCTION tally.follow_migration()
 RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view;
 BEGIN
     IF current_setting('tally.following', true) = 'on' THEN
-        RETURN;  -- what is made anew is DDL too
+        RETURN;  -- generating code is DDL too
     END IF;
     PERFORM set_config('tally.following', 'on', true);
     FOR v IN SELECT d.* FROM tally.derived_view d JOIN tally.fingerprint f ON f.view_id = d.id

@@ -1,6 +1,6 @@
--- tally.heal: put back triggers that tally.health misses (a partition attached later, a dropped or disabled trigger), take them
--- from a table that is no longer part of a source, and enqueue every key, since nobody knows what was written meanwhile. Where only partitions
--- have come or gone, their rows alone are compared.
+-- tally.heal: put back triggers that tally.health reports as missing (of a partition attached later, or dropped or disabled), remove those
+-- on tables that no longer belong to a source, and enqueue every key, because changes in between were not logged. If only partitions
+-- have come or gone, only their rows are compared.
 --   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
 --   Used by    the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
@@ -13,7 +13,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';
 
--- tally.heal_view: the same of a view that is locked, whatever the caller's search_path.
+-- tally.heal_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.heal_view(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -23,7 +23,7 @@ BEGIN
     v := tally.view_by_id(v.id);
     UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id;
     IF tally.only_partitions_differ(v) AND tally.follow_partitions(v) THEN
-        PERFORM tally.follow_partitions(v);  -- reads the rows of what has come or gone
+        PERFORM tally.follow_partitions(v);  -- the second call enqueues the rows of these partitions
         RETURN;
     END IF;
     IF v.kind = 'snapshot' THEN

@@ -1,6 +1,6 @@
--- tally.health: what the engine needs from each table that it watches, and whether it is so.
---   Returns   view, relation, trigger, ok, problem: a row per trigger; and with ok = false a row for each that a partition or a child
---             table attached later lacks, for each that one keeps that was detached, and for a partition that was dropped
+-- tally.health: what the engine needs from each table that it watches, and whether it has it.
+--   Returns   view, relation, trigger, ok, problem: a row per trigger. Also rows with ok = false: for each trigger that a partition or child
+--             attached later lacks, for each that a detached one still has, and for a partition that was dropped
 --   Used by    operators, the API
 CREATE OR REPLACE VIEW tally.health AS
 SELECT tally.name_of(v.schema_name, v.relation_name) AS view, tally.shown(t.relation) AS relation,

@@ -1,9 +1,9 @@
 -- tally.merge: one bounded step that brings a projection and every rollup above it up to date.
---   Parameters name: any derived view; max_keys: delta rows taken and keys evaluated at most
---   Returns    one row: what it did; outcome 'busy' at once when another merge of the projection is at work,
---              'paused', 'waiting' (backing off), 'nothing' after one indexed look-up, 'failed' with the error noted
+--   Parameters name: any derived view; max_keys: limits the delta rows taken and the keys evaluated
+--   Returns    one row: what it did. outcome: 'busy', at once, if another merge of the projection is running;
+--              'paused'; 'waiting' (backing off); 'nothing', after one indexed look-up; 'failed', with the error stored
 --   Reads      the delta table, the sources; Writes the projection, the rollups, tally.merge_state, tally.quarantine
---   Locks      the projection's advisory lock, never waited for; row locks on what only merges write
+--   Locks      the projection's advisory lock, never waited for; row locks on tables that only merges write
 --   Used by    the scheduler, tally.refresh
 CREATE OR REPLACE FUNCTION tally.merge(name text, max_keys integer DEFAULT 50000)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -21,13 +21,13 @@ BEGIN
         WHEN (SELECT m.retry_at > clock_timestamp() FROM tally.merge_state m WHERE m.view_id = v.id) AND (tally.replacement_of(v.id)).id IS NULL THEN 'waiting'
         WHEN NOT pg_try_advisory_xact_lock(tally.lock_class(), v.id) THEN 'busy' END;
     IF result.outcome IS NULL AND v.id <> (tally.lookup_root(name)).id THEN
-        result.outcome := 'busy';  -- a redefinition took its place just before the lock was had
+        result.outcome := 'busy';  -- a redefinition replaced it just before this session got the lock
     END IF;
     IF result.outcome IS NOT NULL THEN
         result.consumed := 0; result.keys := 0; result.changed := 0; result.quarantined := 0; result.more := false;
         RETURN result;
     END IF;
-    IF v.kind = 'projection' THEN  -- alone in its transaction, so that no row of the application's is locked for longer
+    IF v.kind = 'projection' THEN  -- in a transaction of its own, so that rows of the application are locked only briefly
         result.changed := tally.write_backs(v.id);
         IF result.changed > 0 THEN
             RETURN ROW('merged', 0, 0, result.changed, 0, true, NULL)::tally.merge_result;
@@ -41,7 +41,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
 
--- tally.merge_for_target: a merge of a view with a target lag: first what it reads and is kept too; its cost and the lag that it ended are noted.
+-- tally.merge_for_target: a merge of a view with a target lag. The derived views that it reads are merged first. Its cost and the lag at its end are stored.
 CREATE OR REPLACE FUNCTION tally.merge_for_target(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -68,7 +68,7 @@ BEGIN
 END
 $$;
 
--- tally.merge_and_advance: a merge, and if the projection is being redefined, a step of that.
+-- tally.merge_and_advance: a merge, and, if the projection is being redefined, a step of the redefinition.
 CREATE OR REPLACE FUNCTION tally.merge_and_advance(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -82,7 +82,7 @@ BEGIN
 END
 $$;
 
--- tally.record_failure: note in the catalog why a view could not be merged, with a growing pause before the next try.
+-- tally.record_failure: store why a view could not be merged. The pause before the next attempt grows.
 --   Writes     tally.merge_state
 CREATE OR REPLACE FUNCTION tally.record_failure(view_id integer, state text, message text)
 RETURNS void LANGUAGE sql AS $$
@@ -91,8 +91,8 @@ RETURNS void LANGUAGE sql AS $$
     WHERE m.view_id = record_failure.view_id
 $$;
 
--- tally.run_merge: a merge, with the projection's advisory lock held. An error of the definition as a whole is noted
--- with a growing pause; one that is not about the view (a lock, a cancelled statement, the server) leaves all as it was.
+-- tally.run_merge: a merge, with the projection's advisory lock held. An error of the definition as a whole is stored, and the next
+-- attempt waits, longer each time. An error that is not about the view (a lock, a cancelled statement, the server) is raised.
 CREATE OR REPLACE FUNCTION tally.run_merge(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
 DECLARE
@@ -129,9 +129,9 @@ EXCEPTION
 END
 $$;
 
--- tally.doubt_all: where a definition has changed in a way that merges cannot follow, enqueue every key, so that _live is computed from
--- the definition meanwhile and never silently old.
---   Writes     the delta table, unless every key waits there already
+-- tally.doubt_all: if a definition has changed in a way that merges cannot follow, enqueue every key. Then _live reads the definition,
+-- and is never out of date without a sign.
+--   Writes     the delta table, unless every key is pending already
 CREATE OR REPLACE FUNCTION tally.doubt_all(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

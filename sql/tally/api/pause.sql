@@ -1,4 +1,4 @@
--- tally.pause: stop merging a projection. Writers go on logging what changed, and _live stays exact.
+-- tally.pause: stop merging a projection. Changes are still logged, and _live stays exact.
 --   Writes    tally.derived_view
 CREATE OR REPLACE FUNCTION tally.pause(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -8,7 +8,7 @@ BEGIN
     PERFORM tally.require_active(v);
     UPDATE tally.derived_view d SET state = 'paused' WHERE d.id = v.id;
     IF NOT FOUND THEN
-        PERFORM tally.pause(name);  -- a redefinition has just taken its place
+        PERFORM tally.pause(name);  -- a redefinition has just replaced it
     END IF;
 END
 $$;

@@ -1,5 +1,5 @@
--- tally.rebuild: enqueue every key of a projection, stored or defined; rollups that do not add up are computed again.
---   Writes    one row of the delta table: the next merges sweep through the keys; rollups that differ
+-- tally.rebuild: enqueue every key of a projection, both stored keys and those in the definition. Wrong rollups are computed again.
+--   Writes    one row of the delta table, for which the next merges sweep through the keys; rollups that differ
 --   Locks     the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,14 +1,15 @@
--- tally.redefine: give a projection another definition, online. Readers see the old one until the new one is filled beside
--- it (as <name>_next, with rollups <rollup>_next), has caught up with writers and is verified; then a merge swaps them in
--- one transaction, rollups too.
---   Parameters name: a projection; definition: a view with the same key columns. Rollups must find their columns in it; a
---              table that only it reads is declared before, by tally.watch
+-- tally.redefine: give a projection another definition, online. The new one is filled beside the old one, as <name>_next with rollups
+-- <rollup>_next. Readers see the old one until the new one has caught up with writers and is verified. Then a merge swaps them, with
+-- their rollups, in one transaction.
+--   Parameters name: a projection; definition: a view with the same key columns. It must have the columns that rollups need. If it
+--              reads a table that the old one does not, declare that table first, by tally.watch
 --   Writes     what tally.create_projection, watch, create_rollup and activate write, under the name <name>_next
---   Locks      the advisory lock of the projection; as tally.activate; the swap (by tally.merge, later) ACCESS EXCLUSIVE on the sources and the derived tables for
---              a moment, given up and tried again by the next merge when it is not had within half a second
+--   Locks      the advisory lock of the projection; as tally.activate. The swap, by a later tally.merge: ACCESS EXCLUSIVE on the sources and
+--              the derived tables for a moment. If it does not get them within half a second, the next merge tries again
 --   Raises     TL004, TL005, TL006, TL007, TL008, TL017
---   Used by    the owner of the schema; again is harmless, and swaps with the caller's rights once <name>_next is verified;
---              with another definition it begins anew. tally.drop('<name>_next') gives it up. tally.status shows its progress
+--   Used by    the owner of the schema. Calling it again with the same definition does nothing, or swaps with the caller's rights if
+--              <name>_next is verified. With another definition it starts over. tally.drop('<name>_next') cancels it.
+--              tally.status shows its progress
 CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -57,7 +58,7 @@ $$;
 COMMENT ON FUNCTION tally.redefine(text, regclass) IS
     'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
 
--- tally.refuse_redefined_split: raise TL004, with the statements that give a view that was split another definition.
+-- tally.refuse_redefined_split: raise TL004. The hint has the statements that give a split view another definition.
 CREATE OR REPLACE FUNCTION tally.refuse_redefined_split(v tally.derived_view, s tally.split, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -70,20 +71,20 @@ BEGIN
 END
 $$;
 
--- tally.replacement_of: the projection that is being filled beside another, to take its place; NULLs if there is none.
+-- tally.replacement_of: the projection that is being filled to replace another one; NULLs if there is none.
 CREATE OR REPLACE FUNCTION tally.replacement_of(view_id integer)
 RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT d FROM tally.derived_view d WHERE d.replaces_id = view_id
 $$;
 
--- tally.next_name: the name under which a derived view's replacement is filled: <name>_next, cut by tally.cut_name if too long.
+-- tally.next_name: the name under which a derived view's replacement is filled: <name>_next, with the name cut if it is too long.
 CREATE OR REPLACE FUNCTION tally.next_name(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%I.%I', v.schema_name, tally.cut_name(v.relation_name, 35) || '_next')
 $$;
 
--- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, of the same types or of wider
--- ones (int to bigint), to which the old ones are cast without being asked.
+-- tally.require_same_key: raise TL006 unless a definition has the key and the identity of a projection, with the same types or with wider
+-- ones (int to bigint) that the old ones are cast to implicitly.
 CREATE OR REPLACE FUNCTION tally.require_same_key(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -99,15 +100,15 @@ BEGIN
 END
 $$;
 
--- tally.is_wider: whether a column has a type in one relation to which its type in another is cast implicitly.
+-- tally.is_wider: whether a column's type in one relation is cast implicitly to its type in another.
 CREATE OR REPLACE FUNCTION tally.is_wider(wide regclass, narrow regclass, col name)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM pg_attribute w JOIN pg_attribute n ON n.attrelid = narrow AND n.attname = col
                    JOIN pg_cast k ON k.castsource = n.atttypid AND k.casttarget = w.atttypid AND k.castcontext = 'i' WHERE w.attrelid = wide AND w.attname = col)
 $$;
 
--- tally.require_unused: raise TL017 if something that is not the engine's is built on a projection, a rollup above it or
--- one of their views: the swap could not take it along.
+-- tally.require_unused: raise TL017 if something that does not belong to the engine depends on a projection, a rollup above it or
+-- one of their views, because the swap would lose it.
 CREATE OR REPLACE FUNCTION tally.require_unused(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE

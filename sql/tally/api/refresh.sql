@@ -1,8 +1,8 @@
 -- tally.refresh: bring a derived view up to date now.
---   Parameters name: any derived view. A projection (or what is under a rollup): merge until nothing is left; a
---              snapshot: refresh it if one of its sources has changed. At the end, what tally.write_back waits to write
+--   Parameters name: any derived view. A projection, also that under a rollup, is merged until nothing is left. A
+--              snapshot is refreshed if one of its sources has changed. At the end, what tally.write_back has pending is written
 --   Returns    the sum of what the merges did
---   Locks      waits for a merge at work; otherwise as tally.merge
+--   Locks      waits for a running merge; otherwise as tally.merge
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.refresh(name text)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,7 +1,7 @@
--- tally.regenerate: after an upgrade of the engine, make the functions and views of every active derived view anew, if an
--- older engine generated them. Stored rows, delta rows and triggers stay; a rollup whose running sums were kept in another
--- form is filled again from what is stored below it.
---   Returns    the derived views that were made anew; those of other owners are left, with a warning, and named by tally.health
+-- tally.regenerate: after an upgrade of the engine, generate the functions and views of every active derived view again, if an
+-- older engine made them. Stored rows, delta rows and triggers are kept. A rollup whose running sums have another form now is filled
+-- again from the stored rows below it.
+--   Returns    the derived views whose code was generated. Those of other owners are skipped with a warning, and tally.health names them
 --   Locks      each projection's advisory lock (waits for its merge); none on a source
 --   Used by    the migration at start, sql/tally/upgrade.sql
 CREATE OR REPLACE FUNCTION tally.regenerate()
@@ -23,13 +23,13 @@ BEGIN
         renewed := ARRAY(SELECT r.id FROM tally.rollups_above(v.id) r WHERE tally.renew_state(r));
         PERFORM tally.generate_anew(v);
         FOR f IN SELECT tally.relation_of(d, '_change') FROM tally.drop_order(v.id) d WHERE tally.relation_of(d, '_change') IS NOT NULL LOOP
-            EXECUTE format('DROP VIEW %s', f);  -- of an engine up to 2026-11
+            EXECUTE format('DROP VIEW %s', f);  -- made by engines up to 2026-11
         END LOOP;
         IF renewed <> '{}' THEN
-            EXECUTE format('SELECT %s()', tally.part(v, '_mend'));  -- they are empty; filled as the declarer, whose filter may call his code
+            EXECUTE format('SELECT %s()', tally.part(v, '_mend'));  -- fills the empty rollups with the declarer's rights, because a filter may call the declarer's code
         END IF;
         IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.lacks_moves(v, s)) THEN
-            PERFORM tally.enqueue_sweep(v);  -- so that a merge is due, which puts the triggers on: it holds their locks for a moment only
+            PERFORM tally.enqueue_sweep(v);  -- makes a merge due, which puts the triggers on and holds their locks only briefly
         END IF;
         RETURN NEXT tally.part(v);
     END LOOP;
@@ -37,13 +37,13 @@ END
 $$;
 COMMENT ON FUNCTION tally.regenerate() IS 'after an upgrade: make the functions and views of derived views anew; returns which';
 
--- tally.is_owner: whether the caller may make the functions of a projection anew.
+-- tally.is_owner: whether the caller may generate the functions of a projection again.
 CREATE OR REPLACE FUNCTION tally.is_owner(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = tally.relation_of(v)
 $$;
 
--- tally.generator: a digest of the engine's functions: what it generates depends on nothing else.
+-- tally.generator: a digest of the engine's functions. Generated code depends on nothing else in the engine.
 CREATE OR REPLACE FUNCTION tally.generator()
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT md5(string_agg(p.proname || p.prosrc, '' ORDER BY p.proname, p.prosrc COLLATE "C"))

@@ -1,5 +1,5 @@
--- tally.repair: mend what tally.verify would report: enqueue the differing keys; compute again the rollups that do not
--- add up.
+-- tally.repair: repair what tally.verify would report: enqueue the keys that differ, and compute again the rollups that differ from the
+-- sum of the rows below them.
 --   Returns    how many keys were enqueued
 --   Writes     the delta table; rollups that differ
 --   Locks      the projection's advisory lock, so that no merge runs meanwhile
@@ -41,7 +41,7 @@ BEGIN
 END
 $$;
 
--- tally.mend_rollups: compute again the rollups of a projection that do not add up what is stored below them.
+-- tally.mend_rollups: compute again the rollups of a projection that differ from the sum of the stored rows below them.
 --   Writes    those rollups
 CREATE OR REPLACE FUNCTION tally.mend_rollups(view_id integer)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -1,4 +1,4 @@
--- tally.resume: merge a paused projection again, at once even if it was backing off after errors.
+-- tally.resume: merge a paused projection again. A pause after errors ends too.
 --   Writes    tally.derived_view, tally.merge_state
 CREATE OR REPLACE FUNCTION tally.resume(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -8,7 +8,7 @@ BEGIN
     PERFORM tally.require_active(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state = 'paused';
     IF v.id <> (tally.lookup_root(name)).id THEN
-        PERFORM tally.resume(name);  -- a redefinition has just taken its place
+        PERFORM tally.resume(name);  -- a redefinition has just replaced it
     END IF;
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id AND m.retry_at IS NOT NULL;
 END

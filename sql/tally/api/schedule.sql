@@ -1,12 +1,12 @@
 -- tally.schedule: change when a scheduler brings a derived view up to date.
---   Parameters name: any derived view; for a rollup, its projection's schedule
---              changes: an object with what is to change; null goes back to the default
+--   Parameters name: any derived view; for a rollup, its projection's schedule is changed
+--              changes: an object with the changes; null restores the default
 --                "interval"     text as of type interval ("5s", "1 minute"), or "interval_ms", a number: 100 ms to 1 day
---                "cron"         of a snapshot, instead of an interval: 6 or 7 fields as Quartz has them, in UTC
---                "target_lag"   of a projection, instead of an interval: text ("500ms"), or "target_lag_ms": 100 ms to 1 day; interval and max_keys are
---                               found from what merges cost, and what it reads and is kept too is merged with it
---                "priority"     -100 to 100, default 0: of what is due at the same moment, the higher goes first
---              expected_version: the schedule's version as last read; NULL: whatever it is
+--                "cron"         for a snapshot, instead of an interval: 6 or 7 fields in Quartz's format, in UTC
+--                "target_lag"   for a projection, instead of an interval: text ("500ms"), or "target_lag_ms": 100 ms to 1 day. Interval and
+--                               max_keys are computed from the cost of merges, and derived views that it reads are merged with it
+--                "priority"     -100 to 100, default 0: of views due at the same moment, the highest goes first
+--              expected_version: the schedule's version as last read; NULL: not checked
 --   Returns    the version after it: one more, if anything differs
 --   Writes     tally.derived_view
 --   Locks      the view's row in it, until the transaction ends
@@ -37,8 +37,8 @@ $$;
 COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
     'change interval, target lag, cron or priority of a derived view: {"interval":"5s"}, {"target_lag":"500ms"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
 
--- tally.changed_schedule: a derived view's row with changes of its schedule, checked. Giving a cron ends an interval, and
--- the other way round.
+-- tally.changed_schedule: a derived view's row after changes of its schedule, checked. A new cron removes the interval, and a new
+-- interval removes the cron.
 --   Raises    TL018
 CREATE OR REPLACE FUNCTION tally.changed_schedule(v tally.derived_view, changes jsonb)
 RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
@@ -93,8 +93,8 @@ $$;
 
 DROP FUNCTION IF EXISTS tally.interval_in(jsonb);
 
--- tally.interval_in: the interval, or the target lag, that changes of a schedule give; NULL if none.
---   Parameters field: interval or target_lag; the same with _ms is a number
+-- tally.interval_in: the interval, or the target lag, in the changes of a schedule; NULL if there is none.
+--   Parameters field: interval or target_lag; the same name with _ms holds a number
 --   Raises    TL018
 CREATE OR REPLACE FUNCTION tally.interval_in(changes jsonb, field text DEFAULT 'interval')
 RETURNS interval LANGUAGE plpgsql STABLE AS $$

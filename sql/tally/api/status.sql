@@ -1,8 +1,8 @@
--- tally.status: a row per derived view: what it is, where it stands.
---   pending   changed rows and keys not merged (of at most 1,000,000 delta rows); lag: age in seconds of the oldest of them
---   progress  of a sweep (first fill, rebuild): share of the keys that it has been through; null: none is at work
---   target_lag_ms, lag_p50, lag_p99   the target, and the lag in seconds that merges of the last hour ended, to a tenth; NULL without a target
---   choice    whether the last merge of many keys went key by key or swept every key, and why; NULL if it had nothing to choose by
+-- tally.status: a row per derived view: its kind, state and progress.
+--   pending   changed rows and keys that are not merged (of at most 1,000,000 delta rows); lag: age of the oldest of them, in seconds
+--   progress  of a sweep (first fill, rebuild): the share of the keys that it has visited; null: no sweep is running
+--   target_lag_ms, lag_p50, lag_p99   the target, and the median and 99th percentile of the lag in the last hour, in seconds; NULL without a target
+--   choice    whether the last merge of many keys went key by key or swept every key, and why; NULL if there was no choice
 --   Reads     the catalog and each projection's delta table, from merged_through on
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)

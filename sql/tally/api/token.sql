@@ -1,4 +1,4 @@
--- tally.token: what to wait for, asked inside the transaction that writes.
+-- tally.token: what tally.wait_for needs to know. Call it inside the transaction that writes.
 --   Returns   the transaction's ID
 CREATE OR REPLACE FUNCTION tally.token()
 RETURNS xid8 LANGUAGE sql VOLATILE AS $$ SELECT pg_current_xact_id() $$;

@@ -1,10 +1,10 @@
 -- tally.verify: the rows in which a derived view differs from its oracle, in one snapshot.
---   Parameters name: any derived view; for a rollup, the projection under it and all above; sample: share of the keys
+--   Parameters name: any derived view; for a rollup, its projection and all rollups above that; sample: share of the keys
 --   Returns    view, side ('stored': only there; 'oracle': only there), the row; no rows: all agree
---   Reads      the projection against its definition, for keys that are not pending (those are not due yet, so they
---              raise no false alarm); the rollups' sums and what readers see against the stored rows below
---   Locks      ACCESS SHARE on the derived table first, so that no redefinition takes its place meanwhile
---   Raises     TL001, TL005, TL018, TL022, TL023; serialization_failure when one did since the caller's fixed snapshot was taken
+--   Reads      the projection and its definition, for keys that are not pending (pending ones are expected to differ);
+--              the rollups' running sums and public rows, and the stored rows below them
+--   Locks      ACCESS SHARE on the derived table first, so that no redefinition replaces it meanwhile
+--   Raises     TL001, TL005, TL018, TL022, TL023; serialization_failure if a redefinition has replaced it since the caller's fixed snapshot
 --   Used by    operators, the API, tally.repair
 CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
 RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -30,8 +30,8 @@ END
 $$;
 COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
 
--- tally.require_current: raise serialization_failure when a derived view's table is not the one that the snapshot knows:
--- what the catalog says of it would be of the one before.
+-- tally.require_current: raise serialization_failure if a derived view's table is not the one that the snapshot sees. The engine's
+-- catalog would then describe the previous table.
 CREATE OR REPLACE FUNCTION tally.require_current(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -43,8 +43,8 @@ BEGIN
 END
 $$;
 
--- tally.sql_verify: SELECT of the rows in which a projection differs from its definition. Rows meet by their identity, as the merge
--- has it: of equal spellings either may be stored, for a GROUP BY shows any. All else is compared by image.
+-- tally.sql_verify: SELECT of the rows in which a projection differs from its definition. Rows are joined by identity, compared as in a
+-- merge: of equal spellings either may be stored, because a GROUP BY returns any of them. Other columns are compared by image.
 CREATE OR REPLACE FUNCTION tally.sql_verify(v tally.derived_view, sample float8)
 RETURNS text LANGUAGE sql VOLATILE AS $generator$
     SELECT tally.render($template$SELECT * FROM (
@@ -87,7 +87,7 @@ DECLARE
     sums   text := format('SELECT %s FROM %s s WHERE %s', concat_ws(', ', nullif(tally.column_list(r.group_by, 's.'), ''),
         (SELECT string_agg(tally.sql_final(m, 's') || format(' AS %I', m.name), ', ') FROM tally.measures_of(r) m)), tally.part(r, '_state'), tally.sql_there(r, 's.cell_rows'));
 BEGIN
-    IF r.serves_id IS NOT NULL THEN  -- only which cells there are, and with how many rows
+    IF r.serves_id IS NOT NULL THEN  -- only the existence of cells and their numbers of rows
         truth := format('SELECT %s, count(*) AS cell_rows FROM %s d%s GROUP BY %s', groups, below, coalesce(' WHERE ' || r.filter, ''), groups);
         sums := format('SELECT %s, s.cell_rows FROM %s s', tally.column_list(r.group_by, 's.'), tally.part(r, '_state'));
         RETURN format('SELECT * FROM (SELECT %1$L::text, ''stored''::text, to_jsonb(x.*) FROM (%2$s EXCEPT ALL %3$s) x UNION ALL SELECT %1$L, ''oracle'', to_jsonb(x.*) FROM (%3$s EXCEPT ALL %2$s) x) cells_%4$s',
@@ -105,8 +105,7 @@ BEGIN
 END
 $$;
 
--- tally.sql_verify_snapshot: SELECT of the rows in which a materialized view differs from its query, unless it is due for
--- a refresh.
+-- tally.sql_verify_snapshot: SELECT of the rows in which a materialized view differs from its query; no rows if a refresh is due.
 CREATE OR REPLACE FUNCTION tally.sql_verify_snapshot(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format($sql$SELECT * FROM (
@@ -116,8 +115,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
         v.definition, rtrim(pg_get_viewdef(v.definition), ';'), tally.part(v, '_delta'))
 $$;
 
--- tally.sql_verify_all: SELECT of the rows in which a projection and the rollups above it, or a snapshot, differ from their oracles:
--- one statement, so that all are seen in one snapshot.
+-- tally.sql_verify_all: SELECT of the rows in which a projection and the rollups above it, or a snapshot, differ from their oracles. It is
+-- one statement, so that all are read in one snapshot.
 CREATE OR REPLACE FUNCTION tally.sql_verify_all(view_id integer, sample float8)
 RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT CASE v.kind WHEN 'snapshot' THEN tally.sql_verify_snapshot(v) ELSE tally.sql_verify(v, sample) || coalesce((

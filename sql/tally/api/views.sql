@@ -1,4 +1,4 @@
--- tally.views: the rows of tally.status, or the one of a name.
+-- tally.views: the rows of tally.status, or only the row of one name.
 --   Raises    TL001
 --   Used by    the API
 CREATE OR REPLACE FUNCTION tally.views(name text DEFAULT NULL)

@@ -1,6 +1,6 @@
--- tally.wait_for: return when what a transaction wrote is merged; read-your-writes without blocking a writer.
+-- tally.wait_for: return once the changes of a transaction are merged: read-your-writes without blocking a writer.
 --   Parameters name: any derived view; token: of tally.token(), from the writing transaction; timeout
---   Raises     TL011 own transaction, TL012 timeout, TL013 under a fixed snapshot, TL018
+--   Raises     TL011 own transaction, TL012 timeout, TL013 in a fixed snapshot, TL018
 --   Reads      the delta table, by its index; Locks none
 --   Used by    readers
 CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
@@ -29,7 +29,7 @@ BEGIN
     END IF;
     FOR lower_view IN SELECT tally.part(d) FROM tally.source s JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id LOOP
         PERFORM tally.wait_for(lower_view, token, deadline - clock_timestamp());
-        token := (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)::text::xid8;  -- whatever the lower merge wrote
+        token := (pg_snapshot_xmax(pg_current_snapshot())::text::numeric - 1)::text::xid8;  -- now wait for what the lower merge wrote
     END LOOP;
     LOOP
         BEGIN
@@ -37,7 +37,7 @@ BEGIN
                         || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid = $1) '
                         || 'OR EXISTS (SELECT FROM %1$s d WHERE d.tally_xid >= (SELECT tally.scan_from($3)) AND d.tally_xid <= $1 AND ($2 OR d.tally_upto >= $1))', tally.part(v, '_delta'))
                 INTO waiting USING token, lower_view IS NOT NULL, v.id;
-            IF waiting THEN  -- the lock on the delta table is given back: a swap needs it
+            IF waiting THEN  -- the subtransaction ends, and with it the lock on the delta table, which a swap needs
                 RAISE SQLSTATE 'TL000';
             END IF;
         EXCEPTION WHEN SQLSTATE 'TL000' THEN

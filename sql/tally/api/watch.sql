@@ -1,9 +1,9 @@
--- tally.watch: say which columns of a table tell what changed in a projection.
---   Parameters projection, source; columns: of the source, their old and new values are logged by every write; null: both are derived
---              expand: a query over the relation "changed" (those columns) that returns keys; null: they are the key
+-- tally.watch: declare a source: which columns of a table tell what changed in a projection.
+--   Parameters projection, source; columns: of the source; every write logs their old and new values; null: columns and expand are derived
+--              expand: a query over the relation "changed" (these columns) that returns keys; null: the columns are the key
 --   Writes     tally.source; columns for the logged values in the delta table; the function that runs expand
 --   Raises     TL004, TL005, TL006, TL010, TL016, TL018
---   Locks      when the projection is active already (its redefinition will read the source): SHARE ROW EXCLUSIVE on all of
+--   Locks      if the projection is already active (before a redefinition that will read the source): SHARE ROW EXCLUSIVE on all of
 --              its sources until the transaction ends
 --   Used by    the owner of the schema, before tally.activate, or before tally.redefine
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[] DEFAULT NULL, expand text DEFAULT NULL)
@@ -26,7 +26,7 @@ $$;
 COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
     'say which columns of a source tell what changed, and how they lead to keys';
 
--- tally.add_source: the row of a source, the columns for its logged values, the function that runs its expand.
+-- tally.add_source: store a source, add the columns for its logged values, and make the function that runs its expand.
 --   Parameters derived: columns and expand come from tally.derive
 --   Writes     as tally.watch
 CREATE OR REPLACE FUNCTION tally.add_source(v tally.derived_view, source regclass, columns name[], expand text, derived boolean)
@@ -53,7 +53,7 @@ BEGIN
         PERFORM tally.refuse_unsafe_expand(v, s);
     END IF;
     IF v.state <> 'defined' THEN
-        PERFORM tally.drop_generated(v);  -- one more source is one more argument
+        PERFORM tally.drop_generated(v);  -- generated functions get an argument for the new source
         PERFORM tally.generate(v);
         PERFORM tally.install_triggers(v, v.definition);
         UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;  -- merges may have stopped because of this table
@@ -62,7 +62,7 @@ BEGIN
 END
 $$;
 
--- tally.without_changed: an expand as tally.explain shows it, with all rows of the source as "changed", without that.
+-- tally.without_changed: an expand without the CTE "changed" over all rows of the source, which tally.explain puts in front of it.
 CREATE OR REPLACE FUNCTION tally.without_changed(expand text, source regclass, columns name[])
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -72,14 +72,14 @@ BEGIN
 END
 $$;
 
--- tally.logged_column: where the delta table keeps a watched column of an expanding source.
+-- tally.logged_column: the column of the delta table that holds a watched column of a source with an expand.
 CREATE OR REPLACE FUNCTION tally.logged_column(ordinal integer, col name)
 RETURNS name LANGUAGE sql IMMUTABLE AS $$
     SELECT tally.cut_name('s' || ordinal || '_' || col, 63)::name
 $$;
 
--- tally.require_declaring: raise unless v is a projection whose sources can be declared: not one that is being put in
--- another's place.
+-- tally.require_declaring: raise unless v is a projection whose sources can be declared. Those of a replacement during a redefinition
+-- cannot.
 CREATE OR REPLACE FUNCTION tally.require_declaring(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -102,7 +102,7 @@ BEGIN
 END
 $$;
 
--- tally.assume_static: vouch that a table, or a materialized view, which a projection reads never changes.
+-- tally.assume_static: declare that a table or materialized view which a projection reads never changes. The engine trusts this.
 --   Writes     tally.source, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -122,7 +122,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table which a projection reads never changes';
 
--- tally.allow_function: let a definition call a volatile function, or a stable one of the user's.
+-- tally.allow_function: let a definition call a volatile function, or a stable function made by a user.
 --   Writes     tally.derived_view
 CREATE OR REPLACE FUNCTION tally.allow_function(projection text, function regprocedure)
 RETURNS void LANGUAGE plpgsql AS $$

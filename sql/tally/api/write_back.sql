@@ -1,11 +1,12 @@
 -- tally.write_back: keep columns of the application's own table equal to kept values.
 --   Parameters name: a projection with one row a key, or a rollup; target: the application's table; columns: {"column of the target": "column of the view"},
 --              {} ends it; key: {"key column of the view": "column of the target"}; NULL: columns of the same name, or the target's primary key
---   Writes     tally.write_back; a trigger on the kept table, which notes the keys that its merges change. tally.merge writes them to the target, in
---              transactions of their own, only where they differ: a row is locked for its update alone, one that somebody holds waits for the next
+--   Writes     tally.write_back; a trigger on the kept table that stores the keys which merges change. Then tally.merge writes their values to the
+--              target in separate transactions, and only where they differ. A row is locked only for its update; if another session holds it, it
+--              is written later
 --   Locks      SHARE ROW EXCLUSIVE on the kept table, until the transaction ends
 --   Raises     TL001, TL004, TL006, TL016, TL018
---   Notes      Rows whose key has no kept row any more get NULL; 0 for a count, where NULL is not allowed
+--   Notes      A row whose key is no longer kept gets NULL, or 0 in a column that is NOT NULL and numeric
 --   Used by    the owner of the schema, who may UPDATE the target
 CREATE OR REPLACE FUNCTION tally.write_back(name text, target regclass, columns jsonb, key jsonb DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -48,7 +49,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.write_back(text, regclass, jsonb, jsonb) IS 'keep columns of the application''s own table equal to kept values: {"detections_count":"detections"}';
 
--- tally.key_of_target: which columns of a table hold a view's key: those of the same names; one key column is the primary key.
+-- tally.key_of_target: the columns of a table that hold a view's key: the primary key if both have one column, otherwise columns of the same names.
 --   Raises    TL018
 CREATE OR REPLACE FUNCTION tally.key_of_target(keys name[], target regclass)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -65,7 +66,7 @@ BEGIN
 END
 $$;
 
--- tally.install_write_back: the triggers on a kept table that note changed keys, if something is to be written back; none otherwise.
+-- tally.install_write_back: the triggers on a kept table that store changed keys, if something is written back from it; otherwise none.
 CREATE OR REPLACE FUNCTION tally.install_write_back(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -90,7 +91,7 @@ $body$ $template$, jsonb_build_object('write_back', tally.part(v, '_write_back')
 END
 $$;
 
--- tally.note_write_back: trigger function: note the keys whose kept rows a merge changes.
+-- tally.note_write_back: trigger function: store the keys whose kept rows a merge changes.
 --   Writes    tally.to_write_back
 CREATE OR REPLACE FUNCTION tally.note_write_back()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -106,15 +107,15 @@ BEGIN
 END
 $$;
 
--- tally.values_back: of each column that is written back, the SQL of its value: of the target's type; what has no row is NULL, or 0 where NULL is not allowed.
+-- tally.values_back: the SQL of each value that is written back, cast to the target's type. Without a kept row it is NULL, or 0 in a numeric NOT NULL column.
 CREATE OR REPLACE FUNCTION tally.values_back(b tally.write_back, v tally.derived_view)
 RETURNS TABLE (col text, value text, i bigint) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.key, format(CASE WHEN a.attnotnull AND t.typcategory = 'N' THEN 'coalesce(s.%I, 0)::%s' ELSE 's.%I::%s' END, e.value, format_type(a.atttypid, a.atttypmod)), row_number() OVER (ORDER BY e.key)
     FROM jsonb_each_text(b.columns) e JOIN pg_attribute a ON a.attrelid = b.target AND a.attname = e.key JOIN pg_type t ON t.oid = a.atttypid
 $$;
 
--- tally.write_back_step: write some of what is noted of a view: only where it differs, and only rows that nobody holds. What a target refuses is noted
--- in the catalog, and stays noted to be written.
+-- tally.write_back_step: write some of the changed keys of a view to its targets: only values that differ, and only rows that nobody holds. If a
+-- target refuses the values, the error is stored in the catalog, and the keys stay pending.
 --   Returns    rows written
 --   Writes     the targets, tally.to_write_back, tally.write_back
 CREATE OR REPLACE FUNCTION tally.write_back_step(view_id integer, n integer)
@@ -156,7 +157,7 @@ BEGIN
 END
 $$;
 
--- tally.write_all_back: write all the noted keys of a projection and the rollups above it; those whose rows somebody holds stay noted.
+-- tally.write_all_back: write all changed keys of a projection and the rollups above it. Keys whose rows another session holds stay pending.
 --   Returns    rows written
 CREATE OR REPLACE FUNCTION tally.write_all_back(root integer)
 RETURNS bigint LANGUAGE plpgsql AS $$
@@ -175,8 +176,8 @@ BEGIN
 END
 $$;
 
--- tally.sql_write_back: the statement that writes some of the noted keys to a target: rows are locked in the order of their place, those that somebody
--- holds are passed over and their keys noted again.
+-- tally.sql_write_back: the statement that writes some of the changed keys to a target. Rows are locked in the order of their ctids. Rows that
+-- another session holds are skipped, and their keys stored again.
 CREATE OR REPLACE FUNCTION tally.sql_write_back(b tally.write_back, v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$WITH taken AS (
@@ -204,14 +205,14 @@ SELECT count(*) FROM written$template$, jsonb_build_object(
         'assignments', (SELECT string_agg(format('%I = d.tally_new_%s', n.col, n.i), ', ' ORDER BY n.col) FROM tally.values_back(b, v) n)))
 $generator$;
 
--- tally.move_write_back: let what is written back of a redefined view come from what took its place.
---   Used by    tally.swap, before the old one is forgotten
+-- tally.move_write_back: after a redefinition, let values be written back from the replacement.
+--   Used by    tally.swap, before the old view is removed from the catalog
 CREATE OR REPLACE FUNCTION tally.move_write_back(old_root integer)
 RETURNS void LANGUAGE sql AS $$
     UPDATE tally.write_back b SET view_id = n.id FROM tally.derived_view o JOIN tally.derived_view n ON n.replaces_id = o.id WHERE b.view_id = o.id AND old_root IN (o.id, o.root_id)
 $$;
 
--- tally.renew_write_back: the triggers on what took the place of a redefined view, and every key noted once.
+-- tally.renew_write_back: make the triggers on a replacement, and write every key once.
 CREATE OR REPLACE FUNCTION tally.renew_write_back(root integer)
 RETURNS void LANGUAGE sql AS $$
     SELECT tally.install_write_back(d) FROM tally.derived_view d WHERE root IN (d.id, d.root_id) AND EXISTS (SELECT FROM tally.write_back b WHERE b.view_id = d.id);

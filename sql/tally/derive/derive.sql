@@ -1,9 +1,9 @@
--- tally.derive: which rows of which tables change which keys of a view.
---   Parameters definition: any view; key: columns of it; stored: the table that keeps it, or what stands for that
+-- tally.derive: which rows of which tables affect which keys of a view.
+--   Parameters definition: any view; key: its key columns; stored: the table that keeps it, or SQL in place of that table
 --   Returns    a row per table: columns to watch, expand (NULL: the columns are the key), reach, why (a code), ways (for indexes and
---              estimates), instances
---   Notes      Of all changed rows that a row of the view was made of, one at least must have a way that uses none of the others. So ways
---              are put in an order (tally.order_ways); where that is not enough, the rest of the key is looked up in what is stored.
+--              estimates), shape
+--   Notes      If several rows that led to a key change at once, at least one of them must still lead to it without the others. So
+--              ways are put in an order (tally.order_ways). If no order is enough, the rest of the key is looked up in the stored rows.
 --   Called by  tally.explain, tally.watch
 CREATE OR REPLACE FUNCTION tally.derive(definition regclass, key name[], stored text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, why text, ways jsonb, shape jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -25,8 +25,8 @@ BEGIN
 END
 $$;
 
--- tally.order_ways: put the ways of all instances in an order in which each uses only what stands before it, and mark those that have
--- to ask what is stored (stored: true), or that no order has room for (none: 'together').
+-- tally.order_ways: order the ways of all instances so that each uses only ways before it. Ways that have to look into the stored rows
+-- are marked (stored: true), and so are those for which there is no order (none: 'together').
 CREATE OR REPLACE FUNCTION tally.order_ways(starts jsonb)
 RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -53,11 +53,11 @@ BEGIN
 END
 $$;
 
--- tally.start_name: instance and jumps as one text.
+-- tally.start_name: the name of a start: its instance and its jumps as one text.
 CREATE OR REPLACE FUNCTION tally.start_name(s jsonb)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT (s ->> 'i') || (s ->> 'jumps') $$;
 
--- tally.used_starts: what the ways of a start go through, as starts of their own.
+-- tally.used_starts: the names of the starts that the ways of a start go through.
 CREATE OR REPLACE FUNCTION tally.used_starts(s jsonb)
 RETURNS text[] LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -67,7 +67,7 @@ BEGIN
 END
 $$;
 
--- tally.holds_part: whether a changed row of a start itself holds a column of the key, whichever way that comes about.
+-- tally.holds_part: whether a changed row of a start itself holds a column of the key, in every case of how the key is computed.
 CREATE OR REPLACE FUNCTION tally.holds_part(s jsonb)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -78,7 +78,7 @@ BEGIN
 END
 $$;
 
--- tally.derive_source: the watch of one table, of the ways of all its instances.
+-- tally.derive_source: what to watch of one table, from the ways of all its instances.
 CREATE OR REPLACE FUNCTION tally.derive_source(definition regclass, key name[], stored text, source regclass, shape jsonb, starts jsonb,
     OUT columns name[], OUT expand text, OUT reach text, OUT why text, OUT ways jsonb)
 LANGUAGE plpgsql STABLE AS $$
@@ -118,13 +118,13 @@ BEGIN
 END
 $$;
 
--- tally.sql_no_key: an expand that names none.
+-- tally.sql_no_key: an expand that returns no key.
 CREATE OR REPLACE FUNCTION tally.sql_no_key(definition regclass, key name[])
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('SELECT %s FROM changed WHERE false', string_agg(format('NULL::%s AS %I', tally.type_of(definition, k), k), ', ' ORDER BY n)) FROM unnest(key) WITH ORDINALITY u(k, n)
 $$;
 
--- tally.watched: the columns of a table that its ways begin with; some of it that is short if they need none.
+-- tally.watched: the columns of a table that its ways start from. If they need none: the primary key, or some short column.
 CREATE OR REPLACE FUNCTION tally.watched(source regclass, ways jsonb)
 RETURNS name[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -137,7 +137,7 @@ BEGIN
 END
 $$;
 
--- tally.plain_key: the columns of a changed row that are the key as they stand, if the only way is that.
+-- tally.plain_key: the columns of a changed row that are the key as they stand, if there is no other way.
 CREATE OR REPLACE FUNCTION tally.plain_key(definition regclass, key name[], source regclass, ways jsonb)
 RETURNS name[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -152,7 +152,7 @@ BEGIN
 END
 $$;
 
--- tally.is_wider: whether a way may lead to keys that did not change: through neighbours, an inequality, or what is stored.
+-- tally.is_wider: whether a way may lead to keys that did not change: by way of neighbours, an inequality, or the stored rows.
 CREATE OR REPLACE FUNCTION tally.is_wider(way jsonb)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -180,11 +180,11 @@ BEGIN
 END
 $$;
 
--- tally.bare: SQL without brackets around the whole.
+-- tally.bare: SQL without the brackets around it.
 CREATE OR REPLACE FUNCTION tally.bare(q text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN q ~ '^\([^()'']*\)$' THEN substr(q, 2, length(q) - 2) ELSE q END $$;
 
--- tally.way_aliases: the names by which a way's nodes go: a table's own, numbered where it comes again.
+-- tally.way_aliases: the aliases of a way's nodes: the table's name, with a number if the table occurs again.
 CREATE OR REPLACE FUNCTION tally.way_aliases(shape jsonb, way jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -196,7 +196,7 @@ BEGIN
 END
 $$;
 
--- tally.with_aliases: a text over nodes with their names.
+-- tally.with_aliases: a text over nodes, with their aliases filled in.
 CREATE OR REPLACE FUNCTION tally.with_aliases(q text, aliases jsonb)
 RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -209,7 +209,8 @@ BEGIN
 END
 $$;
 
--- tally.stored_sql: the keys that are stored with what a changed row holds of them: rows that led to the others may be gone, too.
+-- tally.stored_sql: a query for the stored keys that match the key columns which a changed row holds. The rows that led to the
+-- other key columns may have been deleted in the same transaction.
 CREATE OR REPLACE FUNCTION tally.stored_sql(key name[], stored text, way jsonb)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,6 +1,6 @@
--- tally.derive_ways: every way from one instance to the key, for each way in which the key may come about.
---   Parameters jumps: barriers to be left by the neighbours; fixed: choices made; key: the values of its columns, an array for each
---   Returns    {ways: [{fixed, …find_way's}]} or {none: why there is none}
+-- tally.derive_ways: every way from one instance to the key, for each case of how the key can be computed.
+--   Parameters jumps: barriers to leave by way of neighbours; fixed: the choices made; key: the values of its columns, an array for each
+--   Returns    {ways: [{fixed, …find_way's}]} or {none: the reason why there is none}
 --   Called by  tally.derive_starts
 CREATE OR REPLACE FUNCTION tally.derive_ways(st jsonb, start integer, jumps integer[], fixed jsonb, key jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -53,7 +53,7 @@ BEGIN
 END
 $$;
 
--- tally.outcomes: of a choice: the arms of a set operation that pass, the arguments of COALESCE, whether a nullable side has a row.
+-- tally.outcomes: the outcomes of a choice: the arms of a set operation that pass, the arguments of COALESCE, or whether a nullable side has a row.
 CREATE OR REPLACE FUNCTION tally.outcomes(st jsonb, choice text)
 RETURNS SETOF jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT jsonb_array_elements(st -> 'passing' -> choice)
@@ -61,7 +61,7 @@ RETURNS SETOF jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT to_jsonb(i) FROM generate_series(0, CASE WHEN st -> 'passing' ? choice THEN -1 WHEN starts_with(choice, 'c') THEN substr(split_part(choice, '_', 1), 2)::integer - 1 ELSE 1 END) i
 $$;
 
--- tally.open_choice: a choice on which any of some sets depends and that is not made.
+-- tally.open_choice: a choice that has not been made and on which one of these sets depends.
 CREATE OR REPLACE FUNCTION tally.open_choice(sets jsonb, fixed jsonb)
 RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -70,8 +70,8 @@ BEGIN
 END
 $$;
 
--- tally.possible_values: the values of each column of the key that agree with the choices made. Of what stands on the nullable side of
--- an outer join there is a NULL, too, if that side has no row.
+-- tally.possible_values: the values of each column of the key that agree with the choices made. For a column from the nullable side of
+-- an outer join, NULL is one of them, if that side has no row.
 CREATE OR REPLACE FUNCTION tally.possible_values(st jsonb, key jsonb, fixed jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -96,8 +96,8 @@ BEGIN
 END
 $$;
 
--- tally.derive_starts: the ways of one instance: by itself, and where rows of a level depend on each other, by its neighbours.
---   Returns   a row for each set of barriers that is left by neighbours: jumps, result (of derive_ways)
+-- tally.derive_starts: the ways of one instance: its own, and, if rows of a level depend on each other, those of its neighbours.
+--   Returns   a row for each set of barriers that is left by way of neighbours: jumps, result (of derive_ways)
 --   Called by tally.derive
 CREATE OR REPLACE FUNCTION tally.derive_starts(st jsonb, start integer, key jsonb)
 RETURNS TABLE (jumps integer[], result jsonb) LANGUAGE plpgsql STABLE AS $$
@@ -107,7 +107,7 @@ DECLARE
                                 WHERE st -> 'scopes' -> u::integer ? 'barrier' ORDER BY n);
 BEGIN
     WHILE tally.is_parted_by_key(st -> 'scopes' -> barriers[cardinality(barriers)] -> 'barrier', key) LOOP
-        barriers := trim_array(barriers, 1);  -- the neighbours have its key
+        barriers := trim_array(barriers, 1);  -- all neighbours have the same key
     END LOOP;
     IF i ->> 'lost' IS NOT NULL OR cardinality(barriers) > 3 THEN
         jumps := '{}';
@@ -124,7 +124,7 @@ BEGIN
 END
 $$;
 
--- tally.is_parted_by_key: whether a barrier parts its rows by every column of the key, so that rows that depend on each other have the same key.
+-- tally.is_parted_by_key: whether a barrier partitions its rows by every column of the key, so that rows which depend on each other have the same key.
 CREATE OR REPLACE FUNCTION tally.is_parted_by_key(barrier jsonb, key jsonb)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT NOT EXISTS (

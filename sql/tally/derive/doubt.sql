@@ -1,6 +1,6 @@
--- tally.doubt: why a watch that was written by hand cannot reach every key that the derived one reaches; NULL if nothing speaks against it.
---   Notes     What the catalog tells: columns that are not watched, and columns on the derived way that its query does not read (unless it
---             asks what is stored, or the view itself, or does not look at the changed rows at all).
+-- tally.doubt: why a watch that was declared by hand may miss keys that the derived one reaches; NULL if nothing is known against it.
+--   Notes     It looks for columns that are not watched, and for columns on the derived way that the query of expand does not read. A query
+--             is not judged if it reads the stored rows or the view, or does not read the changed rows at all.
 CREATE OR REPLACE FUNCTION tally.doubt(v tally.derived_view, s tally.source, columns name[], expand text, reach text)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -27,7 +27,7 @@ BEGIN
         RETURN 'what it returns depends on more than the rows';
     ELSIF body !~ '\mFROM\s+\(*changed\M|JOIN\s+changed\M|,\s*changed\M' OR EXISTS (SELECT FROM pg_depend d WHERE d.objid = f AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass
             AND (d.refobjid = v.definition OR d.refobjid IN (SELECT tally.relation_of(x) FROM tally.derived_view x))) THEN
-        RETURN NULL;   -- every key, or what the catalog cannot tell
+        RETURN NULL;   -- it returns every key, or the catalog is not enough to judge it
     ELSIF unwatched IS NOT NULL THEN
         RETURN format('%s is not watched, so what it was is not known', unwatched);
     ELSIF body ~ '\mWHERE false\M' AND expand !~ '\mWHERE false\M' THEN
@@ -38,15 +38,15 @@ BEGIN
 END
 $$;
 
--- tally.without_echoes: a derived expand without the ways that lead from a column of a changed row to the same column of the rows that are equal
--- in it: to keys that the changed row names itself.
+-- tally.without_echoes: a derived expand without those ways that only lead from a column of a changed row to rows with an equal value in the
+-- same column. The changed row names these keys itself.
 CREATE OR REPLACE FUNCTION tally.without_echoes(expand text)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT string_agg(way, E'\nUNION ALL\n' ORDER BY i) FROM regexp_split_to_table(expand, E'\nUNION ALL\n') WITH ORDINALITY u(way, i)
     WHERE way !~ '^SELECT ([^\n]+)\.("(?:[^"]|"")+"|[\w$]+) FROM changed\nJOIN [^\n]+ ON changed\.\2 (?:=|IS NOT DISTINCT FROM) \1\.\2$'
 $$;
 
--- tally.columns_named: the columns of tables that a derived expand reads, by its own text: JOIN table [AS alias], alias.column.
+-- tally.columns_named: the columns of tables that a derived expand reads, found in its text: JOIN table [AS alias], alias.column.
 CREATE OR REPLACE FUNCTION tally.columns_named(expand text)
 RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH joined AS (
@@ -57,8 +57,8 @@ RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path 
       AND expand ~ (regexp_replace(quote_ident(trim('"' FROM j.alias)) || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])')
 $$;
 
--- tally.not_read: the columns that a derived expand reads and a function does not.
---   Notes     Watched columns of the source itself are in the changed rows: a function may take them from there.
+-- tally.not_read: the columns that a derived expand reads, but a function does not.
+--   Notes     The source's watched columns are not counted: a function can read them from the changed rows.
 CREATE OR REPLACE FUNCTION tally.not_read(v tally.derived_view, function oid, columns name[], expand text, s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT string_agg(format('%s.%I', a.attrelid::regclass, a.attname), ', ' ORDER BY a.attrelid::regclass::text, a.attname)
@@ -67,7 +67,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = function AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
 $$;
 
--- tally.note_doubts: compare what was declared by hand with what is derived, and note what it cannot reach and which indexes its derived way takes.
+-- tally.note_doubts: compare what was declared by hand with what is derived, and store the doubts, and the indexes that the derived ways need.
 --   Writes    tally.source
 --   Used by   tally.activate
 CREATE OR REPLACE FUNCTION tally.note_doubts(v tally.derived_view)

@@ -1,11 +1,11 @@
--- tally.explain: what would have to be watched to keep a view, declared or not, and how it leads to keys.
---   Parameters definition: any view; key: columns of it. Without one, for each key that would do, the best first
---   Returns    a row per source: source; columns to watch; expand: how rows lead to keys, as SQL to be run (for all rows of the source) or handed to
---              tally.watch; reach: exact, wider (keys that did not change are named, too), every key, or cannot be watched; reason;
---              index: those used, or the CREATE INDEX that is missing; keys_per_row: that a changed row leads to, from statistics; key;
---              declared: what tally.explain(name) found declared by hand, or NULL
+-- tally.explain: what has to be watched to keep a view, declared or not, and how its sources lead to keys.
+--   Parameters definition: any view; key: its key columns. Without it, every possible key is explained, the best first
+--   Returns    a row per source: source; columns to watch; expand: SQL that leads from changed rows to keys. It can be run (it then takes
+--              all rows of the source), or passed to tally.watch; reach: exact, wider (also finds keys that did not change), every key,
+--              or cannot be watched; reason; index: those used, or the CREATE INDEX that is missing; keys_per_row: how many keys a
+--              changed row leads to, from statistics; key; declared: how it is declared by hand (only in tally.explain(name)), or NULL
 --   Raises     TL004, TL006
---   Used by    whoever may read the catalog; statistics tell a caller only of what he may read
+--   Used by    any role that may read the catalog; statistics of tables that it may not read are missing
 CREATE OR REPLACE FUNCTION tally.explain(definition regclass, key text[] DEFAULT NULL)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE plpgsql AS $$
@@ -30,7 +30,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.explain(regclass, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: on any view';
 
--- tally.compared: what is declared for a source, if not what is derived; and what it cannot reach.
+-- tally.compared: how a source is declared, compared with what is derived, and which keys the declaration may miss.
 CREATE OR REPLACE FUNCTION tally.compared(projection integer, source regclass, columns name[], expand text)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN projection IS NULL THEN NULL
@@ -43,7 +43,7 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
 $$;
 
 -- tally.explain_key: the same for one key.
---   Parameters stored: where a kept view's rows are; projection: its number, to show beside what was declared by hand
+--   Parameters stored: where the rows of a kept view are stored; projection: its number, to compare with its declaration
 CREATE OR REPLACE FUNCTION tally.explain_key(definition regclass, key name[], stored text, projection integer)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE sql SET jit = off AS $$
@@ -66,7 +66,7 @@ LANGUAGE sql SET jit = off AS $$
     FROM derived d JOIN pg_class c ON c.oid = d.source LEFT JOIN looked l ON l.of_source = d.source CROSS JOIN size ORDER BY d.source::text COLLATE "C"
 $$;
 
--- tally.explain: of a declared view, beside what was declared by hand; of any other view, the same without that.
+-- tally.explain: the same by name. A declared view is compared with its declaration by hand.
 --   Raises    TL001, TL004
 CREATE OR REPLACE FUNCTION tally.explain(name text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
@@ -87,7 +87,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside what was declared by hand';
 
--- tally.declared_as: what a name is declared as: the projection of that name, or under a rollup of that name.
+-- tally.declared_as: the projection that a name stands for: that projection itself, or the one under a rollup of that name.
 CREATE OR REPLACE FUNCTION tally.declared_as(name text, OUT id integer, OUT definition regclass, OUT key name[], OUT stored text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- tally.explain_view: tally.explain by a name as text, of a view that is declared or not, for programs.
+-- tally.explain_view: as tally.explain, with the name of any view as text, for programs.
 --   Parameters view: a derived view or any view; key: as of tally.explain
 --   Returns    the rows of tally.explain
 --   Raises     TL001 (no such view), TL003, TL004, TL006, TL018
@@ -18,7 +18,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: by its name as text';
 
--- tally.view_named: the definition of a declared view, else the relation of that name.
+-- tally.view_named: the definition of a declared view; otherwise the relation of that name.
 --   Raises    TL001, TL003
 CREATE OR REPLACE FUNCTION tally.view_named(view text)
 RETURNS regclass LANGUAGE plpgsql STABLE AS $$
@@ -38,10 +38,10 @@ BEGIN
 END
 $$;
 
--- tally.keep_statements: the statements with which a view would be kept as tally.explain says, or what a kept one still lacks.
+-- tally.keep_statements: the statements that keep a view as tally.explain proposes, or that add what a kept view still lacks.
 --   Parameters as of tally.explain_view
---   Returns    statements to paste, in order: missing indexes; then tally.keep of a view that is not declared, or tally.watch of what a
---              declared one reads and nobody watches
+--   Returns    statements, in order: missing indexes; then tally.keep for a view that is not declared, or tally.watch for tables that a
+--              declared one reads without watching them
 --   Raises     as tally.explain_view
 --   Used by    ./countersink explain
 CREATE OR REPLACE FUNCTION tally.keep_statements(view text, key text[] DEFAULT NULL)
@@ -68,7 +68,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.keep_statements(text, text[]) IS 'the statements with which a view would be kept as tally.explain says';
 
--- tally.name_for: a name that is free for the table that keeps a view: its own without _def, or with _kept.
+-- tally.name_for: a free name for the table that keeps a view: the view's name without _def, or with _kept.
 CREATE OR REPLACE FUNCTION tally.name_for(definition regclass)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('%I.%I', c.relnamespace::regnamespace::text, n.name)

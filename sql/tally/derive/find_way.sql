@@ -1,13 +1,13 @@
--- The way from a changed row to keys: through what conditions of the definition it is joined with what holds the key.
--- Nodes of the search: instance * 8 + copy. Where rows of a level depend on each other (a window, LIMIT: a *barrier*), a changed row
--- of copy 0 leads to its neighbours, further copies of the same tables, and from them to their keys. Of copy 0 holds only
--- what stands inside of the barrier.
+-- The way from a changed row to keys: the conditions of the definition that join it with the tables that hold the key.
+-- Nodes of the search are instance * 8 + copy. If rows of a level depend on each other (a window, LIMIT: a *barrier*), a changed row
+-- of copy 0 leads to its neighbours, which are further copies of the same tables, and from them to their keys. For copy 0 only
+-- conditions inside the barrier hold.
 
 -- tally.find_way: the shortest way.
---   Parameters st: a shape; start: an instance; jumps: scopes with a barrier that are to be left by their neighbours, the innermost
---              first; fixed: choices made; targets: a value for each column of the key
---   Returns    joins (node, q, cols: of the node that are compared for equality, eq: that alone), targets (q, f, node), watch (columns
---              of start by number), uses (nodes); NULL: there is none
+--   Parameters st: a shape; start: an instance; jumps: scopes with a barrier to leave by way of neighbours, the innermost
+--              first; fixed: the choices made; targets: a value for each column of the key
+--   Returns    joins (node, q, cols: columns of the node that are compared for equality, eq: nothing else is compared), targets (q, f,
+--              node), watch (columns of start, by number), uses (nodes); NULL: there is no way
 --   Called by  tally.derive_ways
 CREATE OR REPLACE FUNCTION tally.find_way(st jsonb, start integer, jumps integer[], fixed jsonb, targets jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -18,7 +18,7 @@ DECLARE
     joins  jsonb := '[]';
     found  jsonb := '[]';
     t      jsonb;
-    goals  jsonb;   -- where a target's value is to be had: node, q, v
+    goals  jsonb;   -- where a target's value can be read: node, q, v
     path   jsonb;
     e      jsonb;
 BEGIN
@@ -49,7 +49,7 @@ BEGIN
 END
 $$;
 
--- tally.copy_of: the copy of an instance as which it takes part in what stands at a copy: outside of a barrier there is but one.
+-- tally.copy_of: the copy of an instance that is meant when it is used together with a given copy. Outside of a barrier there is only one.
 CREATE OR REPLACE FUNCTION tally.copy_of(st jsonb, instance integer, copy integer, jumps integer[])
 RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -61,14 +61,14 @@ BEGIN
 END
 $$;
 
--- tally.at_node: a text over instances as one over nodes, for a copy.
+-- tally.at_node: a text over instances, turned into one over nodes, for one copy.
 CREATE OR REPLACE FUNCTION tally.at_node(q text, instance integer, node integer)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT replace(q, E'\x01' || instance || E'\x02', E'\x01n' || node || E'\x02')
 $$;
 
--- tally.usable_scopes: the scopes whose conditions hold for a row of one scope and what it is joined with: the scopes around it (up to
--- one), subqueries joined in them, and sides of outer joins of which a condition or a choice says that they have a row.
+-- tally.usable_scopes: the scopes whose conditions hold for a row of a scope and the rows joined with it: the scopes around it (up to
+-- one), subqueries joined in them, and sides of outer joins that are known to have a row, by a condition or a choice.
 CREATE OR REPLACE FUNCTION tally.usable_scopes(st jsonb, scope integer, upto integer, fixed jsonb)
 RETURNS integer[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 
--- tally.way_edges: what may be stepped along, both ways: conditions, and from a copy to the next by what a barrier parts rows by.
+-- tally.way_edges: the steps that a way may take, in both directions: conditions, and from one copy to the next by the values that a barrier partitions rows by.
 CREATE OR REPLACE FUNCTION tally.way_edges(st jsonb, start integer, jumps integer[], fixed jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -100,7 +100,7 @@ BEGIN
             SELECT l AS copy, x.made, l = cardinality(jumps) AS last, tally.usable_scopes(st, CASE l WHEN 0 THEN (st -> 'instances' -> start ->> 'scope')::integer ELSE jumps[l] END, jumps[l + 1], x.made) AS scopes
             FROM generate_series(0, cardinality(jumps)) l
             CROSS JOIN LATERAL (SELECT CASE WHEN l = cardinality(jumps) THEN fixed WHEN l = 0 THEN st -> 'instances' -> start -> 'm' ELSE st -> 'scopes' -> jumps[l] -> 'm' END) x(made)
-        ), shut AS MATERIALIZED (   -- nullable sides that have no row, by choice
+        ), shut AS MATERIALIZED (   -- nullable sides that have no row, by a choice made
             SELECT to_jsonb((substr(f.key, 2))::integer) AS scope FROM jsonb_each(fixed) f
             WHERE f.key ~ '^n\d' AND f.value = '1'
               AND NOT (jumps = '{}' AND st -> 'scopes' -> (st -> 'instances' -> start ->> 'scope')::integer -> 'up' @> substr(f.key, 2)::jsonb)
@@ -160,7 +160,7 @@ BEGIN
 END
 $$;
 
--- tally.way_goals: where a target's value is to be had: in its own column, or in one that equals it and is of its type.
+-- tally.way_goals: where a target's value can be read: in its own column, or in one that equals it and has its type.
 CREATE OR REPLACE FUNCTION tally.way_goals(st jsonb, edges jsonb, jumps integer[], target jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -180,7 +180,7 @@ BEGIN
 END
 $$;
 
--- tally.common_edges: the steps from any instance of a scope, made once for all of them, by scope.
+-- tally.common_edges: the steps from the instances of a scope. All instances of a scope share them, so they are computed once, by scope.
 CREATE OR REPLACE FUNCTION tally.common_edges(st jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -191,11 +191,11 @@ BEGIN
 END
 $$;
 
--- tally.search_way: the shortest path from any of some nodes to any goal; of equally short ones, the one by equalities.
+-- tally.search_way: the shortest path from any of these nodes to any goal. Of equally short paths it prefers equalities.
 CREATE OR REPLACE FUNCTION tally.search_way(edges jsonb, tree integer[], goals jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    paths jsonb := (SELECT jsonb_object_agg(t, '[]'::jsonb) FROM unnest(tree) t);   -- by node, the edges that led there
+    paths jsonb := (SELECT jsonb_object_agg(t, '[]'::jsonb) FROM unnest(tree) t);   -- for each node, the edges that led to it
     here  integer[] := tree;
     fresh jsonb;
     goal  jsonb;

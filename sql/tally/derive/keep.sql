@@ -1,10 +1,10 @@
--- tally.keep: keep a view: declare it, derive what to watch, activate.
---   Parameters name: of the table to make; definition: an ordinary view; key, identity: as of tally.create_projection, the best key if none is given
---              allow_every_key: also if each change of some source costs every key
+-- tally.keep: keep a view: declare it, derive what to watch, activate it.
+--   Parameters name: of the table to make; definition: an ordinary view; key, identity: as of tally.create_projection; the best key if NULL;
+--              allow_every_key: keep it even if each change of some source makes every key pending
 --   Returns    the rows of tally.explain(name)
---   Writes     as tally.create_projection, tally.watch and tally.activate; a NOTICE for each index that is missing
+--   Writes     as tally.create_projection, tally.watch and tally.activate; a NOTICE for each missing index
 --   Locks      as tally.activate: commit soon after
---   Raises     TL004, TL006, TL016, TL018 (no key), TL026 (a source costs every key), and what those raise
+--   Raises     TL004, TL006, TL016, TL018 (no key), TL026 (a source makes every key pending), and what those functions raise
 --   Used by    the owner of the schema
 CREATE OR REPLACE FUNCTION tally.keep(name text, definition regclass, key text[] DEFAULT NULL, identity text[] DEFAULT NULL, allow_every_key boolean DEFAULT false)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
@@ -46,8 +46,8 @@ BEGIN
 END
 $$;
 
--- tally.keep_split: keep a view that groups by differences, if that can be.
---   Returns   whether it was; if it groups and was not, a NOTICE says why
+-- tally.keep_split: keep a view with GROUP BY by differences, if that is possible.
+--   Returns   whether it is kept so; if the view groups and it is not, a NOTICE says why
 CREATE OR REPLACE FUNCTION tally.keep_split(name text, definition regclass, allow_every_key boolean)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,15 +1,15 @@
--- tally.node_tree: the analysed tree that PostgreSQL keeps of a query (pg_rewrite.ev_action), as jsonb.
+-- tally.node_tree: the analysed tree that PostgreSQL stores for a query (pg_rewrite.ev_action), as jsonb.
 --   Parameters tree: its text, which any role may read
---   Returns    {"_":"QUERY","rtable":[[…]],…}: of every field an array of what stands in it; NULL for <>
---   Notes      A token ends at a blank or a bracket without a backslash before it; quotes end nothing. A value may begin with a
---              colon like a field's name: it is one if a field's name stands before it.
+--   Returns    {"_":"QUERY","rtable":[[…]],…}: every field holds an array of its contents; NULL for <>
+--   Notes      A token ends at white space or a bracket that has no backslash before it; quotes do not end it. A value may begin with a
+--              colon, like the name of a field. It is a value if the name of a field stands before it.
 --   Called by  tally.view_tree
 CREATE OR REPLACE FUNCTION tally.node_tree(tree text)
 RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     lean   text := tally.lean_tree(tree);
     token  text;
-    before "char" := 'o';   -- o: an open list, b: {, n: a node's name, f: a field's name, i: an item
+    before "char" := 'o';   -- the token before: o: an open list, b: {, n: a node's name, f: a field's name, i: an item
     datum  boolean := false;
     pieces text[] := '{}';
 BEGIN
@@ -43,8 +43,8 @@ BEGIN
 END
 $$;
 
--- tally.lean_tree: a tree's text without what the derivation never asks for, which is most of it: places in the source text, collations,
--- rights, names of columns, and of a join the columns that it merely passes on (no column refers to the join for those).
+-- tally.lean_tree: a tree's text without the parts that the derivation never reads, which are most of it: positions in the source text, collations,
+-- rights, names of columns, and those columns of a join that it only passes on (no reference to such a column names the join).
 CREATE OR REPLACE FUNCTION tally.lean_tree(tree text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(tree,
@@ -76,7 +76,7 @@ BEGIN
 END
 $$;
 
--- tally.node: the only item, or the first, of a field of a node.
+-- tally.node: the only item of a node's field, or the first one.
 CREATE OR REPLACE FUNCTION tally.node(n jsonb, field text)
 RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT nullif(n -> field -> 0, ''null'')';
 

@@ -1,7 +1,7 @@
--- tally.propose_keys: the columns of a view that would do as its key, the best first.
---   Returns    key; singly: whether it is known that a key has one row
---   Notes      Candidates are what the view groups by or is DISTINCT ON, and primary keys of its tables that come out of it. The best one
---              is cheap to reach from every table; of those, the one that names a row; of those, the first in the view.
+-- tally.propose_keys: the columns of a view that can be its key, the best first.
+--   Returns    key; singly: whether the view is known to have one row per key
+--   Notes      Candidates are the columns of GROUP BY or DISTINCT ON, and primary keys of its tables that are output columns. The best one
+--              can be reached cheaply from every table; then those with one row per key come first, then those that come first in the view.
 CREATE OR REPLACE FUNCTION tally.propose_keys(definition regclass)
 RETURNS TABLE (key name[], singly boolean) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
@@ -15,7 +15,7 @@ BEGIN
 END
 $$;
 
--- tally.possible_keys: what propose_keys chooses from.
+-- tally.possible_keys: the candidates for propose_keys.
 CREATE OR REPLACE FUNCTION tally.possible_keys(definition regclass, shape jsonb)
 RETURNS TABLE (key name[], singly boolean, n bigint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -25,7 +25,7 @@ DECLARE
 BEGIN
     IF tally.node(tree, 'groupClause') IS NOT NULL OR tree -> 'hasDistinctOn' ->> 0 = 'true' OR tally.node(tree, 'distinctClause') IS NOT NULL THEN
         RETURN QUERY SELECT grouped, cardinality(grouped) = jsonb_array_length(tree -> CASE WHEN tally.node(tree, 'groupClause') IS NOT NULL THEN 'groupClause' ELSE 'distinctClause' END -> 0), 0::bigint;
-        -- a GROUP BY of a primary key with what hangs on it: that key alone
+        -- a GROUP BY of a primary key and columns that depend on it: only the primary key
     ELSIF tree -> 'hasAggs' ->> 0 = 'true' THEN
         RETURN QUERY SELECT ARRAY[k.k::name], true, 0::bigint FROM jsonb_object_keys(shape -> 'columns') k(k) WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'columns' -> k.k) v WHERE v -> 'v' <> '{}') AND shape -> 'columns' -> k.k <> '[]' LIMIT 1;
         RETURN;

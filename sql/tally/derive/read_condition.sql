@@ -1,6 +1,6 @@
--- tally.read_condition: what rows fulfil that are joined (a WHERE, an ON), and the subqueries in it.
---   Parameters scopes: in which it holds: of a full join, each side's; truth: rows for which it is NULL are dropped
---   Returns    the shape with it; what cannot be used is left out, which only adds keys
+-- tally.read_condition: read a condition on joined rows (a WHERE, an ON), and the subqueries in it.
+--   Parameters scopes: those in which it holds; for a full join, the scope of each side; truth: rows for which it is NULL are dropped
+--   Returns    the shape with the condition. Parts that cannot be used are left out, which can only add keys
 --   Called by  tally.read_from
 CREATE OR REPLACE FUNCTION tally.read_condition(st jsonb, env jsonb, n jsonb, scopes integer[], truth boolean)
 RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- tally.add_condition: note a condition over two instances, unless it could hold for a row that an outer join has filled with NULLs.
+-- tally.add_condition: store a condition on two instances, unless it could hold for a row that an outer join has filled with NULLs.
 CREATE OR REPLACE FUNCTION tally.add_condition(st jsonb, c jsonb, scope integer, sides jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -39,7 +39,7 @@ BEGIN
             RETURN st;
         END IF;
     END LOOP;
-    IF c -> 'f' <> '{}' AND sides IS NULL THEN  -- of a function in FROM only what is NULL for a NULL
+    IF c -> 'f' <> '{}' AND sides IS NULL THEN  -- with a function in FROM, only a condition that is NULL for a NULL
         RETURN st;
     END IF;
     RETURN jsonb_insert(st, '{conditions,-1}', jsonb_build_object('scope', scope, 'i', two[1], 'j', two[2], 'v', c -> 'v', 's', c -> 's', 'f', c -> 'f', 'e', sides,
@@ -49,7 +49,7 @@ BEGIN
 END
 $$;
 
--- tally.equality: both sides of a condition of which an operator says that they are equal: their instances, SQL and types.
+-- tally.equality: both sides of a condition whose operator compares for equality: their instances, SQL and types.
 CREATE OR REPLACE FUNCTION tally.equality(env jsonb, n jsonb, c jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -65,8 +65,8 @@ BEGIN
 END
 $$;
 
--- tally.read_sublinks: the subqueries in an expression.
---   Parameters truth: it matters only whether it is true, so that an IN compares its rows with equal ones alone; NULL: under NOT
+-- tally.read_sublinks: read the subqueries in an expression.
+--   Parameters truth: only whether the expression is true matters, so an IN depends on equal rows alone; NULL: it is under NOT
 CREATE OR REPLACE FUNCTION tally.read_sublinks(st jsonb, env jsonb, n jsonb, scope integer, truth boolean)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -91,7 +91,7 @@ BEGIN
 END
 $$;
 
--- tally.read_sublink: one subquery in an expression: EXISTS, IN, a scalar or an array.
+-- tally.read_sublink: read one subquery in an expression: EXISTS, IN, a scalar or an array.
 CREATE OR REPLACE FUNCTION tally.read_sublink(st jsonb, env jsonb, n jsonb, scope integer, truth boolean)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,13 +1,13 @@
--- What a definition reads, and how its parts hang together: the tree of a view as scopes, instances and conditions.
+-- What a definition reads, and how its parts are connected: the tree of a view as scopes, instances and conditions.
 -- The *shape* of a definition, as jsonb:
 --   scopes      query levels, nullable sides of outer joins, sublinks, arms of set operations. kind: query, nullable, sublink, single
---               (an aggregate without GROUP BY: one row, whatever is below); up: itself and the scopes around it, the innermost
---               first; m: the arms of set operations that it stands in; barrier: of a level whose rows depend on each other beyond
---               its joins (a window, DISTINCT ON, LIMIT), the values they are parted by
---   instances   references of tables: relation, scope, lost (why no way leads from it)
---   conditions  what joined rows fulfil: scope, q (SQL over two instances, i and j), v, m, e (of an equality: both sides)
---   passing     the arms of each set operation whose rows pass to what is around it (not those that EXCEPT takes away)
---   forced      sides of outer joins that have a row where a condition outside of them holds: scope, by (the condition's scope), m
+--               (an aggregate without GROUP BY, which always has one row); up: itself and the scopes around it, the innermost
+--               first; m: the arms of set operations that it is in; barrier: for a level whose rows depend on each other not only
+--               by joins (a window, DISTINCT ON, LIMIT), the values by which the rows are partitioned
+--   instances   references of tables: relation, scope, lost (the reason why no way leads from it)
+--   conditions  that joined rows fulfil: scope, q (SQL over two instances, i and j), v, m, e (for an equality: both sides)
+--   passing     the arms of each set operation whose rows are in its result (not the right arms of EXCEPT)
+--   forced      sides of outer joins that have a row wherever a condition outside of them holds: scope, by (the condition's scope), m
 --   notes       why something could not be used, for the reason that explain gives: scope, text
 
 -- tally.read_definition: the shape of a view.
@@ -25,7 +25,7 @@ BEGIN
 END
 $$;
 
--- tally.forced_sides: the sides of outer joins that a condition outside of them compares, so that it holds only where they have a row.
+-- tally.forced_sides: the sides of outer joins that a condition outside of them compares. The condition can hold only if they have a row.
 CREATE OR REPLACE FUNCTION tally.forced_sides(st jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -47,7 +47,7 @@ BEGIN
 END
 $$;
 
--- tally.next_number: a number that none has had.
+-- tally.next_number: an unused number.
 CREATE OR REPLACE FUNCTION tally.next_number(INOUT st jsonb, OUT n integer)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -56,8 +56,8 @@ BEGIN
 END
 $$;
 
--- tally.read_query: a query level, with all below it.
---   Parameters env: the levels around it, for columns of theirs; scope: in which its rows stand
+-- tally.read_query: read a query level and everything below it.
+--   Parameters env: the levels around it, which its columns may refer to; scope: the scope of its rows
 --   Returns    cols: the values of its output columns, by number
 CREATE OR REPLACE FUNCTION tally.read_query(INOUT st jsonb, query jsonb, env jsonb, scope integer, OUT cols jsonb)
 LANGUAGE plpgsql AS $$
@@ -89,8 +89,8 @@ BEGIN
 END
 $$;
 
--- tally.grouped: the values of an output column, if rows are grouped by it: it stands for equal ones, and under ROLLUP and the like
--- it may be NULL.
+-- tally.grouped: the values of an output column, if rows are grouped by it. Then the value stands for all equal ones, and with ROLLUP or
+-- other grouping sets it may be NULL.
 CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, ref text, level integer, vals jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -108,7 +108,7 @@ BEGIN
 END
 $$;
 
--- tally.equal_is_same: whether equal values of a type are identical, so that a group's value is that of each of its rows.
+-- tally.equal_is_same: whether equal values of a type are identical, so that the value of a group is the value in each of its rows.
 CREATE OR REPLACE FUNCTION tally.equal_is_same(type oid)
 RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -119,7 +119,7 @@ BEGIN
 END
 $$;
 
--- tally.read_set_operation: UNION, INTERSECT, EXCEPT: each arm in a scope of its own.
+-- tally.read_set_operation: read a UNION, INTERSECT or EXCEPT: each arm gets its own scope.
 CREATE OR REPLACE FUNCTION tally.read_set_operation(INOUT st jsonb, query jsonb, env jsonb, scope integer, OUT cols jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -149,7 +149,7 @@ BEGIN
 END
 $$;
 
--- tally.of_arm: the values of a column of an arm, as the set operation returns them: of its type, under the choice of this arm.
+-- tally.of_arm: the values of a column of an arm, as the set operation returns them: in its type, and valid if this arm is chosen.
 CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -161,7 +161,7 @@ BEGIN
 END
 $$;
 
--- tally.set_arms: the queries that a set operation is made of, and whether their rows pass (EXCEPT takes its right ones away).
+-- tally.set_arms: the queries of a set operation, and whether their rows are in the result (the right arms of EXCEPT are not).
 CREATE OR REPLACE FUNCTION tally.set_arms(n jsonb, passes boolean)
 RETURNS TABLE (rtindex integer, passes_ boolean) LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -174,7 +174,7 @@ BEGIN
 END
 $$;
 
--- tally.scope_kind: of a subquery's rows: an aggregate without GROUP BY gives a row where there is none below.
+-- tally.scope_kind: the kind of a subquery's scope. An aggregate without GROUP BY returns a row even if there is none below.
 CREATE OR REPLACE FUNCTION tally.scope_kind(query jsonb)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -184,11 +184,11 @@ BEGIN
 END
 $$;
 
--- tally.read_barrier: note at a level whose rows depend on each other by what they are parted.
+-- tally.read_barrier: for a level whose rows depend on each other, store the values by which they are partitioned.
 CREATE OR REPLACE FUNCTION tally.read_barrier(st jsonb, query jsonb, cols jsonb, scope integer)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    parts text[];   -- of each window, of DISTINCT ON: the numbers of its columns
+    parts text[];   -- for each window, and for DISTINCT ON: the numbers of its columns
     kind  text := CASE WHEN query -> 'hasWindowFuncs' ->> 0 = 'true' THEN 'a window' WHEN query -> 'hasDistinctOn' ->> 0 = 'true' THEN 'DISTINCT ON' END;
     refs  jsonb := (SELECT coalesce(jsonb_object_agg(t.item -> 'ressortgroupref' ->> 0, t.item -> 'resno' ->> 0), '{}') FROM tally.node_items(query, 'targetList') t
                     WHERE t.item -> 'ressortgroupref' ->> 0 <> '0');
@@ -214,7 +214,7 @@ BEGIN
 END
 $$;
 
--- tally.read_from: a FROM list, a join or a member of one, with the conditions of its WHERE or ON.
+-- tally.read_from: read a FROM list, a join or a member of one, with the conditions of its WHERE or ON.
 CREATE OR REPLACE FUNCTION tally.read_from(INOUT st jsonb, INOUT env jsonb, n jsonb, scope integer)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -245,7 +245,7 @@ BEGIN
 END
 $$;
 
--- tally.read_member: a member of FROM: a table, a view, a subquery, a CTE, a function.
+-- tally.read_member: read a member of FROM: a table, a view, a subquery, a CTE, a function.
 CREATE OR REPLACE FUNCTION tally.read_member(INOUT st jsonb, INOUT env jsonb, idx text, scope integer)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -286,7 +286,7 @@ BEGIN
 END
 $$;
 
--- tally.add_instance: a reference of a table.
+-- tally.add_instance: store a reference to a table.
 CREATE OR REPLACE FUNCTION tally.add_instance(INOUT st jsonb, relation oid, scope integer, lost text, OUT entry jsonb)
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -295,7 +295,7 @@ BEGIN
 END
 $$;
 
--- tally.read_recursion: every table under a recursive query: no way leads out of it.
+-- tally.read_recursion: store every table under a recursive query. No way leads from them to the key.
 CREATE OR REPLACE FUNCTION tally.read_recursion(st jsonb, cte jsonb, scope integer)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -317,7 +317,7 @@ RETURNS SETOF oid LANGUAGE sql STABLE AS $$
     SELECT t::oid FROM tally.tables_read(relation) t WHERE (SELECT c.relkind = 'v' FROM pg_class c WHERE c.oid = relation)
 $$;
 
--- tally.read_function: a function in FROM of which the columns of one table are the arguments: what it returns belongs to that table's rows.
+-- tally.read_function: read a function in FROM whose arguments are columns of one table. Its results then belong to that table's rows.
 CREATE OR REPLACE FUNCTION tally.read_function(INOUT st jsonb, env jsonb, rte jsonb, scope integer, OUT entry jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,4 +1,4 @@
--- tally.reason: a sentence about a view that says how a table's rows lead to keys, or why they do not.
+-- tally.reason: a sentence that says how a table's rows lead to the keys of a view, or why they do not.
 --   Parameters source; key: the view's; reach, why, ways, shape: of tally.derive
 CREATE OR REPLACE FUNCTION tally.reason(source regclass, key name[], reach text, why text, ways jsonb, shape jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 
--- tally.instances_of: where a view reads a table: instance, and the scopes around it, the innermost first.
+-- tally.instances_of: where a view reads a table: the instance, and the scopes around it, the innermost first.
 CREATE OR REPLACE FUNCTION tally.instances_of(source regclass, shape jsonb)
 RETURNS TABLE (instance integer, scope integer, depth bigint) LANGUAGE sql STABLE AS $$
     SELECT (i ->> 'id')::integer, u.s::integer, u.n FROM jsonb_array_elements(shape -> 'instances') i,
@@ -24,7 +24,7 @@ RETURNS TABLE (instance integer, scope integer, depth bigint) LANGUAGE sql STABL
     WHERE (i ->> 'relation')::oid = source
 $$;
 
--- tally.reason_of_barrier: what stands between the rows of a table and the key.
+-- tally.reason_of_barrier: the part of a view that keeps a table's rows from leading to the key.
 CREATE OR REPLACE FUNCTION tally.reason_of_barrier(source regclass, names text, shape jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 
--- tally.readable: values of an expression with the tables' names, for a sentence.
+-- tally.readable: the text of an expression's value with table names, for a sentence.
 CREATE OR REPLACE FUNCTION tally.readable(shape jsonb, vals jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -75,18 +75,18 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT ways -> 0 AS w, c.relname FROM pg_class c WHERE c.oid = source) c
 $$;
 
--- tally.reason_of_cost: what each merge costs where no key can be pushed into a view; NULL where it can.
+-- tally.reason_of_cost: what each merge costs if no key can be pushed down into a view; NULL if it can.
 CREATE OR REPLACE FUNCTION tally.reason_of_cost(key name[], shape jsonb)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('Each merge computes the whole view, whatever has changed: PostgreSQL cannot push the key (%s) below %s. %s', array_to_string(key, ', '), s.by,
                CASE s.by WHEN 'LIMIT' THEN 'Write the LIMIT in a LATERAL subquery that compares with the key.'
                          ELSE 'Choose the columns it is parted by as the key, or part it by the key, or write it in a LATERAL subquery by key.' END)
     FROM (SELECT sc.x ->> 'by' AS by, sc.x -> 'barrier' AS barrier, sc.n - 1 AS scope FROM jsonb_array_elements(shape -> 'scopes') WITH ORDINALITY sc(x, n) WHERE sc.x ? 'barrier') s
-    WHERE EXISTS (  -- a column of the key comes out of it, and it is not parted by that
+    WHERE EXISTS (  -- a column of the key comes from this scope, which is not partitioned by that column
         SELECT FROM unnest(key) k, jsonb_array_elements(shape -> 'columns' -> k) v
         WHERE EXISTS (SELECT FROM jsonb_object_keys(v -> 'v') i WHERE shape -> 'scopes' -> (shape -> 'instances' -> i::integer ->> 'scope')::integer -> 'up' @> to_jsonb(s.scope))
           AND NOT EXISTS (SELECT FROM jsonb_array_elements(s.barrier) p WHERE p ->> 'q' = v ->> 'q'))
-      AND NOT EXISTS (  -- nor does a LATERAL subquery hand the key in
+      AND NOT EXISTS (  -- and no LATERAL subquery passes the key in
         SELECT FROM jsonb_array_elements(shape -> 'conditions') c
         WHERE shape -> 'scopes' -> (c ->> 'scope')::integer -> 'up' @> to_jsonb(s.scope)
           AND (shape -> 'scopes' -> (shape -> 'instances' -> (c ->> 'i')::integer ->> 'scope')::integer -> 'up' @> to_jsonb(s.scope))

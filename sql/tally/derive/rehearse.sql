@@ -1,15 +1,16 @@
--- tally.rehearse: a proof by trial, rolled back: rows of each source get other rows' values, are deleted and come as copies; do the keys that
--- change in the view come from what is watched?
---   Parameters name: a declared projection; rows: tried at most of each source and column; seed: of the choice; max_time: after which nothing more is tried
+-- tally.rehearse: a test by trial, rolled back. It changes, deletes and copies rows of each source, and checks whether the keys that change in
+-- the view are those that the watched sources lead to.
+--   Parameters name: a declared projection; rows: at most so many attempts for each source and column; seed: of the random choice; max_time:
+--              after it, no further attempt starts
 --   Returns    a row per source and kind of change: source, change; tried, refused (by constraints, triggers, locks); changed: keys of the view that
---              changed; missed: those that no source names; example: one of them. What could not be tried says so in change
---   Notes      One change at a time, so that a missing way is not covered by another one's. For each, the whole view is evaluated twice.
---              Rows are chosen at random by the seed, so that the same call on the same rows tries the same. Constraints are asked at once,
---              deferred ones too. Only sequences move.
---   Locks      the advisory lock of the view, so that no merge runs meanwhile; those of each change, until it is rolled back, waited for a second
---              at most unless lock_timeout is set
+--              changed; missed: those to which no source leads; example: one of them. If something could not be tried, change says so
+--   Notes      One change at a time, so that one way cannot hide that another is missing. The whole view is evaluated twice for each.
+--              Rows are chosen at random from the seed, so the same call on the same rows repeats the same attempts. Constraints are
+--              checked at once, deferred ones too. Only sequences keep their new values.
+--   Locks      the advisory lock of the view, so that no merge runs meanwhile; the locks of each change until it is rolled back. It waits a
+--              second at most for them, unless lock_timeout is set
 --   Raises     TL001, TL005, TL018
---   Used by    the owner of the schema, on a copy or in production: no longer than max_time and one change
+--   Used by    the owner of the schema, on a copy or in production. It takes max_time and one attempt at most
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, seed double precision DEFAULT 0.5, max_time interval DEFAULT '30 seconds')
 RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
 DECLARE
@@ -45,11 +46,11 @@ END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS 'a proof by trial, rolled back: whether every key that changes is named';
 
--- tally.rehearse: the same of one statement: what it would enqueue, and what would change.
---   Parameters statement: an INSERT, UPDATE, DELETE, MERGE or TRUNCATE; a call of a function that writes
---   Returns    rows: what 'delta rows', 'keys named', 'keys changed', 'keys missed' with their count; then, of at most 100 keys, 'changed' or 'missed': key,
+-- tally.rehearse: the same for one statement: the keys that it would enqueue, and those that it would change.
+--   Parameters statement: an INSERT, UPDATE, DELETE, MERGE or TRUNCATE, or a call of a function that writes
+--   Returns    rows: what 'delta rows', 'keys named', 'keys changed', 'keys missed' with their count; then, for at most 100 keys, 'changed' or 'missed': key,
 --              count: how many of its rows differ; before, after: those rows of the definition
---   Locks      as the other one; an error of the statement's is raised
+--   Locks      as the other one; an error in the statement is raised
 --   Raises     TL001, TL005, TL018
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
 RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
@@ -75,7 +76,7 @@ END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';
 
--- tally.lock_rehearsed: the projection that is to be rehearsed, with its advisory lock held.
+-- tally.lock_rehearsed: a projection for tally.rehearse, with its advisory lock held.
 --   Raises     TL005
 CREATE OR REPLACE FUNCTION tally.lock_rehearsed(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
@@ -89,7 +90,7 @@ BEGIN
 END
 $$;
 
--- tally.rehearsals: the changes that are tried: a statement for each row and each column that the definition reads, each deletion, each copy.
+-- tally.rehearsals: the changes to try: a statement for each chosen row and each column that the definition reads, a deletion, a copy.
 CREATE OR REPLACE FUNCTION tally.rehearsals(v tally.derived_view, rows integer)
 RETURNS TABLE (relation regclass, change text, statements text[]) LANGUAGE plpgsql AS $$
 DECLARE
@@ -140,7 +141,7 @@ BEGIN
 END
 $$;
 
--- tally.random_rows: conditions that each name one row of a table, chosen at random; of a large table from some of its pages.
+-- tally.random_rows: conditions that each select one row of a table, chosen at random. Of a large table only some pages are sampled.
 CREATE OR REPLACE FUNCTION tally.random_rows(relation regclass, n integer)
 RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
@@ -158,8 +159,8 @@ BEGIN
 END
 $$;
 
--- tally.sql_copy: INSERT of a copy of a row. Of unique columns: what has a default takes that, what refers to another table takes one of its
--- values, a number is one more than the highest, a text longer; so that most copies are let in.
+-- tally.sql_copy: INSERT of a copy of a row. Unique columns get other values, so that most copies are accepted: the default if there is one, a
+-- value of the referenced table for a foreign key, one more than the highest number, a longer text.
 CREATE OR REPLACE FUNCTION tally.sql_copy(relation regclass, place text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH col AS (
@@ -180,7 +181,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM kept
 $$;
 
--- tally.begin_trial: what a trial begins with: nothing pending, which would cover what is missed; the view as it is; every constraint asked at once.
+-- tally.begin_trial: prepare a trial: remove what is pending, because it would hide missed keys; read the view; check constraints at once.
 --   Returns    the view's rows, as text
 CREATE OR REPLACE FUNCTION tally.begin_trial(v tally.derived_view)
 RETURNS text[] LANGUAGE plpgsql AS $$
@@ -197,8 +198,8 @@ BEGIN
 END
 $$;
 
--- tally.sql_touched: a WITH list, of $1, the view's rows before: gone, come: its rows that are only before or after; touched: their keys; named: the
--- keys that sources name; missed: touched and not named.
+-- tally.sql_touched: a WITH list that compares the view with $1, its rows before the change. gone, come: the rows that are only there before or
+-- after it; touched: their keys; named: the keys to which the sources lead; missed: touched and not named.
 CREATE OR REPLACE FUNCTION tally.sql_touched(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format($q$seen AS MATERIALIZED (SELECT d::text AS image FROM %2$s d),
@@ -209,8 +210,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
         missed AS MATERIALIZED (SELECT * FROM touched EXCEPT SELECT * FROM named)$q$, tally.column_list(v.key), v.definition, tally.part(v, '_pending'))
 $$;
 
--- tally.try_change: a statement, rolled back: which keys of the view changed, and were they named?
---   Returns    refused: a constraint, a trigger or a lock did not let it be, or the view cannot be evaluated after it
+-- tally.try_change: run a statement and roll it back: which keys of the view changed, and did the sources lead to them?
+--   Returns    refused: a constraint, a trigger or a lock prevented it, or the view cannot be evaluated after it
 CREATE OR REPLACE FUNCTION tally.try_change(v tally.derived_view, statement text, OUT refused boolean, OUT changed bigint, OUT missed bigint, OUT example text) LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
     key  text;
@@ -231,7 +232,7 @@ BEGIN
 END
 $$;
 
--- tally.trial_report: what tally.rehearse says of one statement, as jsonb, for it has to outlive the trial.
+-- tally.trial_report: the report of tally.rehearse about one statement. It is jsonb, because it has to survive the rollback of the trial.
 CREATE OR REPLACE FUNCTION tally.trial_report(v tally.derived_view, seen text[])
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,16 +1,16 @@
--- What an expression of a definition is made of: SQL over columns of the tables below it.
--- A *value* is one way in which an expression may come about, as jsonb:
+-- What an expression of a definition is computed from: SQL over columns of the tables below it.
+-- A *value* is one possible form of an expression, as jsonb:
 --   q  its SQL; a table's alias stands in it as \x01<instance>\x02
 --   v  {instance: [attribute numbers]}
 --   t  its type; col: [instance, attribute number] if it is a plain column
---   m  the choices under which it is this one: {choice: number}; an arm of a set operation, say
+--   m  the choices under which the expression has this form: {choice: number}; for example an arm of a set operation
 --   s  instances whose NULLs make it NULL (b: NULL or false)
---   r  it stands for others that are equal, not identical (GROUP BY, DISTINCT): equal is all that may be asked of it
+--   r  it stands for values that are equal but not identical (GROUP BY, DISTINCT), so it may only be compared for equality
 --   f  functions in FROM that it reads: {name: {sql, scope}}
--- An expression has several values, an array of them; none if it cannot be told from columns alone (an aggregate).
+-- An expression has an array of values. The array is empty if the expression cannot be computed from columns alone (an aggregate).
 
 -- tally.resolve: the values of an expression.
---   Parameters env: what the range tables of the query levels stand for, the innermost first
+--   Parameters env: the meaning of the range tables of the query levels, the innermost first
 --   Called by  tally.read_query, tally.read_condition
 CREATE OR REPLACE FUNCTION tally.resolve(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -42,7 +42,7 @@ BEGIN
 END
 $$;
 
--- tally.resolve_var: the values of a column: of a table, a subquery, a join's alias, a group, a function in FROM.
+-- tally.resolve_var: the values of a column of a table, a subquery, a join's alias, a group, or a function in FROM.
 CREATE OR REPLACE FUNCTION tally.resolve_var(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -78,8 +78,8 @@ BEGIN
 END
 $$;
 
--- tally.resolve_relabel: a cast that changes no bytes. One from a type that has no order of its own (varchar, a domain) changes no
--- comparison either, and a column stays the column that it is.
+-- tally.resolve_relabel: a cast that changes no bytes. If the cast is from a type without an operator class of its own (varchar, a domain), it
+-- does not change comparisons either, and a column still counts as that column.
 CREATE OR REPLACE FUNCTION tally.resolve_relabel(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -92,7 +92,7 @@ BEGIN
 END
 $$;
 
--- tally.resolve_io: a cast by way of text, if both ways are immutable.
+-- tally.resolve_io: a cast by way of text, if both its output and its input function are immutable.
 CREATE OR REPLACE FUNCTION tally.resolve_io(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -178,7 +178,7 @@ BEGIN
 END
 $$;
 
--- tally.resolve_coalesce: each of its arguments may be it; over one table alone it is an expression like another.
+-- tally.resolve_coalesce: one value for each argument, because any may be the result. If all belong to one table, it is one ordinary expression.
 CREATE OR REPLACE FUNCTION tally.resolve_coalesce(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -200,9 +200,9 @@ BEGIN
 END
 $$;
 
--- tally.resolve_call: what is computed of some arguments: a value for each way in which they come about together.
+-- tally.resolve_call: an expression with arguments: a value for each combination of its arguments' values.
 --   Parameters form: SQL with %s for each argument; strict: NULL for a NULL; images: it may tell equal values apart
---              (so nothing that stands for others may be among them); several: keep what makes each argument NULL
+--              (so no argument may stand for other values); several: keep, for each argument, what makes it NULL
 CREATE OR REPLACE FUNCTION tally.resolve_call(env jsonb, args jsonb, form text, type oid, strict boolean, images boolean DEFAULT true, several boolean DEFAULT false)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -227,7 +227,7 @@ BEGIN
 END
 $$;
 
--- tally.agree: whether two sets of choices can be made together.
+-- tally.agree: whether two sets of choices are compatible.
 CREATE OR REPLACE FUNCTION tally.agree(a jsonb, b jsonb)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -236,7 +236,7 @@ BEGIN
 END
 $$;
 
--- tally.merged_columns: the columns of each instance in either.
+-- tally.merged_columns: the columns of each instance in a or b.
 CREATE OR REPLACE FUNCTION tally.merged_columns(a jsonb, b jsonb)
 RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -257,7 +257,7 @@ BEGIN
 END
 $$;
 
--- tally.type_name, function_name, operator_name, collation_name: as SQL; the schema left out if it is pg_catalog.
+-- tally.type_name, function_name, operator_name, collation_name: a name as SQL, without the schema if that is pg_catalog.
 CREATE OR REPLACE FUNCTION tally.type_name(type oid, typmod integer DEFAULT NULL)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT format_type(type, typmod)';
 
@@ -298,7 +298,7 @@ BEGIN
 END
 $$;
 
--- tally.constant: a constant's value as SQL, or bare; NULL where its bytes are not known here.
+-- tally.constant: a constant's value as SQL, or without quotes and cast (bare); NULL if the bytes of its type cannot be read here.
 CREATE OR REPLACE FUNCTION tally.constant(type oid, n jsonb, bare boolean)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
 DECLARE
@@ -324,12 +324,12 @@ BEGIN
         WHEN type = 'uuid'::regtype THEN encode(raw, 'hex')
         WHEN type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'json'::regtype) THEN convert_from(substr(raw, 5), getdatabaseencoding()) END;
     RETURN CASE WHEN bare OR value IS NULL THEN value ELSE quote_literal(value) || '::' || tally.type_name(type) END;
-EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR numeric_value_out_of_range THEN  -- infinity
+EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format OR numeric_value_out_of_range THEN  -- infinity, for example
     RETURN NULL;
 END
 $$;
 
--- tally.cast_name: the type that a cast function gives, with the modifier if one is handed to it.
+-- tally.cast_name: the type that a cast function returns, with the modifier if the function gets one.
 CREATE OR REPLACE FUNCTION tally.cast_name(type oid, args jsonb)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT replace(tally.type_name(type, CASE WHEN jsonb_array_length(args) > 1 AND args -> 1 ->> '_' = 'CONST'

@@ -1,10 +1,10 @@
--- tally.split: keep a view that groups by differences: a projection of the rows that it groups, and over that a rollup.
+-- tally.split: keep a view with GROUP BY by differences: a projection of the ungrouped rows, and a rollup over it.
 --   Parameters name: of the table to make, with the columns of the view; definition: a view that groups; allow_every_key: as of tally.keep
---   Writes     <name>_rows_def, the rows as a view, with a primary key of theirs; <name>_rows, the projection; <name>, the rollup. Where the view
---              computes with its aggregates, or has its columns in another order than a rollup: the rollup <name>_sums, and <name> and
---              <name>_live as views over it. tally.split, and what tally.keep writes
+--   Writes     <name>_rows_def, a view of the rows with a primary key; <name>_rows, the projection; <name>, the rollup. If the view
+--              computes with its aggregates, or its columns have another order than a rollup's: the rollup is <name>_sums, and <name> and
+--              <name>_live are views over it. Also tally.split, and what tally.keep writes
 --   Locks      as tally.activate: commit soon after
---   Raises     TL028 (why it cannot be), TL026 (a source costs every key), and what tally.create_projection, create_rollup and activate raise
+--   Raises     TL028 (why it cannot be split), TL026 (a source makes every key pending), and what tally.create_projection, create_rollup and activate raise
 --   Used by    tally.keep; the owner of the schema
 CREATE OR REPLACE FUNCTION tally.split(name text, definition regclass, allow_every_key boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -74,13 +74,13 @@ BEGIN
 END
 $$;
 
--- tally.definition_text, tally.rule_version: a view's query as PostgreSQL writes it, and which version of it that is.
+-- tally.definition_text: a view's query as PostgreSQL prints it. tally.rule_version: identifies the stored version of that query.
 CREATE OR REPLACE FUNCTION tally.definition_text(definition regclass)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS 'SELECT pg_get_viewdef(definition)';
 CREATE OR REPLACE FUNCTION tally.rule_version(definition regclass)
 RETURNS text LANGUAGE sql STABLE AS $$ SELECT r.xmin::text FROM pg_rewrite r WHERE r.ev_class = definition AND r.rulename = '_RETURN' $$;
 
--- tally.keep_sources: watch every source of a projection as its definition tells.
+-- tally.keep_sources: watch every source of a projection as derived from its definition.
 --   Raises     TL016, TL026
 CREATE OR REPLACE FUNCTION tally.keep_sources(v tally.derived_view, allow_every_key boolean)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -98,17 +98,18 @@ BEGIN
 END
 $$;
 
--- tally.split_of: how a view that groups was split: of its rollup, or of the projection under that.
+-- tally.split_of: how a view was split, for its rollup or for the projection under that.
 CREATE OR REPLACE FUNCTION tally.split_of(v tally.derived_view)
 RETURNS tally.split LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT s FROM tally.split s JOIN tally.derived_view r ON r.id = s.rollup_id WHERE v.id IN (r.id, r.root_id)
 $$;
 
--- tally.follow_split: if the view that was split has another query now, give its rows that query: what follows a definition does the rest.
+-- tally.follow_split: if the query of the view that was split has changed, change <name>_rows_def accordingly. The usual steps after a change of
+-- a definition do the rest.
 --   Parameters v: the projection of its rows, with its advisory lock held
---   Reads      one row of pg_rewrite, unless the query is another
+--   Reads      one row of pg_rewrite, and the query itself only if that row has changed
 --   Writes     <name>_rows_def, tally.split
---   Raises     TL023 if the parts would be others
+--   Raises     TL023 if the new query would be split into other columns
 CREATE OR REPLACE FUNCTION tally.follow_split(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -136,7 +137,7 @@ EXCEPTION WHEN invalid_table_definition THEN
 END
 $$;
 
--- tally.split_trouble: of the rows of a view that was split: that it has another query, which no merge has followed yet; NULL: it has not.
+-- tally.split_trouble: for the projection of a split view: a text if the view has another query that no merge has followed yet; NULL: it has not.
 CREATE OR REPLACE FUNCTION tally.split_trouble(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%s has another query now: the next merge, or tally.heal(%L), follows', r.definition, tally.part(v))
@@ -144,7 +145,7 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
     WHERE r.root_id = v.id AND s.rule <> tally.rule_version(r.definition) AND s.definition_digest <> md5(tally.definition_text(r.definition))
 $$;
 
--- tally.sql_verify_split: SELECT of the rows in which what is kept of a view that was split differs from that view, unless something is pending.
+-- tally.sql_verify_split: SELECT of the rows in which the stored form of a split view differs from the view; no rows while something is pending.
 CREATE OR REPLACE FUNCTION tally.sql_verify_split(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format($sql$ UNION ALL SELECT * FROM (

@@ -1,8 +1,8 @@
--- tally.split_parts: what a view that groups can be made of: its rows, a rollup of them, and if need be a view above.
---   Returns    {why}: why it cannot be split; else
---              rows: SQL of the rows; key: columns of theirs that name one; groups: columns that the rollup is grouped by;
+-- tally.split_parts: how a view that groups can be split into its ungrouped rows, a rollup of them, and, if needed, a view above.
+--   Returns    {why}: why it cannot be split; otherwise
+--              rows: SQL of the rows; key: the columns that identify one; groups: the columns of the rollup's GROUP BY;
 --              measures: [{name, measure}]; above: SQL of each column of the view over the rollup s, NULL if the rollup has the view's columns
---   Notes      The tree says what is an aggregate and what is grouped; the text, as PostgreSQL writes it, gives the SQL of the parts.
+--   Notes      The tree tells which items are aggregates and groups. The SQL of the parts comes from the text that PostgreSQL prints.
 --   Called by  tally.split, tally.follow_split
 CREATE OR REPLACE FUNCTION tally.split_parts(definition regclass)
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
@@ -41,7 +41,7 @@ BEGIN
 END
 $$;
 
--- tally.unsplittable: why a view cannot be split; NULL if nothing in its tree speaks against it.
+-- tally.unsplittable: why a view cannot be split; NULL if its tree shows no obstacle.
 CREATE OR REPLACE FUNCTION tally.unsplittable(tree jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -77,7 +77,7 @@ BEGIN
 END
 $$;
 
--- tally.split_items: the columns of a view that groups, each with its SQL and what it is.
+-- tally.split_items: the columns of a view that groups, each with its SQL and its kind.
 CREATE OR REPLACE FUNCTION tally.split_items(definition regclass, tree jsonb, texts text[])
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'kind', k.kind,
@@ -90,8 +90,8 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN tally.node(tree, 'groupClause') IS NULL THEN 'constant' ELSE 'group' END) k(kind)
 $$;
 
--- tally.split_groups: the columns that the rollup is grouped by: those of the view that are no aggregates, and what the view groups by without
--- showing it.
+-- tally.split_groups: the columns of the rollup's GROUP BY: those columns of the view that are not aggregates, and those that the view
+-- groups by without having them as output columns.
 CREATE OR REPLACE FUNCTION tally.split_groups(tree jsonb, items jsonb, groups text[])
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'sql', sql) ORDER BY shown DESC, i), '[]') FROM (
@@ -103,7 +103,7 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                           WHERE t.item -> 'ressortgroupref' ->> 0 = g.item -> 'tleSortGroupRef' ->> 0 AND (t.item -> 'resno' ->> 0)::integer <= jsonb_array_length(items))) y
 $$;
 
--- tally.split_calls: the aggregates of a view: under which name the rollup keeps each, and what it is computed of in a row.
+-- tally.split_calls: the aggregates of a view: the name of each in the rollup, and the column of a row that it is computed from.
 --   Returns    item: its number; first, last: numbers of its tokens; sql; function; row: SQL of its argument; arg: that column; name: the measure
 CREATE OR REPLACE FUNCTION tally.split_calls(items jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -138,7 +138,7 @@ BEGIN
 END
 $$;
 
--- tally.split_above: the columns of a view over the rollup, in the order of the view that was split; NULL if the rollup has them so.
+-- tally.split_above: the columns of a view over the rollup, in the order of the view that was split; NULL if the rollup already has them so.
 CREATE OR REPLACE FUNCTION tally.split_above(items jsonb, groups jsonb, calls jsonb)
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN NOT EXISTS (SELECT FROM jsonb_array_elements(items) x WHERE x ->> 'kind' IN ('expression', 'constant'))
@@ -154,8 +154,8 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             UNION ALL SELECT 1, g ->> 'sql', format('s.%I', g ->> 'name') FROM jsonb_array_elements(groups) g) w) s) END
 $$;
 
--- tally.split_key: the columns that name a row, and the rows with them.
---   Parameters before, source: of the view's text; columns: of the rows
+-- tally.split_key: the columns that identify a row, and the query of the rows with these columns.
+--   Parameters before, source: parts of the view's text; columns: of the rows
 --   Returns    {rows, key} or {why}
 CREATE OR REPLACE FUNCTION tally.split_key(tree jsonb, before text, source text, columns jsonb)
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -183,13 +183,13 @@ BEGIN
 END
 $$;
 
--- tally.sql_select_list: columns as they stand behind SELECT.
+-- tally.sql_select_list: columns as a SELECT list.
 CREATE OR REPLACE FUNCTION tally.sql_select_list(columns jsonb)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT string_agg(format('%s AS %I', c ->> 'sql', c ->> 'name'), ', ' ORDER BY i) FROM jsonb_array_elements(columns) WITH ORDINALITY u(c, i)
 $$;
 
--- tally.split_names: columns by which a row may be named: primary keys of the tables that a view joins, and of those below the views that it joins.
+-- tally.split_names: columns that may identify a row: primary keys of the tables that a view joins, and of those below the views that it joins.
 CREATE OR REPLACE FUNCTION tally.split_names(tree jsonb, columns jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -212,8 +212,8 @@ BEGIN
 END
 $$;
 
--- tally.key_columns: the columns of a member of FROM that are, or come from, a column of a primary key.
---   Parameters query: in which it stands; rte: its entry in the range table
+-- tally.key_columns: the columns of a member of FROM that belong to, or come from, a primary key.
+--   Parameters query: the query with that FROM; rte: its entry in the range table
 CREATE OR REPLACE FUNCTION tally.key_columns(query jsonb, rte jsonb)
 RETURNS TABLE (col name, n smallint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -226,7 +226,7 @@ BEGIN
         RETURN;
     ELSIF relation IS NOT NULL THEN
         below := tally.view_tree(relation);
-    ELSE  -- the CTEs around it are in its reach
+    ELSE  -- it may read the CTEs of the queries around it
         below := below || jsonb_build_object('cteList', jsonb_build_array((SELECT coalesce(jsonb_agg(c.item), '[]') FROM (SELECT * FROM tally.node_items(below, 'cteList') UNION ALL SELECT * FROM tally.node_items(query, 'cteList')) c)));
     END IF;
     RETURN QUERY

@@ -1,14 +1,14 @@
--- The text of a query as PostgreSQL writes it (pg_get_viewdef), taken apart: brackets stand around every operator there, so that a keyword
--- outside of brackets begins a clause.
+-- The text of a query as PostgreSQL prints it (pg_get_viewdef), split into its parts. PostgreSQL prints brackets around every operator, so
+-- a keyword outside of brackets always begins a clause.
 
--- tally.sql_tokens: the tokens of a query, with how many brackets are open before each.
+-- tally.sql_tokens: the tokens of a query, with the number of brackets that are open before each.
 CREATE OR REPLACE FUNCTION tally.sql_tokens(query text)
 RETURNS TABLE (n bigint, token text, depth bigint) LANGUAGE sql IMMUTABLE AS $$
     SELECT t.n, t.token, coalesce(sum((t.token IN ('(', '['))::integer - (t.token IN (')', ']'))::integer) OVER (ORDER BY t.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
     FROM (SELECT m[1] AS token, i AS n FROM regexp_matches(query, $re$('(?:[^']|'')*'|"(?:[^"]|"")*"|[\w$]+|\s+|.)$re$, 'g') WITH ORDINALITY u(m, i)) t
 $$;
 
--- tally.sql_list: the items of a list, apart by commas outside of brackets.
+-- tally.sql_list: the items of a list, split at commas outside of brackets.
 CREATE OR REPLACE FUNCTION tally.sql_list(list text)
 RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(item ORDER BY part) FROM (
@@ -58,7 +58,7 @@ RETURNS TABLE (first bigint, last bigint, function text, argument text, conditio
 $$;
 
 -- tally.sql_replaced: an expression with sequences of its tokens replaced.
---   Parameters wanted: SQL to look for, the longest first; by: what takes its place
+--   Parameters wanted: SQL to look for, the longest first; by: the replacements
 CREATE OR REPLACE FUNCTION tally.sql_replaced(expression text, wanted text[], by text[])
 RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -86,7 +86,7 @@ BEGIN
 END
 $$;
 
--- tally.unused_name: a name, with a number after it if others have it.
+-- tally.unused_name: a name, with a number added if it is taken.
 CREATE OR REPLACE FUNCTION tally.unused_name(name text, others text[])
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT n FROM (SELECT 0 AS i, name AS n UNION ALL SELECT i, format('%s_%s', name, i) FROM generate_series(2, 2000) i) x WHERE n <> ALL (others) ORDER BY i LIMIT 1

@@ -1,6 +1,6 @@
--- tally.watch_derived: watch a source as the definition tells.
+-- tally.watch_derived: watch a source as derived from the definition.
 --   Raises    TL018 (an expand without columns), TL016
---   Writes    as tally.watch; warns where each change costs every key
+--   Writes    as tally.watch; warns if each change makes every key pending
 CREATE OR REPLACE FUNCTION tally.watch_derived(v tally.derived_view, source regclass, expand text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -12,7 +12,7 @@ BEGIN
     SELECT x.* INTO d FROM tally.derive(v.definition, v.key, tally.part(v)) x WHERE x.source = watch_derived.source;
     IF NOT FOUND AND v.state = 'defined' THEN
         PERFORM tally.fail('TL018', format('%s does not read %s, so nothing can be derived of it.', v.definition, source));
-    ELSIF NOT FOUND THEN  -- the next definition reads it; tally.copy_sources will derive then
+    ELSIF NOT FOUND THEN  -- the next definition reads it; tally.copy_sources will derive it then
         PERFORM tally.add_source(v, source, tally.watched(source, '[]'), tally.sql_no_key(v.definition, v.key), true);
         RETURN;
     END IF;
@@ -23,7 +23,7 @@ BEGIN
 END
 $$;
 
--- tally.add_derived: the source that was derived; its SQL is parsed with pg_catalog alone on the path.
+-- tally.add_derived: add a derived source. Its SQL is parsed with only pg_catalog in the search_path.
 CREATE OR REPLACE FUNCTION tally.add_derived(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -38,7 +38,7 @@ BEGIN
 END
 $$;
 
--- tally.derive_sources: watch every table that the definition of a projection reads and that is not among its sources yet.
+-- tally.derive_sources: watch every table that the definition of a projection reads and that is not yet a source.
 --   Used by   tally.copy_sources
 CREATE OR REPLACE FUNCTION tally.derive_sources(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -55,12 +55,12 @@ BEGIN
 END
 $$;
 
--- tally.derive_anew: after the definition of an active projection has changed: derive anew what was derived, and watch tables that it
--- reads by now. What was declared by hand stays as it is. A table that it reads no more stays watched, and leads to no key.
---   Locks     SHARE ROW EXCLUSIVE on the sources until the transaction ends, if something is watched otherwise; writers that queue behind
---             it wait half a second at most
+-- tally.derive_anew: after the definition of an active projection has changed: derive its derived sources again, and watch the tables
+-- that it now reads too. Sources declared by hand are kept. A table that it no longer reads stays watched, and leads to no key.
+--   Locks     SHARE ROW EXCLUSIVE on the sources until the transaction ends, if the watch of some source changes. Writers behind it wait
+--             half a second at most
 --   Raises    TL015, TL016
---   Used by   tally.make_for_definition, which enqueues every key: delta rows of a source that is watched otherwise are not needed any more
+--   Used by   tally.make_for_definition, which enqueues every key. So pending delta rows of a source whose watch changes can be dropped
 CREATE OR REPLACE FUNCTION tally.derive_anew(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE
@@ -85,7 +85,7 @@ BEGIN
 END
 $$;
 
--- tally.watch_new: watch a table that a replaced definition reads, if whoever merges may put triggers on it; else tally.refuse_unsafe names it.
+-- tally.watch_new: watch a table that the changed definition reads, if the merging role may put triggers on it; otherwise tally.refuse_unsafe names the table.
 CREATE OR REPLACE FUNCTION tally.watch_new(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -95,8 +95,8 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $$;
 
--- tally.watch_otherwise: let a derived source have other columns or another expand, under the same number. Its functions are made by whoever calls.
---   Writes    tally.source; the delta table, whose rows of this source go
+-- tally.watch_otherwise: give a derived source other columns or another expand, under the same number. The caller makes its functions.
+--   Writes    tally.source; the delta table, whose rows for this source are deleted
 CREATE OR REPLACE FUNCTION tally.watch_otherwise(v tally.derived_view, s tally.source, columns name[], expand text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -129,13 +129,13 @@ BEGIN
 END
 $$;
 
--- tally.wanted_indexes: the look-ups that ways take, to be asked later whether their index is there.
+-- tally.wanted_indexes: the look-ups that ways need, stored so that their indexes can be checked later.
 CREATE OR REPLACE FUNCTION tally.wanted_indexes(ways jsonb, shape jsonb)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', s.relation::oid::bigint, 'col', s.col)), '[]') FROM tally.way_steps(ways, shape) s WHERE s.col IS NOT NULL
 $$;
 
--- tally.missing_indexes: those that are not there, as CREATE INDEX.
+-- tally.missing_indexes: the missing ones among these indexes, as CREATE INDEX.
 CREATE OR REPLACE FUNCTION tally.missing_indexes(wanted jsonb)
 RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('CREATE INDEX ON %s (%I)', c.oid::regclass, w ->> 'col')

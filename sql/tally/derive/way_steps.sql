@@ -1,11 +1,11 @@
--- tally.same_sql: whether two expressions differ in blanks and brackets alone.
+-- tally.same_sql: whether two expressions differ only in white space and brackets.
 CREATE OR REPLACE FUNCTION tally.same_sql(a text, b text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(a, '[\s()]', '', 'g') = regexp_replace(b, '[\s()]', '', 'g') $$;
 
--- tally.way_steps: the look-ups that ways take, with the index that serves each, and how many rows one value leads to.
+-- tally.way_steps: the look-ups of ways, with an index for each, and how many rows one value leads to.
 --   Parameters ways, shape: of tally.derive
---   Returns    way, step; relation; col (NULL: an expression, or no equality); index: one that begins with it; missing: the CREATE INDEX;
---              rows: an average value leads to, common: the most common one does (NULL: statistics do not tell)
+--   Returns    way, step; relation; col (NULL: an expression, or no equality); index: one that begins with col; missing: the CREATE INDEX;
+--              rows: for an average value; common: for the most common one (NULL: no statistics)
 CREATE OR REPLACE FUNCTION tally.way_steps(ways jsonb, shape jsonb)
 RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regclass, missing text, rows float8, common float8, value text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 
--- tally.estimated_rows: how many rows the planner thinks that a view has; NULL if the caller may not read it.
+-- tally.estimated_rows: how many rows a view has, as the planner estimates; NULL if the caller may not read it.
 CREATE OR REPLACE FUNCTION tally.estimated_rows(definition regclass)
 RETURNS float8 LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,6 +1,6 @@
--- Roles: countersink_owner (owns nothing by itself; grant it to who declares), countersink_reader (reads derived views),
--- countersink_operator (refreshes, verifies, repairs, rebuilds, pauses, resumes, schedules). Nothing goes to PUBLIC.
--- Where the installing role may not create roles, the roles that are there are used.
+-- Roles: countersink_owner (owns nothing by itself; grant it to the roles that declare views), countersink_reader (reads derived views),
+-- countersink_operator (refreshes, verifies, repairs, rebuilds, pauses, resumes, schedules). PUBLIC gets no rights.
+-- If the installing role may not create roles, existing ones are used.
 DO $$
 DECLARE
     wanted   name;
@@ -12,7 +12,7 @@ BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
             EXCEPTION
                 WHEN insufficient_privilege THEN RAISE NOTICE 'Role % is not there and may not be created: its rights are left out.', wanted;
-                WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of the cluster, at the same moment
+                WHEN duplicate_object OR unique_violation THEN NULL;  -- created at the same moment by an installation in another database
             END;
         END IF;
     END LOOP;
@@ -43,7 +43,7 @@ BEGIN
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb),
             tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_operator;
     END IF;
-    -- status and health call functions: who may read the views may call these
+    -- status and health call functions, so the roles that read these views need the right to call them
     FOR wanted IN SELECT r FROM unnest('{countersink_reader,countersink_operator}'::name[]) r WHERE to_regrole(r) IS NOT NULL LOOP
         FOR asked_by IN
             SELECT DISTINCT d.refobjid::regprocedure::text FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid

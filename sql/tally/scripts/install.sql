@@ -1,5 +1,5 @@
 -- The engine, alone: psql -d DATABASE -f sql/tally/install.sql (and upgrade.sql, later)
--- The order in which a row meets it: names, declaring, logging, merging, reading, looking after.
+-- The files are in the order in which they matter for a row: names, declaring, logging, merging, reading, upkeep.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;

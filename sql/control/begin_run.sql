@@ -1,7 +1,7 @@
--- control.begin_run: an instance takes up a run.
+-- control.begin_run: an instance starts a run.
 --   Parameters run, instance: the scheduler's name for it
---   Returns    action to do, and on which view or dead letter; no row if the run is finished already
---   Writes     control.run. A run left 'running' by an instance that crashed is taken up again.
+--   Returns    the action, and its view or dead letter; no row if the run is finished already
+--   Writes     control.run. A run left 'running' by an instance that crashed is started again.
 CREATE OR REPLACE FUNCTION control.begin_run(run bigint, instance text)
 RETURNS TABLE (action text, view text, dead_letter bigint, sample float8) LANGUAGE sql AS $$
     UPDATE control.run r

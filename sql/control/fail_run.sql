@@ -1,5 +1,5 @@
 -- control.fail_run: a run could not do its work.
---   Parameters run, code: the SQLSTATE, error, hint: or NULL for that of results.error_catalogue, if it has one
+--   Parameters run, code: the SQLSTATE, error, hint: if NULL, the hint of results.error_catalogue is used, if there is one
 --   Writes     control.run
 CREATE OR REPLACE FUNCTION control.fail_run(run bigint, code text, error text, hint text)
 RETURNS void LANGUAGE sql AS $$

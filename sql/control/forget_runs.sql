@@ -1,6 +1,6 @@
--- control.forget_runs: delete runs that were requested long ago, done or not: nobody waits for them any more.
+-- control.forget_runs: delete runs that were requested long ago, finished or not.
 --   Parameters older_than
---   Returns    how many there were
+--   Returns    how many were deleted
 --   Writes     control.run
 CREATE OR REPLACE FUNCTION control.forget_runs(older_than interval)
 RETURNS bigint LANGUAGE sql AS $$

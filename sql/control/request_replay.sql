@@ -1,4 +1,4 @@
--- control.request_replay: record that somebody wants a dead letter applied again.
+-- control.request_replay: store a request to apply a dead letter again.
 --   Parameters dead_letter: its id
 --   Returns    the run's id
 --   Reads      results.dead_letter

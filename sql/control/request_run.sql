@@ -1,10 +1,10 @@
--- control.request_run: record that somebody wants an action done on a derived view.
---   Parameters view, action: refresh, verify, repair, rebuild, pause or resume; sample: of verify, the share of the keys,
+-- control.request_run: store a request for an action on a derived view.
+--   Parameters view, action: refresh, verify, repair, rebuild, pause or resume; sample: for verify, the share of the keys,
 --              above 0 and up to 1, NULL for all
 --   Returns    the run's id
 --   Reads      tally.views
 --   Writes     control.run
---   Raises     TL001 no such view, 22023 no such action, or a sample that makes no sense
+--   Raises     TL001 no such view, 22023 no such action, or an invalid sample
 CREATE OR REPLACE FUNCTION control.request_run(view text, action text, sample float8 DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -1,5 +1,5 @@
 -- control.runs: requested runs, the newest first, a page at a time.
---   Parameters after: the id with which the page before ended, NULL for the first page; "limit": rows of a page
+--   Parameters after: the last id of the previous page, NULL for the first page; "limit": rows of a page
 --   Returns    rows of control.run
 --   Reads      control.run by its primary key, never more rows than it returns
 CREATE OR REPLACE FUNCTION control.runs(after bigint, "limit" int)

@@ -1,4 +1,4 @@
--- A JSON document per club, gathered from seven tables, kept as they change; and a rollup over the documents.
+-- A JSON document per club, made from seven tables and kept up to date; and a rollup over the documents.
 -- Run it in a database with the engine: psql -v ON_ERROR_STOP=1 -f sql/examples/club_document.sql
 -- Lines that begin with "-->" are what the statement above them prints.
 
@@ -26,8 +26,8 @@ CREATE TABLE clubs.event (
     club_id   bigint NOT NULL REFERENCES clubs.club ON DELETE CASCADE,
     title     text NOT NULL,
     held_on   date NOT NULL);
--- The definition is evaluated for a few clubs at a time, so whatever it looks up by club wants an index; and so does
--- what leads to a club: the clubs of a tag, the clubs of an officer.
+-- The definition is evaluated for a few clubs at a time. So each column by which it looks up rows of a club needs an index, and so
+-- does each column that leads from a changed row to clubs: from a tag or an officer.
 CREATE INDEX ON clubs.event (club_id);
 CREATE INDEX ON clubs.club_tag (tag_id);
 CREATE INDEX ON clubs.officer (person_id);
@@ -40,9 +40,9 @@ INSERT INTO clubs.member SELECT c, p, date '2026-01-01' + p FROM (VALUES (1, 1),
 INSERT INTO clubs.officer  VALUES (1, 1, 'president'), (1, 2, 'treasurer'), (2, 1, 'president');
 INSERT INTO clubs.event    VALUES (1, 1, 'Open evening', '2026-03-05'), (2, 1, 'Blitz', '2026-04-02'), (3, 3, 'Regatta', '2026-06-20');
 
--- The definition: an ordinary view with one row a club. Each part is gathered in a LATERAL of its own: joining tags, members
--- and events in one FROM would multiply them. Every jsonb_agg has an ORDER BY, since a document must depend on the rows alone,
--- not on where they lie. For the same reason times are dates: a timestamptz in JSON is written in the session's time zone.
+-- The definition is an ordinary view with one row a club. Each part is aggregated in its own LATERAL, because joining tags, members
+-- and events in one FROM would multiply them. Every jsonb_agg has an ORDER BY, so that a document depends only on the rows and not on
+-- their physical order. It uses dates instead of times, because a timestamptz in JSON depends on the session's time zone.
 CREATE VIEW clubs.document_def AS
 SELECT c.id AS club_id, c.city, m.members, CASE WHEN m.members < 3 THEN 'small' ELSE 'large' END AS size,
        jsonb_build_object('name', c.name, 'tags', t.tags, 'officers', o.officers, 'members', m.members,
@@ -59,8 +59,8 @@ CROSS JOIN LATERAL (SELECT count(*) AS members FROM clubs.member m WHERE m.club_
 CROSS JOIN LATERAL (SELECT count(*) AS events, max(e.held_on) AS last_event FROM clubs.event e WHERE e.club_id = c.id) e;
 
 BEGIN;
--- What to watch is derived from the view. Rows that carry the club's id name the document themselves; a row that moves to another
--- club logs both ids. A tag or a person is in the documents of many clubs: its row leads to them when the change is merged, not in
+-- The columns to watch are derived from the view. Rows that hold the club's id name the document themselves. A row that moves to another
+-- club logs both ids. A tag or a person may be in the documents of many clubs. These are looked up when the change is merged, not in
 -- the writer's statement.
 SELECT source, columns, reason FROM tally.keep('clubs.document', 'clubs.document_def');
 --> clubs.club | {id} | A row of clubs.club holds the key (club_id) itself.
@@ -70,7 +70,7 @@ SELECT source, columns, reason FROM tally.keep('clubs.document', 'clubs.document
 --> clubs.officer | {club_id} | A row of clubs.officer holds the key (club_id) itself.
 --> clubs.person | {id} | A row of clubs.person leads to the key (club_id) by person.id = officer.person_id.
 --> clubs.tag | {id} | A row of clubs.tag leads to the key (club_id) by tag.id = club_tag.tag_id.
--- What is stored can be grouped: a column of the projection beside the document, not a path into it.
+-- A rollup groups by columns of the projection, not by paths into the document. So the definition has these columns too.
 SELECT tally.create_rollup('clubs.by_city', 'clubs.document', '{city,size}',
                            '{"clubs":"count(*)", "members":"sum(members)", "largest":"max(members)"}');
 COMMIT;
@@ -84,7 +84,7 @@ SELECT city, size, clubs, members, largest FROM clubs.by_city ORDER BY city, siz
 --> Bern | small | 1 | 2 | 2
 --> Thun | small | 1 | 1 | 1
 
--- Renaming a person changes the document of each club of which she is an officer: of two clubs, in one merge.
+-- Renaming a person changes the documents of all clubs in which she is an officer: two clubs, in one merge.
 UPDATE clubs.person SET name = 'Ada L.' WHERE id = 1;
 SELECT club_id, document #>> '{officers,0,name}' FROM clubs.document      WHERE club_id < 3 ORDER BY club_id;  -- as of the last merge
 --> 1 | Ada
@@ -95,13 +95,13 @@ SELECT club_id, document #>> '{officers,0,name}' FROM clubs.document_live WHERE 
 SELECT outcome, keys, changed FROM tally.merge('clubs.document');
 --> merged | 2 | 2
 
--- A column that the definition does not use logs nothing: there is nothing to merge.
+-- A change of a column that the definition does not use logs nothing, so there is nothing to merge.
 UPDATE clubs.person SET email = 'ada@example.com' WHERE id = 1;
 SELECT outcome FROM tally.merge('clubs.document');
 --> nothing
 
--- A cascade is seen like any other write: the member takes the office with him. The club is evaluated once, and the difference
--- moves it from one cell of the rollup to another.
+-- A cascade is logged like any other write: deleting the member also deletes the office. The club is evaluated once, and the
+-- difference moves it from one cell of the rollup to another.
 DELETE FROM clubs.member WHERE club_id = 1 AND person_id = 2;
 SELECT outcome, consumed, keys, changed FROM tally.merge('clubs.document');
 --> merged | 2 | 1 | 1

@@ -1,4 +1,4 @@
--- Which services does an incident reach? Dependents through a graph with cycles, up to 6 hops away, kept for every service.
+-- Which services does an incident affect? Dependents in a graph with cycles, up to 6 hops away, kept for every service.
 -- Run it in a database with the engine: psql -v ON_ERROR_STOP=1 -f sql/examples/incident_dependents.sql
 -- Lines that begin with "-->" are what the statement above them prints.
 
@@ -16,11 +16,11 @@ INSERT INTO ops.service VALUES (1, 'db', 'data'), (2, 'auth', 'core'), (3, 'api'
 INSERT INTO ops.dependency VALUES (2, 1), (3, 2), (4, 3), (4, 5), (5, 1), (2, 6), (6, 3);
 INSERT INTO ops.incident VALUES (1, 1, 'disk full');
 
--- The definition, a row per root and dependent with the shortest distance. The recursion stands in a LATERAL and begins at ONE
--- root, so that "WHERE root_id = ANY (…)", which a merge asks, walks from those roots only. Written the other way, as one
--- WITH RECURSIVE that begins at every root, it would walk the whole graph for each merge: PostgreSQL pushes no condition into a
--- recursive query. UNION drops what was found before at the same distance; the bound ends the cycles. The team is looked up row by
--- row: nobody can tell how many rows a walk gives, and a join might read every service for each root.
+-- The definition has a row per root and dependent, with the shortest distance. The recursion is in a LATERAL and starts at ONE root.
+-- So the condition of a merge, "WHERE root_id = ANY (…)", starts only at those roots. A single WITH RECURSIVE that starts at every root
+-- would walk the whole graph in each merge, because PostgreSQL pushes no condition into a recursive query. UNION drops rows that
+-- were found before at the same distance; the limit of 6 hops ends cycles. The team is looked up row by row: the planner cannot
+-- estimate how many rows the recursion returns, and might read every service for each root in a join.
 CREATE VIEW ops.dependents_def AS
 SELECT r.id AS root_id, d.dependent_id, (SELECT s.team FROM ops.service s WHERE s.id = d.dependent_id) AS team, d.distance
 FROM ops.service r
@@ -35,20 +35,20 @@ CROSS JOIN LATERAL (
     FROM reached WHERE reached.id <> r.id GROUP BY reached.id) d;
 
 BEGIN;
--- Many rows a key: a merge evaluates all rows of a root, and compares them by root and dependent.
+-- A key has many rows: a merge evaluates all rows of a root, and compares them by root and dependent.
 SELECT tally.create_projection('ops.dependents', 'ops.dependents_def', key => '{root_id}', identity => '{root_id,dependent_id}');
 CREATE INDEX ON ops.dependents (dependent_id);                  -- for expand, and for "what can break me?"
 
--- An expand that returns something else than the key is refused where it is declared, not when the first row changes.
+-- An expand that does not return the key is refused when it is declared, not when the first row changes.
 DO $$ BEGIN
     PERFORM tally.watch('ops.dependents', 'ops.dependency', '{service_id,needs_id}', expand => 'SELECT service_id, needs_id FROM changed');
 EXCEPTION WHEN SQLSTATE 'TL010' THEN RAISE NOTICE '%', SQLERRM; END $$;
 --> NOTICE:  expand of ops.dependency must return the key of ops.dependents, which is (root_id bigint), and nothing else.
 
--- An edge "service needs X" changes the dependents of X, and of what X needs, up to 5 hops further. Which roots those are is
--- walked backwards from X over the edges that there are, and asked of what is stored: an edge that is gone has left its rows there.
--- Either is enough while every merge succeeds, since of all changed edges on a path the one nearest to the root has an unchanged
--- way to it. The look-up is the cheaper one; the walk also finds roots whose last evaluation failed.
+-- An edge "service needs X" changes the dependents of X, and of what X needs, up to 5 hops further. The expand finds these roots in two
+-- ways: it walks backwards from X over the present edges, and it looks into the stored rows, where a deleted edge has left its rows.
+-- Either is enough as long as every merge succeeds: of all changed edges on a path, the one nearest to the root has an unchanged
+-- way to it. The look-up is cheaper; the walk also finds roots whose last evaluation failed.
 SELECT tally.watch('ops.dependents', 'ops.dependency', '{needs_id}', expand => $$
     WITH RECURSIVE back(id, distance) AS (
         SELECT needs_id, 0 FROM changed
@@ -58,7 +58,7 @@ SELECT tally.watch('ops.dependents', 'ops.dependency', '{needs_id}', expand => $
     SELECT id FROM back
     UNION
     SELECT d.root_id FROM ops.dependents d JOIN changed c ON d.dependent_id = c.needs_id WHERE d.distance < 6 $$);
--- A service is a root itself, and shows its team to the roots that it depends on. Its edges, when it comes or goes, log themselves.
+-- A service is a root itself, and the roots that it depends on show its team. When it is added or deleted, its edges log themselves.
 SELECT tally.watch('ops.dependents', 'ops.service', '{id}', expand => $$
     SELECT id FROM changed
     UNION
@@ -70,7 +70,7 @@ COMMIT;
 
 SELECT outcome, keys, changed FROM tally.refresh('ops.dependents');        -- a service without dependents has no row
 --> merged | 5 | 15
--- Whom to tell of incident 1: a look-up by key, however large the graph is.
+-- Whom to tell about incident 1: a look-up by key, however large the graph is.
 SELECT s.name, d.team, d.distance
 FROM ops.incident i JOIN ops.dependents d ON d.root_id = i.service_id JOIN ops.service s ON s.id = d.dependent_id
 WHERE i.id = 1 ORDER BY d.distance, s.name;
@@ -82,8 +82,8 @@ WHERE i.id = 1 ORDER BY d.distance, s.name;
 SELECT dependents, teams, furthest FROM ops.reach WHERE root_id = 1;
 --> 5 | 3 | 3
 
--- An edge goes, two hops from db: mail no longer needs api. That is one delta row; the roots that it can reach are evaluated,
--- and only their difference is written.
+-- An edge is deleted, two hops from db: mail no longer needs api. This is one delta row. The roots that it leads to are evaluated,
+-- and only the difference is written.
 DELETE FROM ops.dependency WHERE service_id = 6 AND needs_id = 3;
 SELECT dependents, teams, furthest FROM ops.reach_live WHERE root_id = 1;   -- exact now
 --> 4 | 3 | 2
@@ -92,7 +92,7 @@ SELECT consumed, keys, changed FROM tally.merge('ops.dependents');
 SELECT dependents, teams, furthest FROM ops.reach WHERE root_id = 1;
 --> 4 | 3 | 2
 
--- Both ends of a path change in one transaction: search now needs auth instead of db, and auth needs db no more.
+-- Both ends of a path change in one transaction: search now needs auth instead of db, and auth no longer needs db.
 BEGIN;
 UPDATE ops.dependency SET needs_id = 2 WHERE service_id = 5;
 DELETE FROM ops.dependency WHERE service_id = 2 AND needs_id = 1;

@@ -1,4 +1,4 @@
--- A slow materialized view that is there already, made a snapshot: refreshed only when a table that it reads has changed.
+-- An existing slow materialized view becomes a snapshot: it is refreshed only if a table that it reads has changed.
 -- Run it in a database with the engine: psql -v ON_ERROR_STOP=1 -f sql/examples/materialized_view.sql
 -- Lines that begin with "-->" are what the statement above them prints.
 
@@ -12,30 +12,30 @@ CREATE TABLE report.invoice (
 INSERT INTO report.customer VALUES (1, 'north'), (2, 'south'), (3, NULL);
 INSERT INTO report.invoice  VALUES (1, 1, '2026-01-10', 100), (2, 1, '2026-02-10', 50), (3, 2, '2026-01-20', 80), (4, 3, '2026-02-01', 7);
 
--- What was there before: refreshed by a timer, whether anything had changed or not.
+-- The state before: a timer refreshes it, whether anything has changed or not.
 CREATE MATERIALIZED VIEW report.revenue AS
 SELECT c.region, date_trunc('month', i.issued_on::timestamp)::date AS month, sum(i.amount) AS amount, count(*) AS invoices
 FROM report.invoice i JOIN report.customer c ON c.id = i.customer_id GROUP BY 1, 2;
 CREATE UNIQUE INDEX revenue_recent ON report.revenue (region, month) WHERE month >= '2026-01-01';
 
--- A refresh that lets readers go on needs a unique index that covers every row: on plain columns, without WHERE.
+-- A refresh that does not block readers needs a unique index over all rows: on plain columns, without WHERE.
 DO $$ BEGIN PERFORM tally.create_snapshot('report.revenue'); EXCEPTION WHEN SQLSTATE 'TL014' THEN RAISE NOTICE '%', SQLERRM; END $$;
 --> NOTICE:  report.revenue has no unique index that covers every row.
 DROP INDEX report.revenue_recent;
 CREATE UNIQUE INDEX ON report.revenue (region, month);
 
--- What it reads comes from the catalog: nothing is watched by hand. activate locks the tables for a moment, so commit soon.
+-- The catalog tells which tables it reads, so nothing is watched by hand. activate locks the tables until the commit, so commit soon.
 BEGIN;
 SELECT tally.create_snapshot('report.revenue');
 SELECT tally.activate('report.revenue');
 COMMIT;
 
-SELECT outcome FROM tally.refresh('report.revenue');                        -- once, for nobody knows what happened before
+SELECT outcome FROM tally.refresh('report.revenue');                        -- the first time always, because earlier changes are unknown
 --> merged
 SELECT outcome FROM tally.refresh('report.revenue');                        -- nothing has changed: nothing is done
 --> nothing
 
--- A write costs one row in report.revenue_delta a statement, whatever its size; the refresh takes them all.
+-- Each writing statement adds one row to report.revenue_delta, however many rows it changes. The refresh consumes all of them.
 UPDATE report.invoice SET amount = amount + 1 WHERE customer_id = 1;
 INSERT INTO report.invoice VALUES (5, 2, '2026-03-01', 20);
 SELECT state, pending FROM tally.status WHERE name = 'report.revenue';
@@ -49,8 +49,8 @@ SELECT region, month, amount, invoices FROM report.revenue ORDER BY region, mont
 --> south | 2026-03-01 | 20.00 | 1
 -->  | 2026-02-01 | 7.00 | 1
 
--- The customer without a region is a NULL in the unique index. NULLs are never equal there, so every refresh deletes such
--- rows and writes them anew, changed or not. The statistics know of NULLs, and refresh says so.
+-- The customer without a region has a NULL in the unique index. NULLs are never equal there, so every refresh deletes these rows and
+-- writes them again, changed or not. refresh warns if the statistics show NULLs.
 ANALYZE report.revenue;
 UPDATE report.customer SET region = 'north' WHERE id = 2;
 SELECT outcome FROM tally.refresh('report.revenue');
@@ -60,7 +60,7 @@ SELECT outcome FROM tally.refresh('report.revenue');
 SELECT region, amount, invoices FROM report.revenue WHERE month = '2026-01-01';
 --> north | 181.00 | 2
 
--- The mend: a value for the unknown, in a materialized view of the same name. drop takes away what the engine made, and leaves
+-- The repair: a value for an unknown region, in a materialized view of the same name. drop removes what the engine made, and keeps
 -- the materialized view.
 BEGIN;
 SELECT tally.drop('report.revenue');

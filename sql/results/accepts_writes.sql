@@ -1,5 +1,5 @@
 -- results.accepts_writes: whether batches can be applied to this server at all.
---   Returns    false on a standby, and where transactions are read-only by default
+--   Returns    false on a standby, and if transactions are read-only by default
 --   Reads      nothing
 CREATE OR REPLACE FUNCTION results.accepts_writes()
 RETURNS boolean LANGUAGE sql STABLE AS $$

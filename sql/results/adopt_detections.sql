@@ -1,4 +1,4 @@
--- results.adopt_detections: take the rows of another writer who was first with boxes or null markers that seemed new.
+-- results.adopt_detections: take over the rows of another writer who inserted the same boxes or null markers first.
 --   Reads      results.detection, by (capture_id, bbox)
 --   Writes     pg_temp.batch_detection
 --   Locks      none

@@ -1,8 +1,8 @@
--- results.analyze_stage: let the planner know the size of the stage, when it is another order of magnitude than last time.
---   Returns    whether it is
---   Locks      none that others meet
---   Notes      Plans are kept for the session, and one made for a single message does badly with thousands. The
---              session remembers the size in the setting countersink.stage_size.
+-- results.analyze_stage: update the statistics of the stage if its size has another order of magnitude than last time.
+--   Returns    whether it did
+--   Locks      none that other sessions could wait for
+--   Notes      Plans are kept for the session, and a plan made for a single message is slow for thousands. The
+--              session keeps the last size in the setting countersink.stage_size.
 CREATE OR REPLACE FUNCTION results.analyze_stage()
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,8 +1,8 @@
--- results.apply_batch: write what the stage holds, all of a message or none of it.
---   Returns    one row per rejected message: its place in the batch, an SQLSTATE of results.error_catalogue, the reason
+-- results.apply_batch: write what the stage holds. Each message is written as a whole or rejected as a whole.
+--   Returns    one row per rejected message: its index in the batch, an SQLSTATE of results.error_catalogue, the reason
 --   Reads      pg_temp.stage_* as made by results.open_stage and filled by COPY in this transaction
 --   Writes     results.taxon, detection, occurrence, classification, job_capture
---   Locks      rows of one table after the other, each in the order of its key, so that batches never deadlock
+--   Locks      rows of one table after another, each table's in the order of its key, so that batches never deadlock
 --   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited.
 CREATE OR REPLACE FUNCTION results.apply_batch()
 RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql

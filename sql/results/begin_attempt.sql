@@ -1,7 +1,7 @@
--- results.begin_attempt: note that a message which was delivered again and again is tried once more.
---   Parameters stream, stream_seq, published_at: the message; a stream made anew gives its numbers again, so the time takes part
---   Returns    how many attempts have begun without an end, this one included
---   Writes     results.delivery_attempt, in a transaction of its own before the attempt: what ends the program leaves the count
+-- results.begin_attempt: count one more attempt at a message that was delivered several times.
+--   Parameters stream, stream_seq, published_at: the message. The time is needed because a stream that was made again reuses numbers
+--   Returns    how many attempts have begun but not ended, with this one
+--   Writes     results.delivery_attempt, in a separate transaction before the attempt, so that a crash does not lose the count
 --   Locks      its row
 CREATE OR REPLACE FUNCTION results.begin_attempt(stream text, stream_seq bigint, published_at timestamptz)
 RETURNS int LANGUAGE sql AS $$
@@ -11,8 +11,8 @@ RETURNS int LANGUAGE sql AS $$
 $$;
 COMMENT ON FUNCTION results.begin_attempt(text, bigint, timestamptz) IS 'note that a message is tried again';
 
--- results.end_attempt: forget the attempts of a message that has come to an outcome.
---   Writes     results.delivery_attempt; also rows of long ago, whose messages left the stream in another way
+-- results.end_attempt: delete the attempts of a message that has been applied or rejected.
+--   Writes     results.delivery_attempt; also deletes old rows, whose messages left the stream in another way
 CREATE OR REPLACE FUNCTION results.end_attempt(stream text, stream_seq bigint, published_at timestamptz)
 RETURNS void LANGUAGE sql AS $$
     DELETE FROM results.delivery_attempt a

@@ -1,9 +1,9 @@
 -- results.begin_replay: take a dead letter to apply it again.
 --   Parameters id of the dead letter
---   Returns    the message as it came
---   Writes     results.dead_letter.replayed_at, in the transaction that applies it: if that rolls back the dead letter is as
---              it was, and if the message is rejected again results.record_dead_letters says so
---   Locks      the dead letter's row: one replay of it at a time
+--   Returns    the message as it was received
+--   Writes     results.dead_letter.replayed_at, in the transaction that applies the message. A rollback leaves the dead letter
+--              unchanged. If the message is rejected again, results.record_dead_letters stores that
+--   Locks      the dead letter's row, so that it is replayed once at a time
 --   Raises     RS030
 CREATE OR REPLACE FUNCTION results.begin_replay(id bigint)
 RETURNS TABLE (stream text, stream_seq bigint, subject text, headers jsonb, payload bytea) LANGUAGE plpgsql AS $$

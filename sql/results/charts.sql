@@ -1,10 +1,10 @@
--- The charts of a project, as snapshots: each is refreshed by its cron when what it reads has changed, and readers find it
--- computed. They read the stored counts, so a writer pays nothing for them, and they are as of the last merge before their
--- refresh. Declared once: later runs change nothing.
---   Times      local to the deployment (results.deployment.time_zone); a capture without captured_at is in no chart, and an
+-- The charts of a project, as snapshots. Each is refreshed by its cron if what it reads has changed, so reading a chart computes
+-- nothing. They read the stored counts: writers pay nothing for them, and they are as of the last merge before their refresh.
+-- They are declared once; running this file again changes nothing.
+--   Times      local to the deployment (results.deployment.time_zone). A capture without captured_at is in no chart. An
 --              occurrence belongs to the night of its event, which starts with the event's first capture
---   Notes      What is built on the counts keeps tally.drop and tally.redefine from them: call results.drop_charts() first,
---              and run this file again afterwards.
+--   Notes      tally.drop and tally.redefine refuse views that others are built on. So call results.drop_charts() first, and run
+--              this file again afterwards.
 CREATE OR REPLACE VIEW results.event_start AS
 SELECT e.id AS event_id, c.first_captured_at AT TIME ZONE d.time_zone AS started_at
 FROM results.event e
@@ -19,7 +19,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- How captures and detections spread over the night: by hour of the day (0 to 23), all nights of a project together.
+    -- How captures and detections are spread over the night: by hour of the day (0 to 23), over all nights of a project.
     CREATE MATERIALIZED VIEW results.captures_by_hour AS
     SELECT f.project_id, extract(hour FROM f.captured_at AT TIME ZONE d.time_zone)::smallint AS hour,
            sum(f.captures) AS captures, sum(f.detections) AS detections
@@ -38,7 +38,7 @@ BEGIN
     CREATE UNIQUE INDEX occurrences_by_month_key ON results.occurrences_by_month (project_id, month);
     COMMENT ON MATERIALIZED VIEW results.occurrences_by_month IS 'passing occurrences of a project by month, local time';
 
-    -- For each night that brought a project taxa not seen before: how many, and how many there are since the first night.
+    -- For each night with taxa that are new to the project: how many are new, and how many there are since the first night.
     CREATE MATERIALIZED VIEW results.taxa_over_time AS
     SELECT n.project_id, n.night, count(*) AS new_taxa,
            (sum(count(*)) OVER (PARTITION BY n.project_id ORDER BY n.night))::bigint AS taxa
@@ -50,7 +50,7 @@ BEGIN
     CREATE UNIQUE INDEX taxa_over_time_key ON results.taxa_over_time (project_id, night);
     COMMENT ON MATERIALIZED VIEW results.taxa_over_time IS 'taxa of a project accumulated over its nights: new ones, and all so far';
 
-    -- The twenty taxa with the most passing occurrences; of equals, the one with the lower id first.
+    -- The twenty taxa with the most passing occurrences; of equals, the one with the lowest id first.
     CREATE MATERIALIZED VIEW results.top_taxa AS
     SELECT t.project_id, t.place, t.taxon_id, t.occurrences
     FROM (SELECT c.project_id, c.taxon_id, c.occurrences,
@@ -75,7 +75,7 @@ BEGIN
 END
 $declare$;
 
--- results.drop_charts: remove the charts, so that what they read can be dropped or redefined.
+-- results.drop_charts: remove the charts, so that the views below them can be dropped or redefined.
 --   Writes    drops the four materialized views, their triggers and results.event_start
 --   Locks     ACCESS EXCLUSIVE on what they read, until the transaction ends
 CREATE OR REPLACE FUNCTION results.drop_charts()

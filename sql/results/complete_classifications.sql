@@ -1,7 +1,7 @@
 -- results.complete_classifications: fill in scores and logits that existing classifications lack.
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
---   Writes     results.classification.scores, logits: the first that the batch gives
---   Locks      its rows; their detections are already serialized by results.complete_detections
+--   Writes     results.classification.scores, logits: the first values in the batch
+--   Locks      its rows. Batches with the same detections already wait for each other in results.complete_detections
 CREATE OR REPLACE FUNCTION results.complete_classifications()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,8 +1,8 @@
--- results.complete_detections: what a message adds to detections that exist: a missing crop_url, a missing occurrence.
+-- results.complete_detections: add what existing detections lack and a message has: a crop_url, an occurrence.
 --   Reads      pg_temp.batch_detection
 --   Writes     results.detection, results.occurrence; pg_temp.batch_detection.occurrence_id
---   Locks      all detections that the batch found again, in the order of their ids: two batches with the same ones
---              classify and determine them one after the other
+--   Locks      all known detections of the batch, in the order of their ids. So two batches with the same ones classify and
+--              determine them one after the other
 CREATE OR REPLACE FUNCTION results.complete_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,7 +19,7 @@ BEGIN
           ORDER BY b.detection_id, b.det) n
     WHERE d.id = n.detection_id AND coalesce(d.crop_url, '') = '';
 
-    -- read again under the lock: another batch may just have given one
+    -- read again under the lock, because another batch may have set it in the meantime
     WITH lonely AS (
         SELECT DISTINCT ON (b.detection_id) b.detection_id, nextval('results.occurrence_id_seq') AS occurrence_id,
                b.project_id, b.deployment_id, b.event_id

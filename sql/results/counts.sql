@@ -1,5 +1,5 @@
--- The counts, and what makes them change. Each results.<name> declared here is a stored table with its exact twin
--- <name>_live and its oracle <name>_def. Declared once: later runs change nothing.
+-- The counts, and the tables that they are kept from. Each results.<name> declared here is a stored table, with its live view
+-- <name>_live and its oracle <name>_def. They are declared once; running this file again changes nothing.
 --   results.fact      capture_counts, event_counts, deployment_counts, project_counts, taxon_counts
 --   results.job_fact  job_progress
 DO $declare$
@@ -9,7 +9,7 @@ BEGIN
     END IF;
     PERFORM tally.create_projection('results.fact', 'results.fact_def', key => '{kind,id}');
 
-    -- what each reads and how it leads to keys is derived from fact_def: SELECT * FROM tally.explain('results.fact') shows it
+    -- columns and expands are derived from fact_def: SELECT * FROM tally.explain('results.fact') shows them
     PERFORM tally.watch('results.fact', s.relation)
     FROM unnest('{results.deployment,results.event,results.capture,results.detection,results.occurrence,results.project,
                   results.project_included_taxon,results.project_excluded_taxon,results.taxon}'::regclass[]) AS s (relation);

@@ -1,5 +1,5 @@
 -- results.dead_letters: a page of dead letters, without their payloads.
---   Parameters after: the last id of the page before, 0 for the first; "limit": rows at most
+--   Parameters after: the last id of the previous page, 0 for the first; "limit": rows at most
 --   Reads      results.dead_letter, by its primary key
 CREATE OR REPLACE FUNCTION results.dead_letters(after bigint DEFAULT 0, "limit" int DEFAULT 100)
 RETURNS TABLE (id bigint, stream text, stream_seq bigint, subject text, headers jsonb, payload_bytes int, reason text,

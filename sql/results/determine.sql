@@ -1,11 +1,11 @@
--- results.determine: write the determination of occurrences: a person's, else the best of the models'.
---   Parameters occurrences: ids; unknown ones and repetitions do no harm
+-- results.determine: write the determination of occurrences: a person's, otherwise the best of the algorithms'.
+--   Parameters occurrences: ids; unknown and repeated ones are allowed
 --   Returns    how many changed
 --   Reads      results.identification, detection, classification
 --   Writes     results.occurrence.determination_id, determination_score, where they differ
---   Locks      the occurrences, in the order of their ids; what is read is read after the lock is had
---   Notes      The latest identification that is not withdrawn wins with score 1.0. Else, of the best-scoring
---              classifications of each algorithm, the first by terminal, score, lowest id. Without either: NULL.
+--   Locks      the occurrences, in the order of their ids; everything is read after they are locked
+--   Notes      The latest identification that is not withdrawn wins, with score 1.0. Otherwise each algorithm's best-scoring
+--              classification is a candidate, and the first by terminal, score, lowest id wins. Without either: NULL.
 CREATE OR REPLACE FUNCTION results.determine(occurrences bigint[])
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -39,7 +39,7 @@ END
 $$;
 COMMENT ON FUNCTION results.determine(bigint[]) IS 'write the determination of occurrences: a person''s, else the best of the models''';
 
--- results.identified: determine again in the transaction in which a person identifies, changes or withdraws.
+-- results.identified: determine occurrences again in the transaction in which a person identifies, changes or withdraws.
 CREATE OR REPLACE FUNCTION results.identified()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,4 +1,4 @@
--- results.error_catalogue: every SQLSTATE that this schema raises or gives to a dead letter, in one place.
+-- results.error_catalogue: every SQLSTATE that this schema raises or stores in a dead letter, in one place.
 --   Returns   code, the condition's name, and the hint that goes with it
 CREATE OR REPLACE FUNCTION results.error_catalogue()
 RETURNS TABLE (code text, condition text, hint text)

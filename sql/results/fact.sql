@@ -1,11 +1,11 @@
--- results.fact_def: what counts are made of. One row per project, deployment, event, capture and occurrence, with what it
--- contributes to the counts of its project, deployment and event: zero where it contributes nothing, never NULL.
---   Notes      Each arm meets its key by an index of its base table, and is skipped for keys of another kind.
---              Rows of kind project, deployment and event give each of them its row of zeros.
---   Columns    taxon_id, score and last_detected_at only where the occurrence passes and has an event;
+-- results.fact_def: the rows that counts add up. One row per project, deployment, event, capture and occurrence, with its
+-- contribution to the counts of its project, deployment and event: zero if it contributes nothing, never NULL.
+--   Notes      Each arm finds its key by an index of its base table, and is skipped for keys of another kind.
+--              A row of kind project, deployment or event makes sure that it has counts, even if they are zero.
+--   Columns    taxon_id, score and last_detected_at only if the occurrence passes and has an event;
 --              occurrences: passes and has an event (its deployment's and event's count);
 --              determined: passes, has a real detection and a determination (the project's count);
---              detections: real ones of the capture whose occurrence passes
+--              detections: of a capture: those with a box whose occurrence passes
 CREATE OR REPLACE VIEW results.fact_def AS
 SELECT 'project'::results.fact_kind AS kind, p.id, p.id AS project_id, NULL::bigint AS deployment_id, NULL::bigint AS event_id,
        NULL::bigint AS capture_id, 0 AS events, 0 AS captures, 0::bigint AS bytes, NULL::timestamptz AS captured_at,

@@ -1,4 +1,4 @@
--- results.finder: of each pipeline, how many of its algorithms find (detect, localize or segment), and which one.
+-- results.finder: for each pipeline, how many of its algorithms find objects (detect, localize or segment), and one of them.
 CREATE OR REPLACE VIEW results.finder AS
 SELECT p.id AS pipeline_id, p.slug, count(a.id) AS finders, min(a.id) AS algorithm_id
 FROM results.pipeline p

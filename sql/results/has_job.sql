@@ -1,4 +1,4 @@
--- results.has_job: whether there is a job of this number.
+-- results.has_job: whether a job with this id exists.
 --   Reads      results.job
 --   Locks      none
 CREATE OR REPLACE FUNCTION results.has_job(job_id bigint)

@@ -1,6 +1,6 @@
--- results.job_fact_def: what the progress of jobs is made of. One row per job (capture_id 0) with its total, and one per
+-- results.job_fact_def: the rows that the progress of jobs adds up. One row per job (capture_id 0) with its total, and one per
 -- capture that the job processed or failed on.
---   Columns    detections: real ones of a processed capture; classifications: of a processed capture, by algorithms of
+--   Columns    detections: those of a processed capture with a box; classifications: of a processed capture, by algorithms of
 --              the job's pipeline
 CREATE OR REPLACE VIEW results.job_fact_def AS
 SELECT j.id AS job_id, 0::bigint AS capture_id, j.total_captures AS total, 0 AS processed, 0 AS failed,

@@ -1,7 +1,7 @@
--- results.judge_job: the state of a job by its figures.
---   Parameters total: its captures, 0 if that is not known; processed, failed: of these; failed_share: the share of failed
---              captures above which a job that has finished has failed
---   Returns    pending, running, succeeded or failed; a job whose total is not known never finishes
+-- results.judge_job: the state of a job, from its counts.
+--   Parameters total: its captures, 0 if unknown; processed, failed: of these; failed_share: the share of failed captures above
+--              which a finished job counts as failed
+--   Returns    pending, running, succeeded or failed; a job whose total is unknown never finishes
 CREATE OR REPLACE FUNCTION results.judge_job(total bigint, processed bigint, failed bigint, failed_share float8)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN processed + failed = 0 THEN 'pending'
@@ -11,12 +11,12 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION results.judge_job(bigint, bigint, bigint, float8) IS 'the state of a job by its figures';
 
--- results.follow_jobs: bring the states of jobs up to their stored progress.
+-- results.follow_jobs: update the states of jobs from their stored progress.
 --   Parameters failed_share: see results.judge_job
---   Returns    the jobs whose state has changed, with the state before, NULL for a job seen for the first time
+--   Returns    the jobs whose state has changed, with the previous state, NULL for a new job
 --   Reads      results.job_progress, results.job_state
---   Writes     results.job_state, of the jobs whose figures have changed
---   Locks      an advisory one, of this transaction: where another instance looks already, nothing is done
+--   Writes     results.job_state of the jobs whose counts have changed
+--   Locks      an advisory lock, until the transaction ends. If another instance holds it, nothing is done
 CREATE OR REPLACE FUNCTION results.follow_jobs(failed_share float8)
 RETURNS TABLE (job_id bigint, state_before text, state text, total bigint, processed bigint, failed bigint)
 LANGUAGE plpgsql AS $$
@@ -54,9 +54,9 @@ $$;
 COMMENT ON FUNCTION results.follow_jobs(float8) IS 'bring the states of jobs up to their stored progress; returns those that changed';
 
 -- results.jobs: a page of jobs with their states.
---   Parameters after: the last id of the page before, 0 for the first; "limit": rows at most; ids: only these, NULL for all
+--   Parameters after: the last id of the previous page, 0 for the first; "limit": rows at most; ids: only these, NULL for all
 --   Reads      results.job by its primary key, job_state, job_progress
---   Notes      idle_seconds says of a running job for how long none of its figures has changed.
+--   Notes      idle_seconds: for how long none of the counts of a running job has changed.
 CREATE OR REPLACE FUNCTION results.jobs(after bigint DEFAULT 0, "limit" int DEFAULT 100, ids bigint[] DEFAULT NULL)
 RETURNS TABLE (id bigint, project_id bigint, pipeline_id bigint, name text, status text, state text, total bigint,
                processed bigint, failed bigint, started_at timestamptz, finished_at timestamptz, idle_seconds bigint)

@@ -1,6 +1,6 @@
--- results.judge_messages: tell the messages that can be applied from those that cannot.
+-- results.judge_messages: decide which messages can be applied.
 --   Reads      pg_temp.stage_*, results.job, pipeline, pipeline_algorithm, algorithm, capture
---   Writes     pg_temp.batch_reject: one row per rejected message, the first thing wrong with it;
+--   Writes     pg_temp.batch_reject: one row per rejected message, with the first error found;
 --              pg_temp.batch_message: the other result messages
 --   Locks      none
 CREATE OR REPLACE FUNCTION results.judge_messages()

@@ -1,8 +1,8 @@
--- results.occurrence_pass: the filter of every count, pass(o), for every occurrence. The rule stands here alone.
---   passes     its score reaches the project's threshold (inclusive; a NULL score fails); its determination or one of
---              its ancestors is included, if the project includes any; none of them is excluded (exclusion beats
---              inclusion; without a determination nothing can be excluded)
---   Notes      Look-ups by index only, so that it costs the same for one occurrence as for each of a million.
+-- results.occurrence_pass: the filter of every count, pass(o), for every occurrence. The rule is written only here.
+--   passes     its score reaches the project's threshold (inclusive; a NULL score fails); if the project includes any taxa,
+--              the determination or one of its ancestors is among them; none of them is excluded (exclusion beats
+--              inclusion; without a determination nothing is excluded)
+--   Notes      It only does look-ups by index, so its cost for one occurrence is constant.
 CREATE OR REPLACE VIEW results.occurrence_pass AS
 SELECT o.id, o.project_id, o.deployment_id, o.event_id, o.determination_id, o.determination_score,
        coalesce(o.determination_score >= p.score_threshold, false)

@@ -1,8 +1,8 @@
--- results.open_stage: make the session's stage, empty at every commit.
---   Writes     pg_temp.stage_*: what COPY fills, in the column order given here;
---              pg_temp.batch_*: what apply_batch resolves from it
---   Locks      none that others meet
---   Notes      msg is the message's place in the batch; det and cls number detections and classifications within the
+-- results.open_stage: make the session's stage tables, which every commit empties.
+--   Writes     pg_temp.stage_*: filled by COPY, with the columns in the order given here;
+--              pg_temp.batch_*: what apply_batch computes from them
+--   Locks      none that other sessions could wait for
+--   Notes      msg is the index of the message in the batch; det and cls number detections and classifications within the
 --              batch. A detection without corners has no box.
 CREATE OR REPLACE FUNCTION results.open_stage()
 RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
@@ -19,10 +19,10 @@ BEGIN
     ALTER TABLE pg_temp.stage_classification ALTER scores SET STORAGE EXTERNAL, ALTER logits SET STORAGE EXTERNAL,
         ALTER score_classes SET STORAGE EXTERNAL, ALTER logit_classes SET STORAGE EXTERNAL;
 
-    -- accepted messages (errors: why nothing was found, or NULL), and what was wrong with the others
+    -- accepted messages (errors: why nothing was found, or NULL), and the errors of rejected ones
     CREATE TEMPORARY TABLE IF NOT EXISTS batch_message (msg int, job_id bigint, finder_id bigint, errors text) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS batch_reject (msg int, sqlstate text, reason text) ON COMMIT DELETE ROWS;
-    -- detections of accepted messages; first_det is the first of the same box, detection_id is given even if new
+    -- detections of accepted messages; first_det is the first with the same box; detection_id is set for new ones too
     CREATE TEMPORARY TABLE IF NOT EXISTS batch_detection (
         det int, first_det int, capture_id bigint, algorithm_id bigint, bbox float8[], crop_url text, detected_at timestamptz,
         captured_at timestamptz, project_id bigint, deployment_id bigint, event_id bigint,

@@ -1,8 +1,8 @@
--- results.place_taxa: write ancestor_ids of taxa and of everything below them.
+-- results.place_taxa: update ancestor_ids of taxa and of all taxa below them.
 --   Parameters moved: taxa whose parent_id is new
---   Reads      results.taxon (parent_id alone: ancestor_ids of others may be stale in the same statement)
+--   Reads      results.taxon (only parent_id: ancestor_ids of others may be out of date in the same statement)
 --   Writes     results.taxon.ancestor_ids where it differs; results.taxon_tree
---   Locks      the row of results.taxon_tree: one move at a time
+--   Locks      the row of results.taxon_tree, so that one move runs at a time
 --   Raises     RS020
 CREATE OR REPLACE FUNCTION results.place_taxa(moved bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
@@ -13,7 +13,7 @@ BEGIN
 
     WITH RECURSIVE up (taxon_id, id) AS (
         SELECT t.id, t.parent_id FROM results.taxon t WHERE t.id = ANY (moved) AND t.parent_id IS NOT NULL
-        UNION   -- ends in a cycle too, for its rows repeat
+        UNION   -- UNION ends the recursion in a cycle too, because rows repeat
         SELECT up.taxon_id, t.parent_id FROM up JOIN results.taxon t ON t.id = up.id WHERE t.parent_id IS NOT NULL
     )
     SELECT t.name INTO culprit FROM up JOIN results.taxon t ON t.id = up.taxon_id
@@ -26,7 +26,7 @@ BEGIN
         SELECT t.id, t.parent_id, 1 FROM results.taxon t WHERE t.id = ANY (moved)
         UNION ALL
         SELECT up.taxon_id, t.parent_id, up.height + 1 FROM up JOIN results.taxon t ON t.id = up.id
-    ), top AS (   -- below another moved taxon the way down comes by
+    ), top AS (   -- a taxon below another moved one is reached by the recursion down from that
         SELECT up.taxon_id AS id, coalesce(array_agg(up.id ORDER BY up.height DESC) FILTER (WHERE up.id IS NOT NULL), '{}') AS ancestors
         FROM up LEFT JOIN unnest(moved) AS m (id) USING (id)
         GROUP BY up.taxon_id HAVING count(m.id) = 0
@@ -41,8 +41,8 @@ END
 $$;
 COMMENT ON FUNCTION results.place_taxa(bigint[]) IS 'write ancestor_ids of these taxa and of everything below them';
 
--- results.taxon_inserted, results.taxon_updated: statement triggers that call place_taxa for what was put elsewhere.
---   Notes      A taxon without parent, as messages make them, takes no lock.
+-- results.taxon_inserted, results.taxon_updated: statement triggers that call place_taxa for taxa with another parent.
+--   Notes      A taxon without a parent, as messages create them, takes no lock.
 CREATE OR REPLACE FUNCTION results.taxon_inserted()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

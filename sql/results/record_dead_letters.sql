@@ -1,8 +1,8 @@
 -- results.record_dead_letters: keep messages that cannot be applied.
---   Parameters arrays of the same length, a place for each message: stream, stream_seq, subject, headers (JSON), payload, and
---              reason and sqlstate: what is wrong with it
---   Returns    how many there were
---   Writes     results.dead_letter; the same message again counts an attempt
+--   Parameters arrays of the same length, one element per message: stream, stream_seq, subject, headers (JSON), payload, and
+--              reason and sqlstate: why it was rejected
+--   Returns    the number of messages
+--   Writes     results.dead_letter; for a known message it counts another attempt
 --   Locks      its rows, in the order of their key, so that batches never deadlock
 CREATE OR REPLACE FUNCTION results.record_dead_letters(
     streams text[], stream_seqs bigint[], subjects text[], headers text[], payloads bytea[], reasons text[], sqlstates text[])

@@ -1,9 +1,9 @@
--- results.resolve_detections: give every detection of the accepted messages its row's id, whether it exists or is to be made.
+-- results.resolve_detections: find the row id of every detection of the accepted messages, or reserve one for a new row.
 --   Reads      pg_temp.stage_detection, stage_image, batch_message; results.capture, detection, algorithm
 --   Writes     pg_temp.batch_detection
 --   Locks      none
---   Notes      A box is one detection however often the batch gives it; a capture without any gets a null marker of the
---              pipeline's finder, unless the message says that finding failed. OFFSET 0 keeps look-ups by index, whatever the statistics of the moment say.
+--   Notes      Equal boxes in a batch are one detection. A capture without a box gets a null marker of the pipeline's finder, unless
+--              the message says that finding failed. OFFSET 0 forces look-ups by index, because statistics may be out of date.
 CREATE OR REPLACE FUNCTION results.resolve_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

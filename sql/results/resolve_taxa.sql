@@ -1,9 +1,9 @@
--- results.resolve_taxa: find the taxon of every label, and make those that nobody knows.
+-- results.resolve_taxa: find the taxon of every label, and create missing ones.
 --   Reads      pg_temp.stage_classification, batch_detection; results.taxon
 --   Writes     pg_temp.batch_taxon; results.taxon (rank UNKNOWN, no parent)
---   Locks      the names of new taxa, in their order: a second batch naming one waits for the first and takes its taxon
---   Notes      By name, then by search name, active ones only. A name that only an inactive taxon has is that taxon,
---              for names are unique.
+--   Locks      the names of new taxa, in order: a second batch with the same name waits for the first and uses its taxon
+--   Notes      It searches active taxa by name, then by search name. If only an inactive taxon has the name, that one is used,
+--              because names are unique.
 CREATE OR REPLACE FUNCTION results.resolve_taxa()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

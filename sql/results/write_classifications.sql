@@ -1,10 +1,10 @@
 -- results.write_classifications: insert the classifications that do not exist.
---   Returns    whether some exist
+--   Returns    whether some existed
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
 --   Writes     results.classification
---   Locks      new rows; those of detections found again are already serialized by results.complete_detections
---   Notes      Within a detection ids follow the message's order: results.determine prefers the lowest. Stage tables
---              are joined by hash, whatever is estimated.
+--   Locks      new rows. Batches with the same detections already wait for each other in results.complete_detections
+--   Notes      Within a detection, ids follow the order in the message, because results.determine prefers the lowest. Stage tables
+--              are joined by hash, because estimates for them are unreliable.
 CREATE OR REPLACE FUNCTION results.write_classifications()
 RETURNS boolean LANGUAGE plpgsql
 SET enable_nestloop = off AS $$

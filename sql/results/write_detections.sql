@@ -1,11 +1,11 @@
--- results.write_detections: insert new detections and null markers, each box with an occurrence already determined.
---   Returns    whether another writer was first with some of them
+-- results.write_detections: insert new detections and null markers. Each box gets an occurrence that is already determined.
+--   Returns    whether another writer has inserted some of them first
 --   Reads      pg_temp.batch_detection, batch_taxon, stage_classification
 --   Writes     results.detection, results.occurrence
 --   Locks      the new boxes, in the order (capture_id, bbox): a second batch waits for the first, then finds its rows
---   Notes      One statement, so that a box which another writer has just made leaves no occurrence behind: foreign keys
---              are checked at its end. It joins stage tables alone, by hash whatever is
---              estimated. The order of best is that of results.determine.
+--   Notes      It is one statement, so that a box which another writer has just inserted leaves no occurrence behind: foreign keys
+--              are checked at its end. It joins only stage tables, by hash, because estimates for them are unreliable.
+--              The order of best is that of results.determine.
 CREATE OR REPLACE FUNCTION results.write_detections()
 RETURNS boolean LANGUAGE plpgsql
 SET enable_nestloop = off AS $$

@@ -1,8 +1,8 @@
--- results.write_job_captures: say of every capture that a message names whether the job processed it or failed on it.
+-- results.write_job_captures: store for every capture in a message whether the job processed it or failed on it.
 --   Reads      pg_temp.batch_message, batch_reject, stage_image, stage_detection, stage_error
---   Writes     results.job_capture: failed becomes processed, never the other way; a first error stays
+--   Writes     results.job_capture: failed may become processed, but not the reverse; the first error is kept
 --   Locks      its rows, in the order (job_id, capture_id)
---   Notes      A capture of a message with errors has failed, unless the message has a detection on it.
+--   Notes      The captures of a message with errors have failed, except those for which it has a detection.
 CREATE OR REPLACE FUNCTION results.write_job_captures()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

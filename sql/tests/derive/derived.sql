@@ -1,4 +1,4 @@
--- What is derived for each view of views.sql and for the facts of results, as text: compared with derived.txt, on every version.
+-- The derived sources of each view in views.sql and of the projections in results, as text. It is compared with derived.txt on every version.
 SELECT string_agg(line, E'\n' ORDER BY name COLLATE "C", relation COLLATE "C") || E'\n' FROM (
     SELECT s.name, s.relation::oid::regclass::text AS relation,
            format(E'%s, %s: watch {%s}: %s%s%s', s.name, s.relation, array_to_string(s.columns, ','), s.reach, ' (' || s.why || ')', E'\n' || s.expand) AS line

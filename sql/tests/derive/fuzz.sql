@@ -1,9 +1,9 @@
--- Proof by trial that no derived watch misses a key: hard views over tables with NULLs, random transactions over all of them, and the
--- question whether the keys whose rows changed are among those that the derived queries name, run at the end, from OLD and NEW images of
--- the watched columns alone.
+-- A test that no derived watch misses a key. It has hard views over tables with NULLs, and random transactions on these tables. For each
+-- transaction it checks whether the keys whose rows changed are among those that the derived queries return. These queries run after
+-- the transaction and only get the old and new values of the watched columns.
 --   fuzz.setup()                     derives what to watch for every view
 --   fuzz.trial(seed)                 a random state, a random transaction; a row per view that changed, and how many keys were missed
---   fuzz.sabotage(view, source, …)   another expand in place of the derived one, to see that it is caught
+--   fuzz.sabotage(view, source, …)   replaces a derived expand by another one, to check that this is detected
 -- Needs the engine. Used by DeriveFuzzTest; by hand: SELECT fuzz.setup(); SELECT * FROM fuzz.run(1, 10000);
 DROP SCHEMA IF EXISTS fuzz CASCADE;
 CREATE SCHEMA fuzz;
@@ -23,7 +23,7 @@ CREATE TABLE miss (at timestamptz DEFAULT clock_timestamp(), seed bigint, name t
 
 \ir views.sql
 
--- log_<table>: every old and new row of it, in this trial.
+-- log_<table>: every old and new row of a table, in this trial.
 DO $log$
 DECLARE
     t text;
@@ -38,7 +38,7 @@ BEGIN
 END
 $log$;
 
--- fuzz.setup: makes the views and the tables of what they held, and derives. old_<name> stands for what is stored.
+-- fuzz.setup: makes the views, tables for their previous contents, and the derived watches. old_<name> plays the part of the stored table.
 CREATE FUNCTION setup() RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog SET jit = off AS $$
 DECLARE
     d fuzz.definition;
@@ -54,7 +54,7 @@ BEGIN
 END
 $$;
 
--- fuzz.make_check: the function that finds the keys of a view that changed and that no source names.
+-- fuzz.make_check: the function that finds the keys of a view that changed although no source leads to them.
 CREATE FUNCTION make_check(d fuzz.definition) RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog AS $$
 DECLARE
     key   text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(d.key) k);
@@ -141,7 +141,7 @@ BEGIN
         BEGIN
             EXECUTE s;
             done := done || s || '; ';
-        EXCEPTION WHEN unique_violation THEN  -- two rows of one id meet in a partition
+        EXCEPTION WHEN unique_violation THEN  -- a row moved to a partition that has a row with the same id
             NULL;
         END;
     END LOOP;

@@ -1,5 +1,5 @@
--- fuzz.rehearse(rows, seed, views): keeps some of the hard views, so many, each by its derived watches, rehearses it, and drops it again.
---   Returns    a row per view: what was tried, how many keys changed, how many were missed (none should be); refused: why it cannot be kept
+-- fuzz.rehearse(rows, seed, views): keeps some of the hard views by their derived watches, one after the other, rehearses each, and drops it.
+--   Returns    a row per view: attempts, how many keys changed, how many were missed (should be none); refused: why it cannot be kept
 --   Needs      fuzz.sql and fuzz.setup()
 CREATE OR REPLACE FUNCTION fuzz.rehearse(rows integer, seed float8, views integer DEFAULT 1000)
 RETURNS TABLE (view text, tried numeric, changed numeric, missed numeric, refused text) LANGUAGE plpgsql SET search_path = fuzz, pg_catalog SET jit = off AS $$

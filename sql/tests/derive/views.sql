@@ -1,4 +1,4 @@
--- The views that the derivation is tried on: name, key, query.
+-- The views that the derivation is tested with: name, key, query.
 INSERT INTO definition VALUES
 ('inner_join', '{id}', 'select a.id, b.x, c.v from a join b on b.a_id = a.id join c on c.id = b.c_id where c.v > 1'),
 ('left_join', '{id}', 'select a.id, b.x, c.v from a left join b on b.a_id = a.id left join c on c.id = b.c_id'),

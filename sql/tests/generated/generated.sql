@@ -1,5 +1,5 @@
--- Everything that the engine made for the derived views of this database, as text: compared with a golden file by GeneratedCodeTest.
--- Parameters $1: whether the views too: PostgreSQL writes them in the words of its version.
+-- Everything that the engine made for the derived views of this database, as text. GeneratedCodeTest compares it with a golden file.
+-- Parameters $1: whether to include views, whose text depends on the version of PostgreSQL.
 WITH made AS (
     SELECT 1 AS part, p.proname AS name, format(E'%s\n%s', pg_get_functiondef(p.oid), obj_description(p.oid, 'pg_proc')) AS body
     FROM tally.derived_view v CROSS JOIN LATERAL tally.functions_made(v) f JOIN pg_proc p ON p.oid = f.function::regprocedure

@@ -1,5 +1,5 @@
--- What every isolation spec works on; run once in a new database that has the engine.
--- Parcels lie in depots; app.route says which line serves a depot, and so to which key a new parcel belongs.
+-- The schema that every isolation spec uses; run once in a new database that has the engine.
+-- Parcels are in depots. app.route says which line serves a depot, and so which key a new parcel belongs to.
 CREATE SCHEMA app;
 CREATE TABLE app.route (depot integer PRIMARY KEY, line text NOT NULL);
 CREATE TABLE app.parcel (id integer PRIMARY KEY, depot integer NOT NULL, sender text NOT NULL, weight integer NOT NULL);
@@ -8,7 +8,7 @@ CREATE INDEX ON app.parcel (depot);
 -- One row per parcel, and a rollup of them.
 CREATE VIEW app.trip_def AS
 SELECT p.id, r.line, p.sender, p.weight FROM app.parcel p JOIN app.route r USING (depot);
--- One row per line: here the key of a parcel is found only through its depot's route.
+-- One row per line. Here the key of a parcel is found only by way of its depot's route.
 CREATE VIEW app.load_def AS
 SELECT r.line, count(*) AS parcels, sum(p.weight) AS weight FROM app.route r JOIN app.parcel p USING (depot) GROUP BY r.line;
 
@@ -30,7 +30,7 @@ BEGIN
     PERFORM tally.activate('app.load');
 END
 $$;
--- Statistics, and with them plans, and with those what SERIALIZABLE takes for a conflict, stay as they are.
+-- Statistics do not change during a spec. So plans do not change either, nor which reads conflict at SERIALIZABLE.
 CREATE FUNCTION app.keep_statistics() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     t regclass;
@@ -42,8 +42,8 @@ END
 $$;
 SELECT app.declare_trip(), app.declare_load(), app.keep_statistics();
 
--- Where stored rows (suffix '') or live ones ('_live') differ from plain queries. One statement is one snapshot: for live
--- ones no rows at any moment, whatever is in flight; for stored ones, when all is merged.
+-- Where stored rows (suffix '') or live rows ('_live') differ from plain queries. One statement is one snapshot. Live rows must never
+-- differ, whatever is running; stored rows must not differ once everything is merged.
 CREATE FUNCTION app.differences(suffix text, trips regclass DEFAULT 'app.trip_def') RETURNS TABLE (relation text, side text, data text)
 LANGUAGE plpgsql AS $$
 BEGIN

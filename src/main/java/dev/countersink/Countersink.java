@@ -16,11 +16,11 @@ public class Countersink {
      * Starts an instance in this JVM.
      *
      * @param settings take precedence over the environment; full names as in {@code countersink.http.port}
-     * @return the running instance; closing it ends the batch in work and stops what was started
+     * @return the running instance; closing it finishes the current batches and stops what was started
      */
     public static ConfigurableApplicationContext start(Map<String, Object> settings) {
         SpringApplication application = new SpringApplication(Countersink.class);
-        // Spring's own hook comes too late, and would run at the same time as the one that closes what is open.
+        // Spring's own hook would run too late, and at the same time as the one that closes open contexts.
         application.setRegisterShutdownHook(false);
         application.addInitializers(context -> context.getEnvironment()
                 .getPropertySources()

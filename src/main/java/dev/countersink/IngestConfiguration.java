@@ -20,7 +20,7 @@ import org.springframework.boot.health.contributor.HealthIndicator;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
-/** The ingestion of an instance; it ends before the connection to NATS and the database do. */
+/** The ingestion of an instance. It is closed before the connection to NATS and before the database. */
 @Configuration(proxyBeanMethods = false)
 class IngestConfiguration {
 
@@ -44,7 +44,7 @@ class IngestConfiguration {
         return new ResultPublisher(nats, NatsLink.jetStream(servers.nats()));
     }
 
-    /** Writers' connections are their own: one that the pool keeps back would make them wait after an outage. */
+    /** Writers connect without the pool, because after an outage the pool may hold a connection back and make them wait. */
     @Bean(initMethod = "start", destroyMethod = "close")
     Ingestor ingestor(
             Connection nats,

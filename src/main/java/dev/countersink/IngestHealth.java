@@ -7,7 +7,7 @@ import java.util.List;
 import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;
 
-/** Down while messages wait and none is finished, and says why. */
+/** Down while messages wait in the stream and none is finished. It reports the reason. */
 final class IngestHealth implements HealthIndicator {
     private final IngestMetrics metrics;
     private final Duration stalledAfter;

@@ -9,13 +9,13 @@ import org.slf4j.LoggerFactory;
 import org.springframework.context.ConfigurableApplicationContext;
 
 /**
- * Ends the program: in order when it is told to, whenever that is, and at once after an error that leaves nothing to rely
- * on, such as a full heap. A supervisor starts it again then, and unacked messages come again.
+ * Ends the program. When the program is told to stop, it closes everything in order, even during the start. After an error
+ * such as a full heap it exits at once: a supervisor then restarts it, and unacked messages are delivered again.
  */
 public final class ProgramEnd {
     private static final int INTERNAL_SOFTWARE_ERROR = 70;
     private static final long PATIENCE_MILLIS = Duration.ofSeconds(10).toMillis();
-    /** Supervisors kill what does not end after ten seconds; a start that is given up has nothing to lose. */
+    /** Supervisors kill a program that has not ended after ten seconds. A start that is abandoned has nothing to lose. */
     private static final long START_PATIENCE_MILLIS = Duration.ofSeconds(8).toMillis();
 
     private static final Thread HOOK = new Thread(ProgramEnd::end, "end");
@@ -28,19 +28,19 @@ public final class ProgramEnd {
     private final AtomicBoolean failing = new AtomicBoolean();
 
     /**
-     * From now on the program closes what is open when it is told to end, and ends with the status that was set last, or 0:
-     * to be told to end is no failure, though the JVM would report a signal's number.
+     * From now on the program closes everything when it is told to end. Its exit status is then the one that was set last, or
+     * 0, because being told to end is no failure. The JVM itself would report the number of the signal.
      */
     public static void install() {
         Runtime.getRuntime().addShutdownHook(HOOK);
     }
 
-    /** Whether the program was told to end; a start that fails then is no failure. */
+    /** Whether the program was told to end. A start that fails after that is no failure. */
     public static boolean isEnding() {
         return ending;
     }
 
-    /** Has an instance closed at the end that begins to start now. */
+    /** Registers a starting instance, so that it is closed at the end. */
     static synchronized void closing(ConfigurableApplicationContext starting) {
         if (ending) {
             throw new IllegalStateException("The program was told to end.");
@@ -53,7 +53,7 @@ public final class ProgramEnd {
         started = true;
     }
 
-    /** Has something done after everything is closed, in the reverse order. */
+    /** Registers a task that runs after everything is closed; the last one registered runs first. */
     public static void afterwards(Runnable task) {
         synchronized (ProgramEnd.class) {
             AFTERWARDS.push(task);
@@ -86,7 +86,7 @@ public final class ProgramEnd {
         }
     }
 
-    /** A context that is starting can be closed only after that, which may take long. */
+    /** A context that is still starting can be closed only when it has started, which may take long. */
     private static void close(ConfigurableApplicationContext open) {
         Thread closer = new Thread(open::close, "close");
         closer.start();
@@ -102,7 +102,7 @@ public final class ProgramEnd {
             return;
         }
         status = INTERNAL_SOFTWARE_ERROR;
-        // An orderly end may need what is missing, so it has a time limit.
+        // An orderly end may need the very thing that is missing, so it has a time limit.
         Thread limit = new Thread(ProgramEnd::haltLater, "halt");
         limit.setDaemon(true);
         limit.start();
@@ -110,7 +110,7 @@ public final class ProgramEnd {
         logger().error("An error ends the program", error);
     }
 
-    /** Asked for late: a logger takes a while to set up, and the program may be told to end meanwhile. */
+    /** Created only when needed: a logger takes a while to set up, and the program may be told to end meanwhile. */
     private static Logger logger() {
         return LoggerFactory.getLogger(ProgramEnd.class);
     }

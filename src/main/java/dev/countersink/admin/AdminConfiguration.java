@@ -25,7 +25,7 @@ import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AnonymousAuthenticationFilter;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Where the admin API listens and whom it lets in. */
+/** Where the admin API listens, and who may call it. */
 @Configuration(proxyBeanMethods = false)
 class AdminConfiguration {
     private static final Logger LOG = LoggerFactory.getLogger(AdminConfiguration.class);
@@ -52,7 +52,7 @@ class AdminConfiguration {
                         .authenticated())
                 .addFilterBefore(new TokenFilter(token), AnonymousAuthenticationFilter.class)
                 .exceptionHandling(handling -> handling.authenticationEntryPoint(unauthorized(json)))
-                // Nothing here is a browser's session, so nothing can be forged in its name.
+                // There are no browser sessions, so no request can be forged in the name of one.
                 .csrf(AbstractHttpConfigurer::disable)
                 .sessionManagement(session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
                 .logout(AbstractHttpConfigurer::disable)
@@ -60,7 +60,7 @@ class AdminConfiguration {
                 .build();
     }
 
-    /** Says once where the API is, and its token if nobody has chosen one. */
+    /** Logs once where the API is, and its token if none was configured. */
     @Bean
     Announcement announcement(ApiToken token) {
         return new Announcement(token);

@@ -8,7 +8,7 @@ import java.util.HexFormat;
 /**
  * The bearer token of the admin API.
  *
- * @param configured or made for this run only
+ * @param configured whether it was configured; otherwise it was made for this run only
  */
 record ApiToken(String value, boolean configured) {
     private static final int BYTES = 24;
@@ -17,7 +17,7 @@ record ApiToken(String value, boolean configured) {
         return value == null ? new ApiToken(random(), false) : new ApiToken(value, true);
     }
 
-    /** Takes the same time whatever the difference. */
+    /** Takes the same time for every wrong token, so that it cannot be guessed from the time. */
     boolean matches(String given) {
         return MessageDigest.isEqual(value.getBytes(StandardCharsets.UTF_8), given.getBytes(StandardCharsets.UTF_8));
     }

@@ -1,6 +1,6 @@
 package dev.countersink.admin;
 
-/** A request asks in a way that cannot be answered. */
+/** A request with a wrong parameter or body. */
 final class BadRequestException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -32,7 +32,7 @@ class DeadLettersController {
         return rows.page(results.deadLetters(after, Limit.check(limit)), limit, fields, "/api/dead-letters", "id");
     }
 
-    /** Has a message applied again, by the same path as a fresh one; any number of times. */
+    /** Requests that a message is applied again, in the same way as a new one. This may be repeated. */
     @PostMapping("/api/dead-letters/{id}/replay")
     ResponseEntity<Map<String, Long>> replay(@PathVariable long id) {
         long run = runs.requestReplay(id);

@@ -37,7 +37,7 @@ class IngestController {
         ObjectNode snapshot = json.valueToTree(metrics.snapshot());
         for (String name : snapshot.propertyNames().toArray(String[]::new)) {
             JsonNode value = snapshot.get(name);
-            // A latency that was never measured is not a number, which JSON has no word for.
+            // A latency that was never measured is NaN, which JSON cannot express.
             if (value.isFloatingPointNumber() && Double.isNaN(value.doubleValue())) {
                 snapshot.set(name, NullNode.getInstance());
             }
@@ -46,7 +46,7 @@ class IngestController {
         return snapshot;
     }
 
-    /** What the database knows of the jobs that have messages, while it answers. */
+    /** Adds what the database knows about the jobs that have messages, if it answers. */
     private void addStates(ObjectNode snapshot) {
         Map<Long, JsonNode> known = known(snapshot);
         for (JsonNode job : snapshot.path("jobs")) {

@@ -3,7 +3,7 @@ package dev.countersink.admin;
 import java.util.List;
 import org.springframework.http.HttpStatus;
 
-/** Results were sent and not all of them could be taken; says how many were, and when to send again. */
+/** Not all of the results that were sent could be taken. It says how many were, and when to send again. */
 final class IntakeRefusedException extends RefusedException {
     private static final long serialVersionUID = 1L;
 
@@ -11,7 +11,7 @@ final class IntakeRefusedException extends RefusedException {
     private final long queued;
     private final transient List<ResultIntake.Rejected> rejected;
 
-    /** @param retryAfterSeconds 0 if it is of no use to send the same again */
+    /** @param retryAfterSeconds 0 if sending the same again is of no use */
     IntakeRefusedException(
             HttpStatus status,
             String code,

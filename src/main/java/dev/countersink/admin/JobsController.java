@@ -9,7 +9,7 @@ import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Jobs with how far they are. */
+/** Jobs with their progress. */
 @RestController
 class JobsController {
     private final ResultsReads results;

@@ -7,7 +7,7 @@ import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Rows that the database gives as JSON objects, cut down to the fields that a request asks for. */
+/** Rows that the database returns as JSON objects, reduced to the fields that a request asks for. */
 @Component
 class JsonRows {
     private final JsonMapper json;
@@ -20,7 +20,7 @@ class JsonRows {
      * A page of a list.
      *
      * @param items the rows
-     * @param next path of the page after it, null if there is none
+     * @param next path of the next page, null if there is none
      */
     record Page(List<ObjectNode> items, String next) {}
 
@@ -28,7 +28,7 @@ class JsonRows {
         return (ObjectNode) json.readTree(row);
     }
 
-    /** @param fields names with commas, null for all */
+    /** @param fields names separated by commas, null for all */
     List<ObjectNode> objects(List<String> rows, String fields) {
         List<ObjectNode> objects = rows.stream().map(this::object).toList();
         if (fields != null && !objects.isEmpty()) {
@@ -45,8 +45,8 @@ class JsonRows {
     /**
      * A page, with the path of the next one if this one is full.
      *
-     * @param path where the list is
-     * @param key the field by which the list goes on
+     * @param path the path of the list
+     * @param key the field by which the list is ordered; its last value is where the next page starts
      */
     Page page(List<String> rows, int limit, String fields, String path, String key) {
         String next = null;

@@ -2,7 +2,7 @@ package dev.countersink.admin;
 
 import java.util.Locale;
 
-/** Rows of a page. */
+/** The number of rows of a page. */
 final class Limit {
     static final String DEFAULT = "50";
     private static final int CEILING = 1000;

@@ -2,7 +2,7 @@ package dev.countersink.admin;
 
 import java.util.Locale;
 
-/** What a request names is not there. */
+/** The object that a request names does not exist. */
 final class NotFoundException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -72,7 +72,7 @@ class Problems extends ResponseEntityExceptionHandler {
         return problem(status, error.code(), error.message(), error.hint());
     }
 
-    /** What Spring itself refuses, such as a method that a path does not have, has a code as well. */
+    /** Errors that Spring itself raises, such as an unsupported method, get a code too. */
     @Override
     protected ResponseEntity<Object> createResponseEntity(
             Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {

@@ -3,7 +3,7 @@ package dev.countersink.admin;
 import java.util.Locale;
 import org.springframework.http.HttpStatus;
 
-/** A request is understood, but not carried out. */
+/** A valid request that is refused. */
 class RefusedException extends RuntimeException {
     private static final long serialVersionUID = 1L;
     private static final String SCHEDULE_CHANGED = "TL021";

@@ -22,8 +22,8 @@ import org.springframework.http.HttpStatus;
 import org.springframework.stereotype.Component;
 
 /**
- * Takes results that come by HTTP: cuts the body into its entries as it comes, publishes each that can be decoded, and
- * answers when the server has confirmed all of them. What it holds in memory does not depend on the body's size.
+ * Takes results that come by HTTP. It splits the body into its entries while it arrives, publishes those that can be decoded,
+ * and answers once the server has confirmed them. Its use of memory does not depend on the size of the body.
  */
 @Component
 class ResultIntake {
@@ -33,7 +33,7 @@ class ResultIntake {
     private static final String FULL = "53100";
     private static final String UNREACHABLE = "08006";
     private static final String INVALID = "22023";
-    /** More are counted, but not told one by one. */
+    /** Further rejected entries are only counted. */
     private static final int MOST_TOLD = 1000;
 
     private static final long SOON_SECONDS = 1;
@@ -56,18 +56,18 @@ class ResultIntake {
     /**
      * An entry that was not published.
      *
-     * @param index its place in the list, counted from 0
-     * @param code as a dead letter would have
+     * @param index its index in the list, from 0
+     * @param code the SQLSTATE that a dead letter would have
      */
     record Rejected(int index, String code, String detail) {}
 
-    /** What became of a body. */
+    /** What was done with a body. */
     record Outcome(long queued, long broken, List<Rejected> rejected) {}
 
     /**
      * Takes the results of a job.
      *
-     * @param contentLength as the sender says, -1 if it does not
+     * @param contentLength as the sender gives it, -1 if it does not
      * @throws IntakeRefusedException if the body, or a part of it, cannot be taken
      */
     Outcome take(long job, InputStream body, long contentLength) throws IOException {
@@ -124,7 +124,7 @@ class ResultIntake {
                 status, code, message, "Send the same request again after Retry-After.", seconds, 0, List.of());
     }
 
-    /** One body. */
+    /** Reads one body. */
     private final class Reading {
         private final String subject;
         private final ResultPublisher.Sending sending;
@@ -147,7 +147,7 @@ class ResultIntake {
             } catch (IOException e) {
                 failure = e;
             }
-            // What was published is told, whatever comes.
+            // The answer says what was published, even if reading failed.
             ResultPublisher.Refusal refusal = sending.finish();
             requireSize(body.read, sending.confirmed());
             if (refusal != null) {
@@ -217,7 +217,7 @@ class ResultIntake {
         }
     }
 
-    /** Ends a body that is longer than it may be. */
+    /** Stops reading a body that is longer than allowed. */
     private final class Bounded extends FilterInputStream {
         private long read;
 

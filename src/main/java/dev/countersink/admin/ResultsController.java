@@ -34,7 +34,7 @@ class ResultsController {
         this.results = results;
     }
 
-    /** Publishes them; they are applied soon afterwards, or become dead letters. */
+    /** Publishes the results. They are applied soon afterwards, or become dead letters. */
     @PostMapping({"/api/v2/jobs/{id}/result", "/api/v2/jobs/{id}/result/"})
     ResponseEntity<Map<String, Object>> results(@PathVariable long id, HttpServletRequest request) throws IOException {
         requireJob(id);
@@ -48,7 +48,7 @@ class ResultsController {
         return ResponseEntity.accepted().body(answer);
     }
 
-    /** While the database is away, nobody knows: the message becomes a dead letter if there is no such job. */
+    /** If the database cannot be reached, the job is not checked: if it does not exist, the message becomes a dead letter. */
     private void requireJob(long id) {
         try {
             if (!results.hasJob(id)) {

@@ -13,9 +13,9 @@ import org.springframework.security.core.context.SecurityContext;
 import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.web.filter.OncePerRequestFilter;
 
-/** Lets a request in that carries the bearer token; what may be had without one is not decided here. */
+/** Accepts a request that carries the bearer token. Which requests need none is not decided here. */
 final class TokenFilter extends OncePerRequestFilter {
-    /** The second is what workers of ML pipelines send. */
+    /** The second one is what workers of ML pipelines send. */
     private static final List<String> SCHEMES = List.of("Bearer ", "Token ");
 
     private final ApiToken token;

@@ -23,7 +23,7 @@ import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 import tools.jackson.databind.node.ObjectNode;
 
-/** Derived views: state, pending, lag; and what can be asked of one. */
+/** Derived views: their state, pending keys and lag; and actions on one of them. */
 @RestController
 @RequestMapping("/api/views")
 class ViewsController {
@@ -47,8 +47,8 @@ class ViewsController {
     }
 
     /**
-     * One derived view. The ETag is of its schedule only, so it is not a ResponseEntity's: Spring would answer 304 to who has
-     * seen this schedule, whatever else has changed.
+     * One derived view. The ETag is only that of its schedule. So it is not set by a ResponseEntity, for which Spring would
+     * answer 304 to a caller with this schedule, even if something else has changed.
      */
     @GetMapping("/{name}")
     ObjectNode view(@PathVariable String name, HttpServletResponse response) {
@@ -58,7 +58,7 @@ class ViewsController {
         return view;
     }
 
-    /** Changes when a derived view is brought up to date: what the body does not name stays. */
+    /** Changes when a derived view is brought up to date. What the body does not name is kept. */
     @PatchMapping("/{name}/schedule")
     ObjectNode schedule(
             @PathVariable String name,

@@ -14,7 +14,7 @@ import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 
-/** What the program can be told to do, by the first word of its command line; without one it runs. */
+/** The commands of the program, by the first word of its command line. Without one it runs the service. */
 @Command(
         name = "countersink",
         description = "Keeps derived data fresh in PostgreSQL and ingests results from NATS JetStream.",
@@ -24,12 +24,12 @@ import picocli.CommandLine.ScopeType;
         versionProvider = Commands.Version.class)
 public final class Commands implements Callable<Integer> {
 
-    /** The exit status; 0 also if the program goes on in other threads. */
+    /** The exit status; it is 0 also if the program continues in other threads. */
     static int execute(String... args) {
         return execute(new Commands(), args);
     }
 
-    /** Executes what the command, or one of its subcommands, is told; refusals and failures are told in two lines. */
+    /** Executes the command or one of its subcommands. Refusals and failures are printed in two lines. */
     public static int execute(Object command, String... args) {
         return new CommandLine(command)
                 .setParameterExceptionHandler((e, words) -> refuse(e))
@@ -67,7 +67,7 @@ public final class Commands implements Callable<Integer> {
         }
     }
 
-    /** The version as the jar tells it. */
+    /** The version that the jar's manifest names. */
     public static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {

@@ -2,7 +2,7 @@ package dev.countersink.cli;
 
 import dev.countersink.ProgramEnd;
 
-/** Where the program begins. */
+/** The entry point of the program. */
 public final class Main {
     private Main() {}
 

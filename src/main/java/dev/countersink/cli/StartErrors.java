@@ -7,7 +7,7 @@ import java.util.Optional;
 import org.springframework.boot.context.properties.bind.BindException;
 import org.springframework.boot.web.server.PortInUseException;
 
-/** Tells why the program did not start: a sentence, and a line of what to do. Only what nobody foresaw has a stack trace. */
+/** Prints why the program did not start: a sentence, and a line with what to do. Only unforeseen errors have a stack trace. */
 final class StartErrors {
     private static final int STATUS = 1;
 

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.Locale;
 import org.springframework.util.unit.DataSize;
 
-/** Checks of settings; each message names the key, the value, the bounds and the default. */
+/** Checks of settings. Each message names the key, the value, the bounds and the default. */
 final class Check {
     private Check() {}
 
@@ -61,7 +61,7 @@ final class Check {
         return value;
     }
 
-    /** A setting given as an empty string counts as not given. */
+    /** A setting given as an empty string counts as not set. */
     static String orNull(String value) {
         return value == null || value.isBlank() ? null : value.strip();
     }

@@ -8,13 +8,13 @@ import java.util.Optional;
 import java.util.TimeZone;
 import org.quartz.CronExpression;
 
-/** Cron expressions as Quartz reads them, in UTC. */
+/** Cron expressions in Quartz's format, in UTC. */
 public final class Cron {
     public static final TimeZone ZONE = TimeZone.getTimeZone(ZoneOffset.UTC);
 
     private Cron() {}
 
-    /** What is wrong with an expression, as a sentence; nothing if a job can be run by it. */
+    /** Why an expression is invalid, as a sentence; empty if a job can use it. */
     public static Optional<String> problem(String cron) {
         try {
             CronExpression expression = new CronExpression(cron);

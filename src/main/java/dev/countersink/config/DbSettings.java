@@ -5,7 +5,7 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
 /**
- * Where PostgreSQL is.
+ * The address of PostgreSQL.
  *
  * @param url {@code jdbc:postgresql://…} or {@code postgres://…}; without one an embedded server is started
  * @param user overrides a user in the URL

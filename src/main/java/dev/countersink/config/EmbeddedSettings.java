@@ -6,7 +6,7 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 /**
  * Where the embedded servers keep their data.
  *
- * @param dir a folder of their own; {@code $XDG_DATA_HOME/countersink} or {@code ~/.local/share/countersink} without one
+ * @param dir a folder for them alone; {@code $XDG_DATA_HOME/countersink} or {@code ~/.local/share/countersink} if null
  */
 @ConfigurationProperties("countersink.embedded")
 public record EmbeddedSettings(Path dir) {

@@ -7,7 +7,7 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * Where the admin API listens.
  *
  * @param port 0 takes a free one
- * @param address all addresses without one, but only 127.0.0.1 if no API token is configured either
+ * @param address if null: all addresses, or only 127.0.0.1 if no API token is configured either
  */
 @ConfigurationProperties("countersink.http")
 public record HttpSettings(@DefaultValue("8080") int port, String address) {

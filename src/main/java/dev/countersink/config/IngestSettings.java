@@ -7,16 +7,17 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
 
 /**
- * How messages become batches: a batch ends at whichever of the three bounds is met first.
+ * How messages are collected in batches. A batch ends at the first of three bounds: messages, bytes, time.
  *
  * @param batchMessages messages of a batch
- * @param batchBytes bytes of a batch as they come from the wire
+ * @param batchBytes bytes of a batch, as received
  * @param linger how long a batch waits for more messages after its first
- * @param writers that apply batches at the same time, each with a connection of its own; 0: one for each core, at least two
- * @param maxAttempts of a message whose attempts end with the program itself, before it becomes a dead letter
- * @param stalledAfter how long a job may have messages without any progress before readiness says so
- * @param failedShare of a job's captures above which the job counts as failed once it has finished
- * @param replySubjects to which messages may have an answer published, as NATS writes wildcards
+ * @param writers how many batches are applied at the same time, each by a connection of its own; 0: one for each core, at
+ *     least two
+ * @param maxAttempts how often a message is tried that ends the program each time; then it becomes a dead letter
+ * @param stalledAfter how long a job may have messages without any progress before readiness reports it
+ * @param failedShare a finished job counts as failed if a larger share of its captures has failed
+ * @param replySubjects where answers to messages may be published; with NATS wildcards
  */
 @ConfigurationProperties("countersink.ingest")
 public record IngestSettings(
@@ -64,7 +65,7 @@ public record IngestSettings(
         return DEFAULTS;
     }
 
-    /** How many writers there are on this machine. */
+    /** The number of writers on this machine. */
     public int writersHere() {
         return writers > 0
                 ? writers

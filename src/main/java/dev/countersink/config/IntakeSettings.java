@@ -5,11 +5,11 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
 
 /**
- * What the HTTP intake of results takes at a time.
+ * Limits of the HTTP intake of results.
  *
- * @param maxBody bytes of a request's body, after it is decompressed
- * @param maxRequests requests whose bodies are read at the same time
- * @param maxBacklog messages in the stream, above which senders are asked to wait; 0 for no bound
+ * @param maxBody bytes of a request's body, after decompression
+ * @param maxRequests how many requests are read at the same time
+ * @param maxBacklog if the stream has more messages, senders are told to wait; 0 for no bound
  */
 @ConfigurationProperties("countersink.intake")
 public record IntakeSettings(

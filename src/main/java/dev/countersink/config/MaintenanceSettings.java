@@ -5,11 +5,11 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
 /**
- * What is looked after once a night.
+ * The nightly maintenance.
  *
  * @param cron when, in UTC; {@code off} for never
  * @param verifySample share of a projection's keys that is verified, 0 for no verification
- * @param keepRuns how long finished runs are kept
+ * @param keepRuns how long runs are kept after they were requested
  */
 @ConfigurationProperties("countersink.maintenance")
 public record MaintenanceSettings(

@@ -5,14 +5,14 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
 
 /**
- * What one message may hold, and what is stored of it. A message over a bound is a dead letter that names the bound.
+ * What one message may contain, and what is stored of it. A message over a limit becomes a dead letter that names the limit.
  *
- * @param memory what a message may take in memory once it is decoded
- * @param maxScores how many scores and logits it may have altogether
- * @param maxText how many characters one of its texts may have
+ * @param memory how much memory a decoded message may take
+ * @param maxScores how many scores and logits it may have in total
+ * @param maxText how many characters a text in it may have
  * @param maxInflated how large a compressed message may become
  * @param scores which scores are stored: {@code all}, {@code top-N} or {@code none}
- * @param logits the same of logits
+ * @param logits the same for logits
  */
 @ConfigurationProperties("countersink.message")
 public record MessageSettings(

@@ -4,15 +4,15 @@ import java.util.Locale;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
 /**
- * Where NATS is, and how to log in there.
+ * The address of NATS, and how to log in.
  *
- * @param url {@code nats://host:port}, {@code tls://host:port}, or several with commas; without one an embedded server
+ * @param url {@code nats://host:port}, {@code tls://host:port}, or several separated by commas; if null, an embedded server
  *     is started
- * @param user with {@code password}
+ * @param user together with {@code password}
  * @param token instead of a user
  * @param credentials path of a {@code .creds} file
  * @param tls TLS even if the URL begins with {@code nats://}
- * @param domain of JetStream, if the stream is in another one than the server's own
+ * @param domain of JetStream, if the stream is in another domain than that of the server
  * @param prefix of JetStream's API as this account imports it, instead of a domain
  */
 @ConfigurationProperties("countersink.nats")

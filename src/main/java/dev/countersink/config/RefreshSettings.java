@@ -8,8 +8,8 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * How often derived views are brought up to date.
  *
  * @param interval between two merges of a projection that has no interval of its own
- * @param follow between two looks at which views there are to keep
- * @param threads that run merges, refreshes and requested runs on this instance
+ * @param follow how often the list of derived views is read again
+ * @param threads how many threads run merges, refreshes and requested runs on this instance
  */
 @ConfigurationProperties("countersink.refresh")
 public record RefreshSettings(

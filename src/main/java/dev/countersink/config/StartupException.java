@@ -1,6 +1,6 @@
 package dev.countersink.config;
 
-/** Why the program cannot start, as a full sentence, and what to do about it. It ends the program with exit status 1. */
+/** Why the program cannot start, as a full sentence, and what to do. It ends the program with exit status 1. */
 public final class StartupException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

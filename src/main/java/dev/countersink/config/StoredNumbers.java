@@ -5,7 +5,7 @@ import java.util.Locale;
 /**
  * Which numbers of an array are stored.
  *
- * @param most that many, the highest; 0 for none
+ * @param most how many, taking the highest; 0 for none
  */
 public record StoredNumbers(int most) {
     public static final StoredNumbers ALL = new StoredNumbers(Integer.MAX_VALUE);
@@ -18,7 +18,7 @@ public record StoredNumbers(int most) {
         return new StoredNumbers(most);
     }
 
-    /** Reads {@code all}, {@code none} or {@code top-N}; nothing is {@code all}. */
+    /** Reads {@code all}, {@code none} or {@code top-N}; an empty value means {@code all}. */
     static StoredNumbers read(String key, String value) {
         String word = value == null ? "" : value.strip().toLowerCase(Locale.ROOT);
         if (word.isEmpty() || word.equals("all")) {

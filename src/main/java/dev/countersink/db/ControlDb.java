@@ -7,7 +7,7 @@ import javax.sql.DataSource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
-/** The functions of schema {@code control}. Rows that only pass through come as JSON text. */
+/** Calls the functions of schema {@code control}. Rows that are only passed on are JSON text. */
 @Component
 public class ControlDb {
     private final JdbcClient jdbc;
@@ -17,12 +17,12 @@ public class ControlDb {
     }
 
     /**
-     * What a run has to do.
+     * The work of a run.
      *
-     * @param action replay, or what is asked of a derived view
+     * @param action replay, or an action on a derived view
      * @param view its name, null for a replay
      * @param deadLetter its id, null otherwise
-     * @param sample of verify: the share of the keys, null for all
+     * @param sample for verify: the share of the keys, null for all
      */
     public record Task(String action, String view, Long deadLetter, Double sample) {}
 
@@ -40,7 +40,7 @@ public class ControlDb {
                 .single();
     }
 
-    /** Nothing if the run is finished already. */
+    /** Starts a run; empty if the run is finished already. */
     public Optional<Task> beginRun(long run, String instance) {
         return jdbc.sql("SELECT action, view, dead_letter, sample FROM control.begin_run(?, ?)")
                 .params(run, instance)
@@ -60,7 +60,7 @@ public class ControlDb {
                 .query(row -> {});
     }
 
-    /** Deletes the runs that were requested longer ago; returns how many. */
+    /** Deletes runs that were requested longer ago than this; returns how many. */
     public long forgetRuns(Duration olderThan) {
         return jdbc.sql("SELECT r FROM control.forget_runs(make_interval(secs => ?)) r")
                 .param((double) olderThan.toSeconds())
@@ -68,7 +68,7 @@ public class ControlDb {
                 .single();
     }
 
-    /** One run as a JSON object, or nothing. */
+    /** One run as a JSON object; empty if there is none. */
     public Optional<String> run(long run) {
         return jdbc.sql("SELECT to_jsonb(r) FROM control.run_of(?) r")
                 .param(run)

@@ -12,7 +12,7 @@ import java.util.Properties;
 import javax.sql.DataSource;
 import org.postgresql.ds.PGSimpleDataSource;
 
-/** Opens PostgreSQL: checks that it will do, brings the schema up to date, and makes the pool of connections. */
+/** Opens PostgreSQL: checks its version, brings the schema up to date, and creates the connection pool. */
 public final class Database {
     private static final int OLDEST = 15;
     private static final String CONNECT_TIMEOUT_S = "10";
@@ -30,7 +30,7 @@ public final class Database {
         return pool(settings);
     }
 
-    /** One connection outside any pool, not checked for its version. */
+    /** One connection without a pool. The version is not checked. */
     public static Connection connect(DbSettings settings) {
         JdbcUrl url = JdbcUrl.of(settings);
         try {
@@ -40,7 +40,7 @@ public final class Database {
         }
     }
 
-    /** A pool of connections as the settings say, without a look at the schema. */
+    /** A connection pool as configured. It does not look at the schema. */
     public static HikariDataSource pool(DbSettings settings) {
         JdbcUrl url = JdbcUrl.of(settings);
         HikariConfig config = new HikariConfig();
@@ -49,14 +49,15 @@ public final class Database {
         config.setMaximumPoolSize(settings.poolSize());
         config.setMinimumIdle(Math.min(4, settings.poolSize()));
         config.setConnectionTimeout(10_000);
-        // Whatever the database's default is: merges are written for it, and at SERIALIZABLE writers could fail because
-        // of one.
+        // Independent of the database's default: merges are written for this level, and at SERIALIZABLE a merge could
+        // make
+        // writers fail.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setDataSourceProperties(properties(url));
         return new HikariDataSource(config);
     }
 
-    /** Connections that are opened when they are asked for: at once, or with the reason why not. */
+    /** Connections without a pool: each attempt connects at once, or fails at once with the reason. */
     public static DataSource unpooled(DbSettings settings) {
         JdbcUrl url = JdbcUrl.of(settings);
         PGSimpleDataSource source = new PGSimpleDataSource();

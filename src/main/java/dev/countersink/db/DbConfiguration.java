@@ -5,7 +5,7 @@ import dev.countersink.embedded.Servers;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
-/** The database of an instance: whoever is given a connection finds the schema up to date. */
+/** The database of an instance. Its connections are given out only after the schema was migrated. */
 @Configuration(proxyBeanMethods = false)
 class DbConfiguration {
 

@@ -1,13 +1,13 @@
 package dev.countersink.db;
 
 /**
- * A derived view that the scheduler drives.
+ * A derived view that the scheduler calls.
  *
  * @param name schema.name
  * @param kind projection or snapshot
  * @param action merge or refresh
  * @param intervalMs between two actions, null for the scheduler's default
  * @param cron instead of an interval, or null
- * @param priority of those due at the same moment the higher goes first
+ * @param priority of views due at the same moment, the highest goes first
  */
 public record DueView(String name, String kind, String action, Integer intervalMs, String cron, int priority) {}

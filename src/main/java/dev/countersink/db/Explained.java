@@ -8,9 +8,9 @@ package dev.countersink.db;
  * @param reach exact, wider, every key, or cannot be watched
  * @param reason a sentence
  * @param index indexes used, or the CREATE INDEX of missing ones, a line each; may be null
- * @param keysPerRow keys that a changed row leads to on average; null if statistics do not tell
+ * @param keysPerRow keys that a changed row leads to on average; null if there are no statistics
  * @param key columns, joined with commas
- * @param declared what is declared of a kept view; else null
+ * @param declared how it is declared, for a kept view; otherwise null
  */
 public record Explained(
         String source,

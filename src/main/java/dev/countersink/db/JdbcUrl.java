@@ -8,11 +8,11 @@ import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * A PostgreSQL address as the driver wants it, from any of its usual spellings.
+ * A PostgreSQL address in the driver's format, made from any of its usual spellings.
  *
  * @param url {@code jdbc:postgresql://…}, without user and password
- * @param user of the settings, else of the URL; may be null
- * @param password of the settings, else of the URL; may be null
+ * @param user of the settings, otherwise of the URL; may be null
+ * @param password of the settings, otherwise of the URL; may be null
  */
 record JdbcUrl(String url, String user, String password) {
     private static final String JDBC = "jdbc:";
@@ -30,7 +30,7 @@ record JdbcUrl(String url, String user, String password) {
             String[] login = uri.getRawUserInfo() == null
                     ? new String[0]
                     : uri.getRawUserInfo().split(":", 2);
-            // A server's name and port as they stand: several of them with commas are no host to java.net.URI.
+            // Taken from the text, because java.net.URI returns no host if there are several with commas.
             String authority = uri.getRawAuthority() == null ? "" : uri.getRawAuthority();
             String hosts = authority.substring(authority.lastIndexOf('@') + 1);
             String query = uri.getRawQuery() == null ? "" : "?" + uri.getRawQuery();

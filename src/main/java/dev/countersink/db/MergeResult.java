@@ -8,8 +8,8 @@ package dev.countersink.db;
  * @param keys keys evaluated
  * @param changed rows of the projection that were written
  * @param quarantined keys that could not be evaluated
- * @param more there is more to merge: call again at once
- * @param error of a failed one, else null
+ * @param more whether there is more to merge: then call again at once
+ * @param error if it failed, otherwise null
  */
 public record MergeResult(
         String outcome, long consumed, long keys, long changed, long quarantined, boolean more, String error) {}

@@ -27,18 +27,18 @@ import liquibase.ui.LoggerUIService;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Brings the schema up to this program's version; any number of instances may start at once. */
+/** Brings the schema up to this program's version. Any number of instances may start at the same time. */
 final class Migration {
     private static final Logger LOG = LoggerFactory.getLogger(Migration.class);
-    /** Liquibase logs each file and each look at its lock; the field keeps the level from being forgotten. */
+    /** Liquibase logs every file and every try of its lock. The field keeps a strong reference, so that the level stays set. */
     private static final java.util.logging.Logger LIQUIBASE = java.util.logging.Logger.getLogger("liquibase");
 
     private static final String CHANGELOG = "liquibase/changelog.xml";
-    /** Tables of our own, so that an application's own Liquibase in the same database is not mixed up with this one. */
+    /** Tables of its own, so that an application's Liquibase in the same database is not affected. */
     private static final String HISTORY = "countersink_changelog";
 
     private static final String LOCK = "countersink_changelog_lock";
-    /** Files that are run on change may come and go; what is run once and unknown comes from a newer program. */
+    /** Run-on-change files may come and go. An unknown run-once file comes from a newer program. */
     private static final String ON_CHANGE = "sql/";
 
     private static final Pattern CHANGE = Pattern.compile("::(.+?)::countersink");
@@ -51,7 +51,7 @@ final class Migration {
         call(connection, "SELECT pg_advisory_lock(hashtextextended(?, 0))");
         try {
             Map<String, Object> scope = new HashMap<>();
-            // Liquibase prints to standard output and reports to its makers unless told otherwise.
+            // By default Liquibase prints to standard output and sends usage data to its vendor.
             scope.put(Scope.Attr.ui.name(), new LoggerUIService());
             scope.put(AnalyticsArgs.ENABLED.getKey(), false);
             Scope.child(scope, () -> migrate(connection));
@@ -75,18 +75,18 @@ final class Migration {
                 DatabaseFactory.getInstance().findCorrectDatabaseImplementation(new JdbcConnection(connection));
         database.setDatabaseChangeLogTableName(HISTORY);
         database.setDatabaseChangeLogLockTableName(LOCK);
-        // Closing it would close the connection, which is the caller's.
+        // Closing it would close the connection, which belongs to the caller.
         @SuppressWarnings("resource")
         Liquibase liquibase = new Liquibase(CHANGELOG, new ClassLoaderResourceAccessor(), database);
         liquibase.setShowSummary(UpdateSummaryEnum.OFF);
         refuseNewer(liquibase);
-        // Whoever crashed while it held Liquibase's lock left it behind; here nobody else can hold it.
+        // An instance that crashed leaves Liquibase's lock behind. Under our own lock nobody else can hold it.
         liquibase.forceReleaseLocks();
         liquibase.update(new Contexts(), new LabelExpression());
         LOG.info("The schema is up to date");
     }
 
-    /** What an older engine generated is made anew, each derived view's functions and views at once. */
+    /** Generates the code again that an older engine generated, one derived view at a time. */
     private static void regenerate(Connection connection) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement("SELECT tally.regenerate()");
                 ResultSet names = statement.executeQuery()) {
@@ -116,7 +116,7 @@ final class Migration {
         }
     }
 
-    /** Liquibase's own message repeats the whole file; its name and what the server said of it are enough. */
+    /** Liquibase's own message repeats the whole file. Its name and the server's message are enough. */
     static String reason(Throwable e) {
         String file = "";
         Throwable root = e;

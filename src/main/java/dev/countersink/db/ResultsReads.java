@@ -5,7 +5,7 @@ import javax.sql.DataSource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
-/** What the admin API reads of schema {@code results}. Rows come as JSON text. */
+/** Reads schema {@code results} for the admin API. Rows are JSON text. */
 @Component
 public class ResultsReads {
     private final JdbcClient jdbc;
@@ -22,7 +22,7 @@ public class ResultsReads {
                 .list();
     }
 
-    /** The jobs of these numbers, as far as they are there, each as a JSON object with its state. */
+    /** The jobs with these ids that exist, each as a JSON object with its state. */
     public List<String> jobs(List<Long> ids) {
         return jdbc.sql("SELECT to_jsonb(j) FROM results.jobs(0, ?, ?) j")
                 .params(ids.size(), ids.toArray(Long[]::new))
@@ -30,7 +30,7 @@ public class ResultsReads {
                 .list();
     }
 
-    /** Whether there is a job of this number. */
+    /** Whether a job with this id exists. */
     public boolean hasJob(long id) {
         return jdbc.sql("SELECT results.has_job(?)")
                 .param(id)

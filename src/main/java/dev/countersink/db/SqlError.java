@@ -6,7 +6,7 @@ import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
 /**
- * An error as the server gave it.
+ * An error as the server reported it.
  *
  * @param code SQLSTATE
  * @param message a sentence
@@ -15,7 +15,7 @@ import org.postgresql.util.ServerErrorMessage;
 public record SqlError(String code, String message, String hint) {
     private static final String UNKNOWN = "XX000";
 
-    /** The server's error inside an exception; nothing if no database is to blame. */
+    /** The server's error in an exception's causes; empty if no database is involved. */
     public static Optional<SqlError> in(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof SQLException e) {
@@ -25,7 +25,7 @@ public record SqlError(String code, String message, String hint) {
         return Optional.empty();
     }
 
-    /** The connection, not the call, is what failed. */
+    /** Whether the connection failed, and not the call. */
     public boolean unreachable() {
         return code.startsWith("08") || code.startsWith("57P");
     }

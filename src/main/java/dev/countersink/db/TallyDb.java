@@ -5,7 +5,7 @@ import javax.sql.DataSource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
-/** The functions of schema {@code tally}. Rows that only pass through come as JSON text. */
+/** Calls the functions of schema {@code tally}. Rows that are only passed on are JSON text. */
 @Component
 public class TallyDb {
     private static final String RESULT = "SELECT outcome, consumed, keys, changed, quarantined, more, error FROM ";
@@ -16,7 +16,7 @@ public class TallyDb {
         this.jdbc = JdbcClient.create(dataSource);
     }
 
-    /** One bounded step of a projection. */
+    /** One bounded merge of a projection. */
     public MergeResult merge(String name) {
         return jdbc.sql(RESULT + "tally.merge(?)")
                 .param(name)
@@ -24,7 +24,7 @@ public class TallyDb {
                 .single();
     }
 
-    /** Merges until nothing is pending, waiting for another merger; refreshes a snapshot that is out of date. */
+    /** Merges until nothing is pending, after waiting for a running merge; refreshes a snapshot that is out of date. */
     public MergeResult refresh(String name) {
         return jdbc.sql(RESULT + "tally.refresh(?)")
                 .param(name)
@@ -45,7 +45,7 @@ public class TallyDb {
                 .list();
     }
 
-    /** One derived view as a JSON object, or nothing. */
+    /** One derived view as a JSON object; empty if there is none. */
     public List<String> view(String name) {
         return jdbc.sql("SELECT to_jsonb(v) FROM tally.views(?) v")
                 .param(name)
@@ -54,9 +54,9 @@ public class TallyDb {
     }
 
     /**
-     * What would have to be watched to keep a view, declared or not.
+     * What has to be watched to keep a view, declared or not.
      *
-     * @param key columns, null for the keys that would do
+     * @param key columns; null: every possible key
      */
     public List<Explained> explain(String view, List<String> key) {
         return jdbc.sql(
@@ -67,7 +67,7 @@ public class TallyDb {
                 .list();
     }
 
-    /** The statements with which a view would be kept as {@link #explain} says. */
+    /** The statements that keep a view as {@link #explain} proposes. */
     public List<String> keepStatements(String view, List<String> key) {
         return jdbc.sql("SELECT s FROM tally.keep_statements(?, ?::text[]) s")
                 .params(view, array(key))
@@ -90,8 +90,8 @@ public class TallyDb {
     /**
      * Changes a schedule.
      *
-     * @param changesJson an object with what is to change
-     * @param expectedVersion the version as last read, null for whatever it is
+     * @param changesJson an object with the changes
+     * @param expectedVersion the version as last read; null: not checked
      */
     public void schedule(String name, String changesJson, Integer expectedVersion) {
         jdbc.sql("SELECT tally.schedule(?, ?::jsonb, ?::integer)")

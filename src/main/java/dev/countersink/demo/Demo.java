@@ -23,7 +23,7 @@ import org.springframework.core.io.ClassPathResource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.util.FileSystemUtils;
 
-/** {@code demo}: generated results through NATS into PostgreSQL, on embedded servers with data of their own. */
+/** {@code demo}: sends generated results through NATS into PostgreSQL, on embedded servers with separate data. */
 final class Demo {
     private static final int DISAGREE = 1;
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
@@ -38,11 +38,11 @@ final class Demo {
         this.jdbc = JdbcClient.create(instance.getBean(DataSource.class));
     }
 
-    /** Runs the demo; 0 if stored, live and oracle agree at its end, and it may go on serving then. */
+    /** Runs the demo. Returns 0 if stored, live and oracle counts agree at its end; then it may continue to serve. */
     static int execute(DemoOptions options) {
         try {
             Path dir = Files.createTempDirectory("countersink-demo");
-            // For Ctrl-C; the servers are stopped then.
+            // Runs at Ctrl-C too, after the servers have stopped.
             ProgramEnd.afterwards(() -> FileSystemUtils.deleteRecursively(dir.toFile()));
             int port = freePort();
             ConfigurableApplicationContext instance = Countersink.start(Map.of(
@@ -89,7 +89,7 @@ final class Demo {
         return report();
     }
 
-    /** Shows how far it is until every message is committed and every count stored. */
+    /** Shows the progress until every message is committed and every count is stored. */
     private void watch(DemoMessages messages) {
         IngestMetrics metrics = instance.getBean(IngestMetrics.class);
         ProgressLine line = new ProgressLine(options.captures());

@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 import java.util.Random;
 
-/** Publishes one message a capture, a few of them errors, and some broken ones in between. */
+/** Publishes one message per capture. A few of them report errors, and some broken messages are sent in between. */
 final class DemoMessages implements Runnable {
     private static final long SEED = 20260601;
     private static final double FAILING = 0.005;

@@ -1,10 +1,10 @@
 package dev.countersink.demo;
 
 /**
- * What the demo is asked for.
+ * The options of the demo.
  *
- * @param captures images in all
- * @param jobs jobs that share them
- * @param exit whether to end when all is done
+ * @param captures images in total
+ * @param jobs jobs among which they are divided
+ * @param exit whether to exit when all is done
  */
 record DemoOptions(int captures, int jobs, boolean exit) {}

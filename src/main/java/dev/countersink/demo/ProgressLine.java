@@ -3,7 +3,7 @@ package dev.countersink.demo;
 import dev.countersink.ingest.IngestSnapshot;
 import java.util.Locale;
 
-/** How far the demo is: a bar that is drawn over itself on a terminal, a line every other second elsewhere. */
+/** The progress of the demo: on a terminal a bar that is redrawn, otherwise a line every other second. */
 final class ProgressLine {
     private static final int WIDTH = 24;
     private static final int LOOKS_A_LINE = 4;

@@ -4,8 +4,8 @@ import java.util.Locale;
 import java.util.Random;
 
 /**
- * Result messages of realistic shape, the same for the same seed: one image a message, an image in five empty, 5.5
- * detections an image and 1.9 classifications a detection on average, scores of two classes and of twenty.
+ * Realistic result messages; the same seed gives the same messages. Each has one image. One image in five is empty. On
+ * average there are 5.5 detections an image and 1.9 classifications a detection, with scores of two and of twenty classes.
  */
 public final class Workload {
     private static final int SPECIES = 3000;
@@ -26,7 +26,7 @@ public final class Workload {
         json.append("{\"pipeline\":\"moths\",\"total_time\":1.2,\"source_images\":[{\"id\":\"")
                 .append(capture)
                 .append("\"}],\"detections\":[");
-        // mean of the images with detections, so that all together have 5.5
+        // the mean of images with detections is higher, so that all images together have 5.5
         int detections = random.nextDouble() < EMPTY ? 0 : 1 + random.nextInt(12);
         detections = detections == 0 ? 0 : Math.max(1, (int) Math.round(detections * 5.5 / (6.5 * (1 - EMPTY))));
         for (int i = 0; i < detections; i++) {

@@ -4,7 +4,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
-/** Waits for another process, which can only be asked again and again. */
+/** Waits for another process by polling a condition. */
 final class Await {
     private static final long PAUSE_NS = TimeUnit.MILLISECONDS.toNanos(10);
 

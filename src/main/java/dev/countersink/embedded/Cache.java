@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Where unpacked programs are kept between runs: only the user's own, unlike a folder under /tmp. */
+/** The folder in which unpacked programs are kept between runs. Only the user can write to it, unlike /tmp. */
 final class Cache {
     private Cache() {}
 

@@ -18,7 +18,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 
-/** A NATS server with JetStream of our own, from the nats-server on the PATH, on a free port of the loopback address. */
+/** A private NATS server with JetStream, started from the nats-server on the PATH, on a free port of the loopback address. */
 public final class EmbeddedNats implements AutoCloseable {
     private static final String LOOPBACK = "127.0.0.1";
     private static final long PATIENCE_S = 30;
@@ -38,7 +38,7 @@ public final class EmbeddedNats implements AutoCloseable {
         return start(dir, freePort());
     }
 
-    /** Starts one on a given port, as after a crash: clients find it where it was. */
+    /** Starts a server on a given port: after a crash, clients find it at the same address. */
     public static EmbeddedNats start(Path dir, int port) {
         String program = Programs.find("nats-server")
                 .orElseThrow(() -> new StartupException(
@@ -53,7 +53,8 @@ public final class EmbeddedNats implements AutoCloseable {
             String token = token(dir);
             Path config = writeConfig(dir, port, token);
             List<String> command = new ArrayList<>();
-            // Ctrl-C goes to every process of a terminal; the server must outlive the batch in work.
+            // Ctrl-C goes to every process of a terminal, but the server must run until the current batches are
+            // finished.
             Programs.find("setsid").map(Path::toString).ifPresent(command::add);
             command.addAll(List.of(program, "-c", config.toString()));
             Process process = new ProcessBuilder(command)
@@ -127,7 +128,7 @@ public final class EmbeddedNats implements AutoCloseable {
         return writePrivately(dir.resolve("nats.conf"), text);
     }
 
-    /** The file of the token with which clients log in; only its owner may read it. */
+    /** The file with the token for clients. Only its owner may read it. */
     static Path tokenFile(Path dir) {
         return dir.resolve("nats.token");
     }
@@ -159,7 +160,7 @@ public final class EmbeddedNats implements AutoCloseable {
         }
     }
 
-    /** Programs on the PATH; Debian keeps some servers where an ordinary user's PATH does not lead. */
+    /** Finds programs on the PATH, and where Debian installs some servers that are not on an ordinary user's PATH. */
     private static final class Programs {
         private static final String ALSO = "/usr/local/sbin:/usr/sbin:/sbin";
 

@@ -17,16 +17,16 @@ import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** A PostgreSQL server of our own on a free port of the loopback address, with its data in a folder of its own. */
+/** A private PostgreSQL server on a free port of the loopback address, with its data in a folder. */
 public final class EmbeddedPostgres implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(EmbeddedPostgres.class);
     private static final String USER = "postgres";
     private static final String PID_FILE = "postmaster.pid";
     private static final String PROGRAM = "postgres";
-    /** Its last checkpoint may have gigabytes to write. */
+    /** The last checkpoint may have to write gigabytes. */
     private static final long STOP_S = 600;
 
-    /** Enough for one machine that runs everything; a server of the user's own has settings of its own. */
+    /** For a machine that runs everything. A user's own server keeps its own settings. */
     private static final Map<String, String> TUNING = Map.of(
             "max_connections", "100",
             "shared_buffers", "256MB",
@@ -47,22 +47,22 @@ public final class EmbeddedPostgres implements AutoCloseable {
         this.data = data;
     }
 
-    /** Starts the version that the jar carries and keeps what is in the folder already. A commit is on the disk. */
+    /** Starts the version that is in the jar, on the existing data in the folder. Commits are durable. */
     public static EmbeddedPostgres start(Path dir) {
         return start(dir, Map.of("fsync", "on", "synchronous_commit", "on"));
     }
 
     /**
-     * Starts the version that the jar carries.
+     * Starts the version that is in the jar.
      *
-     * @param settings server settings that go before the usual ones
+     * @param settings server settings that override the usual ones
      */
     public static EmbeddedPostgres start(Path dir, Map<String, String> settings) {
         return start(dir, settings, EmbeddedPostgres::packaged);
     }
 
     /**
-     * @param settings server settings that go before the usual ones
+     * @param settings server settings that override the usual ones
      * @param binaries where the server's programs come from
      */
     public static EmbeddedPostgres start(Path dir, Map<String, String> settings, PgBinaryResolver binaries) {
@@ -135,7 +135,7 @@ public final class EmbeddedPostgres implements AutoCloseable {
         }
     }
 
-    /** PostgreSQL does not run as root; a user namespace of its own makes it believe that it is somebody else. */
+    /** PostgreSQL refuses to run as root. In a user namespace it believes that it is another user. */
     private static void refuseRoot() {
         if ("root".equals(System.getProperty("user.name")) && !LinuxUtils.isUnshareAvailable()) {
             throw new StartupException(

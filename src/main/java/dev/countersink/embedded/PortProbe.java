@@ -5,7 +5,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 
-/** Asks whether a server that speaks first is there yet. */
+/** Checks whether a server answers on a port. It is for protocols in which the server sends first. */
 final class PortProbe {
     private static final int PATIENCE_MS = 1000;
 

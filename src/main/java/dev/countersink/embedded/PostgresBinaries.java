@@ -6,7 +6,7 @@ import java.util.Locale;
 public final class PostgresBinaries {
     private PostgresBinaries() {}
 
-    /** The archive for an operating system and a machine as the JVM names them. */
+    /** The archive for an operating system and a processor, as the JVM names them. */
     public static String name(String system, String machine) {
         String arch = "aarch64".equals(machine) ? "arm_64" : machine;
         return String.format(Locale.ROOT, "postgres-%s-%s.txz", system.toLowerCase(Locale.ROOT), arch);

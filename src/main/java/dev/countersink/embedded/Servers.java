@@ -17,7 +17,7 @@ import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** PostgreSQL and NATS: the user's own where an address is configured, else an embedded server. */
+/** PostgreSQL and NATS: the user's own servers if an address is configured, otherwise embedded ones. */
 public final class Servers implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Servers.class);
 
@@ -48,7 +48,7 @@ public final class Servers implements AutoCloseable {
         return nats;
     }
 
-    /** Stops what was started, the last first. */
+    /** Stops the embedded servers, the last one first. */
     @Override
     public void close() {
         while (!owned.isEmpty()) {

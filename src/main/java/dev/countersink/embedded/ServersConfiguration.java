@@ -12,11 +12,11 @@ import dev.countersink.config.RefreshSettings;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
-/** The servers of an instance; whatever uses one is stopped before it. */
+/** The servers of an instance. Everything that uses one is stopped before it. */
 @Configuration(proxyBeanMethods = false)
 class ServersConfiguration {
 
-    /** All settings are asked for, so that a wrong one is told before anything is started. */
+    /** All settings are parameters, so that wrong ones are reported before anything is started. */
     @Bean
     Servers servers(
             DbSettings db,

@@ -9,7 +9,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** Ends servers; also one that a killed program left running on the same folder. The folder's lock says that nobody uses it. */
+/** Stops servers, also one that a killed program has left running on the same folder. The folder's lock shows that nobody uses it. */
 final class StaleProcess {
     private static final long PATIENCE_S = 30;
 
@@ -24,7 +24,7 @@ final class StaleProcess {
         awaitEnd(process, PATIENCE_S);
     }
 
-    /** The process whose number is in the file, if it still is this program's. */
+    /** The process with the PID in the file, if it still runs this program. */
     static Optional<ProcessHandle> running(Path pidFile, String program) throws IOException {
         if (!Files.exists(pidFile)) {
             return Optional.empty();
@@ -33,7 +33,7 @@ final class StaleProcess {
         if (!pid.matches("\\d{1,18}")) {
             return Optional.empty();
         }
-        // The number may belong to another program by now.
+        // The PID may belong to another program by now.
         return ProcessHandle.of(Long.parseLong(pid))
                 .filter(process -> process.info().command().orElse("").endsWith("/" + program));
     }

@@ -20,7 +20,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** Prints what {@code tally.explain} says of a view, and the SQL to paste. It changes nothing in the database. */
+/** Prints what {@code tally.explain} returns for a view, and the SQL to keep it. It changes nothing in the database. */
 @Command(name = "explain", description = "What keeping a view takes, and the SQL to paste; writes nothing.")
 public final class ExplainCommand implements Callable<Integer> {
     private static final int REFUSED = 1;

@@ -4,10 +4,10 @@ import dev.countersink.config.DbSettings;
 import java.util.List;
 
 /**
- * What is asked for.
+ * The arguments of the command.
  *
  * @param view its name, as SQL would quote it
- * @param key columns; null for the keys that would do
- * @param db where the view is
+ * @param key columns; null: every possible key
+ * @param db the database with the view
  */
 record ExplainOptions(String view, List<String> key, DbSettings db) {}

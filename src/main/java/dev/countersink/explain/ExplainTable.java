@@ -8,7 +8,7 @@ import java.util.Objects;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** A table for each key, the reason and the SQL of each source below it, and at the end what to paste. */
+/** Prints a table for each key; below it the reason and the SQL for each source; at the end the SQL to keep the view. */
 final class ExplainTable {
     private static final List<String> HEADER =
             List.of("source", "columns", "reach", "keys per row", "index", "declared");

@@ -1,2 +1,2 @@
-/** {@code ./countersink explain}: prints what keeping a view takes. */
+/** {@code ./countersink explain}: prints what is needed to keep a view. */
 package dev.countersink.explain;

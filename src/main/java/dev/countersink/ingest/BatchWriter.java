@@ -16,16 +16,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Brings a batch into the database, come what may: when it returns, every message of the batch is applied or is a dead
- * letter, and committed. A failure that is a message's fault bisects the batch until the culprit is alone; one of a limit
- * that a smaller batch may not meet halves it and blames nobody; any other one is waited out.
+ * Writes a batch to the database. When it returns, every message of the batch is applied or is a dead letter, and that is
+ * committed. If a message is at fault, the batch is bisected until that message is alone. If a limit is at fault that a smaller
+ * batch may not reach, the batch is halved and no message is blamed. After any other failure it waits and tries again.
  */
 final class BatchWriter {
     private static final Logger LOG = LoggerFactory.getLogger(BatchWriter.class);
     private static final long FIRST_PAUSE_MILLIS = 50;
-    /** A database that is back shall not be kept waiting. */
+    /** Short, so that writers notice soon when the database is back. */
     private static final long LONGEST_PAUSE_MILLIS = 500;
-    /** After so many batches of a reduced size a larger one is tried. */
+    /** After this many batches of reduced size, a larger one is tried. */
     private static final int BATCHES_BEFORE_GROWTH = 16;
 
     private final ResultsDb db;
@@ -37,8 +37,8 @@ final class BatchWriter {
     private int batchesOfThatSize;
 
     /**
-     * @param maxAttempts of a suspect message, before it becomes a dead letter
-     * @param stopping at zero, a failure that would be waited out ends the attempt instead
+     * @param maxAttempts how often a suspect message is tried before it becomes a dead letter
+     * @param stopping at zero, a failure that would be retried ends the attempt instead
      */
     BatchWriter(ResultsDb db, IngestMetrics metrics, Outage outage, int maxAttempts, CountDownLatch stopping) {
         this.db = db;
@@ -56,7 +56,7 @@ final class BatchWriter {
     /**
      * Writes a batch.
      *
-     * @throws InterruptedException if it was given up while the database was failing; parts of it may be committed
+     * @throws InterruptedException if it gave up while the database was failing; parts of the batch may be committed
      */
     void write(List<Delivery> batch) throws InterruptedException {
         if (batch.get(0).isSuspect()) {
@@ -69,8 +69,8 @@ final class BatchWriter {
     }
 
     /**
-     * Writes a message that was delivered again and again without any outcome. It may be what ends the program each time, so
-     * its attempts are counted in the database, where the count outlives the program.
+     * Writes a message that was delivered several times without any outcome. It may be the reason why the program ended each
+     * time. So its attempts are counted in the database, where the count survives a crash.
      */
     private void writeSuspect(Delivery suspect) throws InterruptedException {
         int[] attempts = {0};
@@ -137,7 +137,7 @@ final class BatchWriter {
         }
     }
 
-    /** A lone message is tried once more: another writer may have been in its way. */
+    /** A single message is tried twice, because another writer may have caused the first failure. */
     private void writeSingle(List<DecodedMessage> one) throws InterruptedException {
         SQLException failure = retryTransient(() -> metrics.dead(db.apply(one)), false);
         if (failure == null) {
@@ -173,9 +173,9 @@ final class BatchWriter {
     }
 
     /**
-     * Tries until it succeeds (null) or fails in a way that another batch may not (which it returns).
+     * Tries until it succeeds (returns null), or fails in a way that another batch may not (returns the failure).
      *
-     * @param divisible whether a smaller batch can be tried, so that a limit is worth returning
+     * @param divisible whether a smaller batch can be tried, so that reaching a limit is returned too
      */
     private SQLException retryTransient(Attempt attempt, boolean divisible) throws InterruptedException {
         long pause = FIRST_PAUSE_MILLIS;

@@ -16,7 +16,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Counts what is finished, and how long it took from the publication to the commit. Thread-safe. */
+/** Counts finished messages, and measures the time from publication to commit. Thread-safe. */
 public final class IngestMetrics {
     private static final double MEDIAN = 0.5;
     private static final double P99 = 0.99;
@@ -36,7 +36,7 @@ public final class IngestMetrics {
     private volatile List<StreamWatcher.Subject> subjects = List.of();
     private volatile String problem;
 
-    /** @param registry gets the figures as meters; its histograms of several instances can be added up */
+    /** @param registry gets the metrics; histograms of several instances can be added up */
     public IngestMetrics(MeterRegistry registry) {
         this.recent = Timer.builder("countersink.ingest.commit")
                 .description("from the publication of a message to its commit")
@@ -67,7 +67,7 @@ public final class IngestMetrics {
                 .register(registry);
     }
 
-    /** For an instance whose figures nobody collects. */
+    /** For an instance whose metrics nobody collects. */
     public static IngestMetrics unregistered() {
         return new IngestMetrics(new SimpleMeterRegistry());
     }
@@ -86,7 +86,7 @@ public final class IngestMetrics {
         heldBytes = bytes;
     }
 
-    /** @param found null if that is not known */
+    /** @param found null if unknown */
     void looked(List<StreamWatcher.Subject> found, String why) {
         if (found != null) {
             subjects = List.copyOf(found);
@@ -112,7 +112,7 @@ public final class IngestMetrics {
         rate.add(now, batch.size());
     }
 
-    /** Messages in the stream at the last look, those in work included. */
+    /** Messages in the stream when it was last read, with those in work. */
     public long backlog() {
         return subjects.stream().mapToLong(StreamWatcher.Subject::messages).sum();
     }

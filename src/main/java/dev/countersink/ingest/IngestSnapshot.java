@@ -5,16 +5,16 @@ import java.util.List;
 /**
  * What the ingestion of this instance is doing.
  *
- * @param messages finished (applied or a dead letter, committed) since the start
- * @param deadLetters of these
- * @param redelivered of these, delivered for a second time or more
- * @param perSecond messages finished a second, over the last ten seconds or since the first one
- * @param p50Millis publish to commit over the last minute; not a number while there was none
+ * @param messages finished since the start: applied or made a dead letter, and committed
+ * @param deadLetters how many of these are dead letters
+ * @param redelivered how many of these were delivered more than once
+ * @param perSecond messages finished per second, over the last ten seconds or since the first message
+ * @param p50Millis publish to commit over the last minute; NaN if there was none
  * @param allP50Millis the same since the start
  * @param held messages in memory: queued, in work or about to be acked
- * @param backlog messages in the stream, those in work included; of all instances
- * @param blocked why the database takes nothing at present, or null
- * @param problem why the stream of messages cannot be trusted at present, or null
+ * @param backlog messages in the stream, with those in work, for all instances together
+ * @param blocked why the database does not accept batches at present, or null
+ * @param problem why the stream is not usable at present, or null
  */
 public record IngestSnapshot(
         long messages,
@@ -36,11 +36,11 @@ public record IngestSnapshot(
     /**
      * A subject with messages in the stream.
      *
-     * @param jobId null when the subject names no job
+     * @param jobId null if the subject names no job
      * @param open whether this instance pulls from it
-     * @param perSecond messages of it that this instance finishes a second
-     * @param etaSeconds until it has none left at this rate; null while nothing is finished
-     * @param stalledSeconds how long nobody has finished any of its messages
+     * @param perSecond messages of it that this instance finishes per second
+     * @param etaSeconds until none is left at this rate; null if none was finished
+     * @param stalledSeconds for how long no instance has finished any of its messages
      */
     public record Job(
             String subject,

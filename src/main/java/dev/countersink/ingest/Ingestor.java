@@ -39,9 +39,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Messages from the stream into the database: the dispatcher's thread decodes what comes, writers commit it in batches, and
- * only then it is acked. Any number of instances share the work; {@link #close} finishes the batches in work and gives the
- * rest back.
+ * Moves messages from the stream into the database. The dispatcher's thread decodes them, writers commit them in batches, and
+ * only then they are acked. Any number of instances share the work. {@link #close} finishes the current batches and gives
+ * the other messages back.
  */
 public final class Ingestor implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Ingestor.class);
@@ -78,10 +78,10 @@ public final class Ingestor implements AutoCloseable {
     private final ConnectionListener listener;
 
     /**
-     * Makes one that is at rest.
+     * Makes an ingestor that is not started.
      *
-     * @param dataSource gives each writer a connection of its own, at once or not at all
-     * @param fatal is told of an error after which nothing can be relied on
+     * @param dataSource gives each writer its own connection, at once or not at all
+     * @param fatal is called after an error that leaves the program in an unknown state
      */
     public Ingestor(
             Connection connection,
@@ -116,7 +116,7 @@ public final class Ingestor implements AutoCloseable {
     }
 
     /**
-     * Begins.
+     * Starts pulling and writing.
      *
      * @throws StartupException if the stream cannot be used
      */
@@ -145,7 +145,7 @@ public final class Ingestor implements AutoCloseable {
         return metrics;
     }
 
-    /** One line a minute while there is a backlog. */
+    /** Logs one line a minute while there is a backlog. */
     private void tellProgress() {
         IngestSnapshot now = metrics.snapshot();
         if (now.backlog() == 0) {
@@ -174,7 +174,7 @@ public final class Ingestor implements AutoCloseable {
         return jobs.size() > JOBS_NAMED ? named + "; …" : named;
     }
 
-    /** An outage shall be known even while there is nothing to write. */
+    /** Finds an outage even while there is nothing to write. */
     private void checkDatabase() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             if (db.acceptsWrites()) {
@@ -188,7 +188,7 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
-    /** One line when a job starts or ends. */
+    /** Logs one line when a job starts or ends. */
     private static void tellJobs(List<ResultsDb.JobChange> changes) {
         for (ResultsDb.JobChange job : changes) {
             if (!job.state().equals("pending")) {
@@ -203,7 +203,7 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
-    /** Looks at the stream, and comes back the sooner the less that costs. */
+    /** Looks at the stream. The less that costs, the sooner it looks again. */
     private void look() {
         long begin = System.nanoTime();
         guarded(watcher::look).run();
@@ -244,7 +244,7 @@ public final class Ingestor implements AutoCloseable {
         acker.execute(guarded(() -> ack(batch)));
     }
 
-    /** Acks what is committed. An ack that gets lost brings the message again, and it changes nothing then. */
+    /** Acks committed messages. If an ack is lost, the message is delivered again, which changes nothing. */
     private void ack(List<Delivery> batch) {
         try {
             for (Delivery delivery : batch) {
@@ -261,7 +261,7 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
-    /** An object is removed only if its message never comes again. */
+    /** An object is removed only once it is certain that its message is not delivered again. */
     private void ack(Delivery delivery) {
         ObjectReference object = delivery.removableObject();
         if (object == null) {
@@ -291,7 +291,7 @@ public final class Ingestor implements AutoCloseable {
         intake.release(batch, false);
     }
 
-    /** Finishes the batches in work, acks them, and gives the rest back. */
+    /** Finishes and acks the current batches, and gives the other messages back. */
     @Override
     public void close() {
         if (stopping.getCount() == 0) {
@@ -319,7 +319,7 @@ public final class Ingestor implements AutoCloseable {
         LOG.info("Ingestion stopped after {} messages", metrics.snapshot().messages());
     }
 
-    /** What is not foreseen is logged, and the task goes on; after an error nothing can be relied on. */
+    /** Logs unexpected exceptions, and the task is repeated. After an Error the program ends. */
     private Runnable guarded(Runnable task) {
         return () -> {
             try {

@@ -7,7 +7,7 @@ import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Whether the database takes batches: one line in the log when that ends, and one when it is so again. Thread-safe. */
+/** Whether the database accepts batches. It logs one line when an outage begins and one when it ends. Thread-safe. */
 final class Outage {
     private static final Logger LOG = LoggerFactory.getLogger(Outage.class);
     private static final long REPEAT_NANOS = Duration.ofSeconds(30).toNanos();
@@ -19,7 +19,7 @@ final class Outage {
     private long beganNanos;
     private boolean anyCommit;
 
-    /** A writer's batch was refused, not by a message's fault. */
+    /** A writer's batch failed, but not because of a message. */
     synchronized void failed(Object writer, String sqlState, String message) {
         long now = System.nanoTime();
         if (blocked.isEmpty()) {
@@ -43,7 +43,7 @@ final class Outage {
         end(writer);
     }
 
-    /** What had failed works again, and that says nothing of batches. */
+    /** A part that had failed works again. This does not count as a committed batch. */
     synchronized void ended(Object part) {
         end(part);
     }
@@ -61,12 +61,12 @@ final class Outage {
         }
     }
 
-    /** Why a batch is not taken, or null. */
+    /** Why batches fail at present, or null. */
     synchronized String reason() {
         return blocked.isEmpty() ? null : reason;
     }
 
-    /** Whether no writer has got through since one failed. */
+    /** Whether no batch was committed since the outage began. */
     synchronized boolean isTotal() {
         return !blocked.isEmpty() && !anyCommit;
     }

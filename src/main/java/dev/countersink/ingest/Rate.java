@@ -1,6 +1,6 @@
 package dev.countersink.ingest;
 
-/** How many a second, over the last seconds or since the first one. Thread-safe. */
+/** Events per second, over the last seconds or since the first event. Thread-safe. */
 final class Rate {
     private static final int SECONDS = 10;
     private static final int SLOTS = 16;

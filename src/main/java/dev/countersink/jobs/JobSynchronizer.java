@@ -24,7 +24,7 @@ import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.support.TransactionOperations;
 
-/** Makes Quartz's jobs follow the catalog: one for each derived view that {@code tally.due()} lists, none besides. */
+/** Makes Quartz's jobs match the catalog: one for each derived view in {@code tally.due()}, and no others. */
 @Component
 class JobSynchronizer {
     private static final String NAME = "follow";
@@ -88,7 +88,7 @@ class JobSynchronizer {
         }
     }
 
-    /** To be called in a transaction: the job store locks a row while it changes anything. */
+    /** Call it in a transaction: the job store locks a row while it changes anything. */
     void synchronizeAll() {
         List<DueView> due = tally.due();
         Set<String> names = due.stream().map(DueView::name).collect(Collectors.toSet());
@@ -104,7 +104,7 @@ class JobSynchronizer {
         });
     }
 
-    /** SQL takes any cron of the right length; one that cannot be used leaves that view's job as it was. */
+    /** SQL accepts any cron with the right number of fields. For one that Quartz refuses, the view's job is not changed. */
     private void keep(DueView view) throws SchedulerException {
         String name = "schedule of " + view.name();
         Optional<String> problem = Optional.ofNullable(view.cron()).flatMap(Cron::problem);
@@ -116,7 +116,7 @@ class JobSynchronizer {
         }
     }
 
-    /** What changes the job store. */
+    /** A change of the job store. */
     private interface Change {
         void apply() throws SchedulerException;
     }

@@ -10,8 +10,8 @@ import org.quartz.JobExecutionContext;
 import org.quartz.SchedulerException;
 
 /**
- * Once a night, on one instance of the cluster: forgets old runs, and verifies each derived view by a sample of its keys, one
- * after the other, so that the other threads go on merging. Each verification is a run like one that was asked for.
+ * Runs once a night, on one instance of the cluster: deletes old runs, and verifies a sample of each derived view's keys. It
+ * verifies one view after the other, so that the other threads go on merging. Each verification is stored as a run.
  */
 @DisallowConcurrentExecution
 class MaintenanceJob implements Job {

@@ -8,10 +8,10 @@ import org.quartz.Job;
 import org.quartz.JobExecutionContext;
 import org.quartz.SchedulerException;
 
-/** Merges what is pending of one projection: step by step, so that each is a short transaction. */
+/** Merges the pending keys of one projection in steps, so that each transaction is short. */
 @DisallowConcurrentExecution
 class MergeJob implements Job {
-    /** Bounds one firing, so that a thread of the pool is given back while a backfill goes on. */
+    /** Bounds one execution, so that a long backfill does not keep a thread of the pool. */
     private static final int STEPS = 50;
 
     private final TallyDb tally;
@@ -40,7 +40,7 @@ class MergeJob implements Job {
         }
     }
 
-    /** A shutdown waits for jobs, so a long backfill goes on in the next instance. */
+    /** A shutdown waits for running jobs. So a long backfill stops here and continues in the next instance. */
     private static boolean isStopping(JobExecutionContext context) throws SchedulerException {
         return context.getScheduler().isInStandbyMode();
     }

@@ -22,7 +22,7 @@ import org.quartz.Trigger;
 import org.quartz.TriggerBuilder;
 import org.quartz.TriggerKey;
 
-/** Quartz's jobs by the names that Countersink gives them. */
+/** Quartz's jobs, by the names that Countersink gives them. */
 final class QuartzJobs {
     static final String VIEWS = "views";
     private static final String RUNS = "runs";
@@ -42,7 +42,7 @@ final class QuartzJobs {
         return SqlError.in(failure).map(SqlError::message).orElseGet(failure::toString);
     }
 
-    /** Has a run carried out at once, on any instance, and again on another if that one crashes. */
+    /** Starts a run at once, on any instance. If that instance crashes, another one repeats it. */
     static void runNow(Scheduler scheduler, long run) throws SchedulerException {
         JobDetail job = JobBuilder.newJob(RunJob.class)
                 .withIdentity(RUN + run, RUNS)
@@ -54,7 +54,7 @@ final class QuartzJobs {
         scheduler.scheduleJob(job, trigger);
     }
 
-    /** Makes a view's job as the catalog says, unless it is so already. */
+    /** Creates or updates a view's Quartz job if it differs from the catalog. */
     static void keep(Scheduler scheduler, DueView view, Duration standard) throws SchedulerException {
         Duration interval = view.intervalMs() == null ? standard : Duration.ofMillis(view.intervalMs());
         TriggerKey key = new TriggerKey(view.name(), VIEWS);
@@ -73,7 +73,7 @@ final class QuartzJobs {
         }
     }
 
-    /** A job that fires at a fixed interval and does not make up for what it missed. */
+    /** A schedule with a fixed interval. Missed executions are not made up for. */
     static ScheduleBuilder<? extends Trigger> every(Duration interval) {
         return SimpleScheduleBuilder.simpleSchedule()
                 .withIntervalInMilliseconds(interval.toMillis())
@@ -85,7 +85,7 @@ final class QuartzJobs {
         return cron == null ? every(interval) : at(cron);
     }
 
-    /** A job that fires by a cron; if no thread was free in time, once as soon as one is. */
+    /** A schedule by cron. If no thread was free in time, it runs once as soon as one is. */
     static ScheduleBuilder<? extends Trigger> at(String cron) {
         return CronScheduleBuilder.cronSchedule(cron)
                 .inTimeZone(Cron.ZONE)

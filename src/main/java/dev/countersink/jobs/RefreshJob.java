@@ -20,7 +20,7 @@ class RefreshJob implements Job {
     public void execute(JobExecutionContext context) {
         String view = QuartzJobs.view(context);
         try {
-            // Not tally.refresh, which would wait for another one at work and not wait after an error.
+            // Not tally.refresh, which would wait for a running merge, and would not pause after an error.
             backoff.note(view, tally.merge(view));
         } catch (RuntimeException e) {
             backoff.reported(view, QuartzJobs.message(e));

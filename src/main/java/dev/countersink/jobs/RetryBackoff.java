@@ -11,8 +11,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What goes wrong again and again: logged once per change, not once a second, and tried less often the longer it lasts.
- * Errors of a view itself are the engine's to wait out; here are those that keep a job from asking it at all.
+ * Failures that repeat: each is logged only when its message changes, and tried less often the longer it lasts. The engine
+ * backs off after errors inside a view. This class backs off when the job cannot call the engine.
  */
 final class RetryBackoff {
     private static final Logger LOG = LoggerFactory.getLogger("dev.countersink.jobs");
@@ -28,23 +28,23 @@ final class RetryBackoff {
 
     private record Failure(String message, int failures, Instant retryAt) {}
 
-    /** Whether it is time to try again. */
+    /** Whether to try again now. */
     boolean mayTry(String name) {
         Failure failure = byName.get(name);
         return failure == null || !clock.instant().isBefore(failure.retryAt());
     }
 
-    /** It failed; the next try is a second from now, then two, four and so on up to a minute. */
+    /** Stores a failure. The next attempt is after one second, then two, four and so on up to a minute. */
     void failed(String name, String message) {
         note(name, message, true);
     }
 
-    /** It failed, but whoever reported it waits by itself. */
+    /** Stores a failure for whose retries the caller itself waits. */
     void reported(String name, String message) {
         note(name, message, false);
     }
 
-    /** What a merge or refresh did; busy, paused or waiting, nothing is known of whether it works. */
+    /** Stores the result of a merge or refresh. If it was busy, paused or waiting, the result says nothing about success. */
     void note(String name, MergeResult result) {
         switch (result.outcome()) {
             case "failed" -> reported(name, result.error());

@@ -7,7 +7,7 @@ import org.quartz.JobExecutionContext;
 import org.quartz.JobExecutionException;
 import org.quartz.SchedulerException;
 
-/** Carries out one run that somebody requested, and records what became of it. */
+/** Executes one requested run, and stores its result. */
 class RunJob implements Job {
     private static final String INTERNAL_ERROR = "XX000";
 

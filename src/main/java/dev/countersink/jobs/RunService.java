@@ -7,7 +7,7 @@ import org.quartz.SchedulerException;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.support.TransactionOperations;
 
-/** Takes requests for runs: the record and Quartz's job are made in one transaction, so none is forgotten. */
+/** Takes requests for runs. The run and Quartz's job are stored in one transaction, so no run is lost. */
 @Component
 public class RunService {
     private final ControlDb control;
@@ -21,16 +21,16 @@ public class RunService {
     }
 
     /**
-     * Has an action done on a derived view.
+     * Requests an action on a derived view.
      *
-     * @param sample of verify: the share of the keys, null for all
+     * @param sample for verify: the share of the keys, null for all
      * @return the run's id
      */
     public long request(String view, String action, Double sample) {
         return requested(() -> control.requestRun(view, action, sample));
     }
 
-    /** Has a dead letter applied again; returns the run's id. */
+    /** Requests that a dead letter is applied again; returns the run's id. */
     public long requestReplay(long deadLetter) {
         return requested(() -> control.requestReplay(deadLetter));
     }

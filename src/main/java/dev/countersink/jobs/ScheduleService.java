@@ -4,7 +4,7 @@ import dev.countersink.db.TallyDb;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.support.TransactionOperations;
 
-/** Changes schedules: the catalog and Quartz's triggers in one transaction, so that every instance follows at once. */
+/** Changes schedules. The catalog and Quartz's triggers change in one transaction, so every instance follows at once. */
 @Component
 public class ScheduleService {
     private final TallyDb tally;
@@ -20,9 +20,9 @@ public class ScheduleService {
     /**
      * Changes a derived view's schedule.
      *
-     * @param changesJson an object with what is to change
-     * @param expectedVersion the schedule's version as last read, null for whatever it is
-     * @return the derived view after it, as a JSON object
+     * @param changesJson an object with the changes
+     * @param expectedVersion the schedule's version as last read; null: not checked
+     * @return the derived view after the change, as a JSON object
      */
     public String change(String view, String changesJson, Integer expectedVersion) {
         return transactions.execute(status -> {

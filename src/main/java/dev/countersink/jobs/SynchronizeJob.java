@@ -4,7 +4,7 @@ import org.quartz.DisallowConcurrentExecution;
 import org.quartz.Job;
 import org.quartz.JobExecutionContext;
 
-/** Looks from time to time, on one instance of the cluster, whether the jobs are those that the catalog asks for. */
+/** Checks from time to time, on one instance of the cluster, that Quartz's jobs match the catalog. */
 @DisallowConcurrentExecution
 class SynchronizeJob implements Job {
     private final JobSynchronizer synchronizer;

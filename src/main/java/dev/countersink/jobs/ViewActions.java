@@ -11,10 +11,10 @@ import org.slf4j.LoggerFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 
-/** What can be asked of a derived view or a dead letter, and what it answers as JSON. */
+/** The actions on a derived view or a dead letter, and their results as JSON. */
 @Component
 class ViewActions {
-    /** Of the rows that differ so many are kept with the run; all of them are counted. */
+    /** A run stores at most this many of the rows that differ, but counts all of them. */
     private static final int SHOWN = 100;
 
     private static final Logger LOG = LoggerFactory.getLogger(ViewActions.class);
@@ -57,7 +57,7 @@ class ViewActions {
                 different.stream().limit(SHOWN).map(json::readTree).toList()));
     }
 
-    /** What is rejected again fails the run, with the reason that the dead letter has now. */
+    /** If the message is rejected again, the run fails with the new reason of the dead letter. */
     private String replay(long deadLetter) {
         try {
             Replays.Rejection rejection = replays.replay(deadLetter).orElse(null);

@@ -1,2 +1,2 @@
-/** The scheduler: Quartz runs what the catalog of {@code tally} says is due, and what operators ask for. */
+/** The scheduler: Quartz runs what the catalog of {@code tally} lists as due, and what operators request. */
 package dev.countersink.jobs;

@@ -6,16 +6,15 @@ import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyManager;
 
 /**
- * One {@code COPY … FROM STDIN (FORMAT binary)}: {@link #row} and then its fields in order, over and over, and
- * {@link #finish} at the end; closed without it, the COPY is cancelled. The buffer's size does not depend on what is
- * written.
+ * One {@code COPY … FROM STDIN (FORMAT binary)}. For each row call {@link #row} and then its fields in order; at the end call
+ * {@link #finish}. Closing without it cancels the COPY. The buffer has a fixed size.
  */
 final class BinaryCopy implements AutoCloseable {
     private static final byte[] SIGNATURE = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', (byte) 0xff, '\r', '\n', 0};
     private static final int BUFFER_BYTES = 64 * 1024;
     private static final int FLOAT4_OID = 700;
     private static final int INT4_OID = 23;
-    /** From 1970, as Java counts, to 2000, as PostgreSQL does. */
+    /** From 1970, Java's epoch, to 2000, PostgreSQL's epoch. */
     private static final long EPOCH_OFFSET_MICROS = 946_684_800_000_000L;
 
     private final CopyIn copy;
@@ -106,7 +105,7 @@ final class BinaryCopy implements AutoCloseable {
         }
     }
 
-    /** Of an array with one dimension whose elements have four bytes each, and are counted from 1. */
+    /** For an array with one dimension, lower bound 1 and elements of four bytes. */
     private void arrayHeader(int length, int elementOid) throws SQLException {
         int dimensions = length == 0 ? 0 : 1;
         int32(12 + 8 * dimensions + 8 * length);
@@ -119,7 +118,7 @@ final class BinaryCopy implements AutoCloseable {
         }
     }
 
-    /** Ends the COPY; returns how many rows it took. */
+    /** Ends the COPY; returns the number of rows. */
     long finish() throws SQLException {
         int16(-1);
         flush();

@@ -5,7 +5,7 @@ import java.sql.SQLException;
 import java.util.Optional;
 import javax.sql.DataSource;
 
-/** Applies dead letters again, by the same path as fresh messages. Thread-safe. */
+/** Applies dead letters again, in the same way as new messages. Thread-safe. */
 public final class Replays {
     private static final int ATTEMPTS = 3;
 
@@ -18,7 +18,7 @@ public final class Replays {
     }
 
     /**
-     * Why a message is rejected.
+     * Why a message was rejected.
      *
      * @param sqlState of {@code results.error_catalogue()}, or the server's
      * @param reason a sentence
@@ -26,10 +26,10 @@ public final class Replays {
     public record Rejection(String sqlState, String reason) {}
 
     /**
-     * Applies a dead letter again, any number of times: it is marked as replayed, or stays a dead letter with the new reason.
+     * Applies a dead letter again. It is then marked as replayed, or stays a dead letter with the new reason. This may be repeated.
      *
-     * @return why it is rejected again, or nothing
-     * @throws SQLException a failure that is not the message's fault; the dead letter is as it was
+     * @return why it was rejected again; empty if it was applied
+     * @throws SQLException a failure that is not the message's fault; the dead letter is unchanged
      */
     public Optional<Rejection> replay(long deadLetter) throws SQLException {
         try (ResultsDb db = new ResultsDb(dataSource)) {
@@ -37,7 +37,7 @@ public final class Replays {
                 try {
                     return db.replay(deadLetter, decoder);
                 } catch (SQLException e) {
-                    // Another writer may have been in its way, so even its own fault is tried again.
+                    // Another writer may have caused it, so even the message's own fault is tried again.
                     boolean worthwhile =
                             SqlErrorClassifier.keepsConnection(e) && !ResultsDb.NO_DEAD_LETTER.equals(e.getSQLState());
                     if (worthwhile && attempt < ATTEMPTS) {

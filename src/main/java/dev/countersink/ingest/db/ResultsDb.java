@@ -26,8 +26,8 @@ import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The ingestion's only way to the database. Holds one connection, for the stage tables are the session's; after a failure
- * it takes another one. Not thread-safe: one per writer.
+ * The only database access of the ingestion. It holds one connection, because stage tables belong to a session; after a failure
+ * it opens another one. Not thread-safe: each writer has its own.
  */
 public final class ResultsDb implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(ResultsDb.class);
@@ -43,11 +43,11 @@ public final class ResultsDb implements AutoCloseable {
         this.dataSource = dataSource;
     }
 
-    /** A message that the database rejected, by its place in the batch. */
+    /** A message that the database rejected; {@code msg} is its index in the batch. */
     private record Reject(int msg, String sqlState, String reason) {}
 
     /**
-     * Applies a batch in one transaction: what cannot be decoded or is rejected becomes a dead letter, the rest is written.
+     * Applies a batch in one transaction. Messages that cannot be decoded or are rejected become dead letters.
      *
      * @return how many became dead letters
      */
@@ -55,7 +55,7 @@ public final class ResultsDb implements AutoCloseable {
         return inTransaction(c -> apply(c, batch)).size();
     }
 
-    /** Applies a batch, with each message that is rejected made a dead letter; returns those. */
+    /** Applies a batch, and makes each rejected message a dead letter; returns those. */
     private static List<Reject> apply(Connection c, List<DecodedMessage> batch) throws SQLException {
         List<Reject> rejects = new ArrayList<>();
         if (new StageCopier(c.unwrap(PGConnection.class).getCopyAPI(), batch).fill()) {
@@ -79,9 +79,9 @@ public final class ResultsDb implements AutoCloseable {
     }
 
     /**
-     * Applies a dead letter in one transaction: afterwards it is marked as replayed, or says why it is rejected again.
+     * Applies a dead letter in one transaction. It is then marked as replayed, or has the new reason why it was rejected.
      *
-     * @return why, or nothing
+     * @return why it was rejected again; empty if it was applied
      */
     Optional<Replays.Rejection> replay(long id, MessageDecoder decoder) throws SQLException {
         return inTransaction(c -> apply(c, DecodedMessage.decode(decoder, beginReplay(c, id))).stream()
@@ -89,7 +89,7 @@ public final class ResultsDb implements AutoCloseable {
                 .map(reject -> new Replays.Rejection(reject.sqlState(), reject.reason())));
     }
 
-    /** Records that a dead letter failed again in a way that left nothing of its transaction. */
+    /** Stores the new failure of a dead letter whose replay was rolled back. */
     void recordReplayFailure(long id, Replays.Rejection rejection) throws SQLException {
         inTransaction(c -> {
             recordDeadLetters(c, List.of(new DeadLetter(beginReplay(c, id), rejection.sqlState(), rejection.reason())));
@@ -122,9 +122,9 @@ public final class ResultsDb implements AutoCloseable {
     }
 
     /**
-     * Notes that a message is tried which was delivered again and again; what ends the program leaves the count.
+     * Counts an attempt at a message that was delivered several times. The count survives the end of the program.
      *
-     * @return how many attempts have begun without an end, this one included
+     * @return how many attempts have begun but not ended, with this one
      */
     public int beginAttempt(DecodedMessage.Origin origin, long publishedMicros) throws SQLException {
         return inTransaction(c -> {
@@ -138,7 +138,7 @@ public final class ResultsDb implements AutoCloseable {
         });
     }
 
-    /** Forgets the attempts of a message that has come to an outcome. */
+    /** Deletes the attempts of a message that was applied or made a dead letter. */
     public void endAttempt(DecodedMessage.Origin origin, long publishedMicros) throws SQLException {
         inTransaction(c -> {
             try (PreparedStatement call = c.prepareStatement("SELECT results.end_attempt(?, ?, ?)")) {
@@ -148,7 +148,7 @@ public final class ResultsDb implements AutoCloseable {
         });
     }
 
-    /** Whether the server is one that batches can be applied to. */
+    /** Whether batches can be applied to this server. */
     public boolean acceptsWrites() throws SQLException {
         try (Connection c = dataSource.getConnection();
                 PreparedStatement call = c.prepareStatement("SELECT results.accepts_writes()");
@@ -161,11 +161,11 @@ public final class ResultsDb implements AutoCloseable {
     /**
      * A job whose state has changed.
      *
-     * @param before null for one that is seen for the first time
+     * @param before null for a job that is new
      */
     public record JobChange(long job, String before, String state, long total, long processed, long failed) {}
 
-    /** Brings the states of jobs up to their stored progress; returns those that changed, of which only one instance is told. */
+    /** Updates the states of jobs from their progress. Returns the changes; each is returned to one instance only. */
     public List<JobChange> followJobs(double failedShare) throws SQLException {
         try (Connection c = dataSource.getConnection();
                 PreparedStatement call = c.prepareStatement(
@@ -217,7 +217,7 @@ public final class ResultsDb implements AutoCloseable {
         if (connection == null) {
             Connection fresh = dataSource.getConnection();
             connection = fresh;
-            // Whatever the database's default is: apply_batch is written for it.
+            // Independent of the database's default: apply_batch is written for this level.
             fresh.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             fresh.setAutoCommit(false);
             try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage()")) {
@@ -256,7 +256,7 @@ public final class ResultsDb implements AutoCloseable {
 
     private record DeadLetter(DecodedMessage.Origin origin, String sqlState, String reason) {}
 
-    /** One statement for as many as fit into a message to the server with ease. */
+    /** Stores dead letters; each statement has as many as fit into a moderate size. */
     private static void recordDeadLetters(Connection c, List<DeadLetter> letters) throws SQLException {
         int from = 0;
         long bytes = 0;
@@ -293,12 +293,12 @@ public final class ResultsDb implements AutoCloseable {
                 "text", letters.stream().map(text).map(ResultsDb::storable).toArray());
     }
 
-    /** The database holds no NUL. */
+    /** PostgreSQL cannot store NUL. */
     private static String storable(String text) {
         return text.replace('\0', '\ufffd');
     }
 
-    /** What a header's bytes cannot say as text is replaced, for JSON in the database takes neither NUL nor half a pair. */
+    /** Replaces what jsonb cannot store: NUL and unpaired surrogates. */
     private static String json(Map<String, List<String>> headers) {
         Map<String, List<String>> storable = new LinkedHashMap<>();
         headers.forEach((name, values) -> storable.put(
@@ -310,7 +310,7 @@ public final class ResultsDb implements AutoCloseable {
         return new String(storable(text).getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
     }
 
-    /** Gives the connection back; the next call takes another one. */
+    /** Closes the connection; the next call opens another one. */
     @Override
     public void close() {
         Connection open = connection;

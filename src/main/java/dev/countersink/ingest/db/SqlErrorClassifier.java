@@ -5,27 +5,27 @@ import java.util.Set;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
-/** What brought about a failure of the database. */
+/** Classifies database errors by their cause. */
 public final class SqlErrorClassifier {
     /**
-     * What a row can bring about: cardinality, data, integrity and check-option violations, a program limit (a key too
+     * Errors that a row can cause: cardinality, data, integrity and check-option violations, a program limit (a key too
      * long for its index), a raised exception, an internal error, and the schema's own.
      */
     private static final Set<String> OF_THE_MESSAGE = Set.of("21", "22", "23", "44", "54", "P0", "RS");
 
     private static final String INTERNAL_ERROR = "XX000";
     private static final String QUERY_CANCELED = "57014";
-    /** Of class 53, these do not depend on the size of a batch. */
+    /** Errors of class 53 that do not depend on the size of a batch. */
     private static final Set<String> OF_NO_SIZE = Set.of("53100", "53300");
 
     private SqlErrorClassifier() {}
 
     public enum Cause {
-        /** A message is to blame, so that the batch is worth bisecting. */
+        /** A message caused it, so the batch is bisected. */
         MESSAGE,
-        /** A limit that a smaller batch may not meet: a timeout, memory, temporary files, the size of something. */
+        /** A limit that a smaller batch may not reach: a timeout, memory, temporary files, the size of something. */
         LIMIT,
-        /** All else (no connection, a deadlock, a full disk, a missing function, a standby): it says nothing of the messages. */
+        /** Everything else (no connection, a deadlock, a full disk, a missing function, a standby). No message is to blame. */
         OTHER
     }
 
@@ -41,7 +41,7 @@ public final class SqlErrorClassifier {
         return isOfMessage(e) ? Cause.MESSAGE : Cause.OTHER;
     }
 
-    /** Whether a message is to blame if it fails so when it is alone. */
+    /** Whether the message is to blame if it fails with this error in a batch of its own. */
     public static boolean isOfMessage(SQLException e) {
         String state = e.getSQLState();
         if (state == null || state.length() != 5) {
@@ -50,13 +50,13 @@ public final class SqlErrorClassifier {
         return OF_THE_MESSAGE.contains(state.substring(0, 2)) || state.equals(INTERNAL_ERROR);
     }
 
-    /** Whether the same connection may serve the next try. */
+    /** Whether the next attempt can use the same connection. */
     public static boolean keepsConnection(SQLException e) {
         String state = e.getSQLState();
         return cause(e) != Cause.OTHER || (state != null && (state.startsWith("40") || state.startsWith("55")));
     }
 
-    /** The server's message and its detail, without the statements that led to it. */
+    /** The server's message and detail, without the context. */
     public static String sentence(SQLException e) {
         ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;
         if (server == null || server.getMessage() == null) {

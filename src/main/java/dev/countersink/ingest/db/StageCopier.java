@@ -12,8 +12,8 @@ import java.util.List;
 import org.postgresql.copy.CopyManager;
 
 /**
- * Copies a batch into the session's stage tables, one after the other; a message's number there is its place in the batch,
- * and a table that gets no row is not touched.
+ * Copies a batch into the session's stage tables, one table after another. The column {@code msg} is the index of the message
+ * in the batch. A table without rows is not touched.
  */
 final class StageCopier {
     private final CopyManager manager;
@@ -34,7 +34,7 @@ final class StageCopier {
         return messages || images || detections || classifications || errors;
     }
 
-    /** The rows of one message; {@code Rows} opens the COPY with the first of them. */
+    /** Writes the rows of one message. {@code Rows} starts the COPY with the first row. */
     private interface Writer {
         void write(Rows rows, int msg, DecodedMessage incoming) throws SQLException;
     }
@@ -167,7 +167,7 @@ final class StageCopier {
             return count;
         }
 
-        /** Numbers the rows of the table above in the order in which they were copied. */
+        /** Returns the number of the next parent row. Parent and child rows must be copied in the same order of the batch. */
         int parent() {
             return parents++;
         }

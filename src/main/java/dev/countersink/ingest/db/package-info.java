@@ -1,4 +1,5 @@
 /**
- * The side of PostgreSQL: batches are copied into the session's stage tables and applied by one function call. Knows no NATS.
+ * The PostgreSQL side: batches are copied into the session's stage tables and applied by one function call. It does not depend
+ * on NATS.
  */
 package dev.countersink.ingest.db;

@@ -3,10 +3,10 @@ package dev.countersink.ingest.message;
 import java.io.IOException;
 import java.io.InputStream;
 
-/** The bytes of a message, wherever they are; they may be read any number of times. */
+/** The bytes of a message, wherever they are stored. They may be read any number of times. */
 interface Content {
     InputStream open() throws IOException;
 
-    /** A dead letter refers to it, so that it is needed later. */
+    /** Called if a dead letter refers to the content, so that it must not be removed. */
     default void keep() {}
 }

@@ -1,6 +1,6 @@
 package dev.countersink.ingest.message;
 
-/** Content cannot be read at present; that is not the message's fault, and it has to be tried again. */
+/** Content cannot be read at present. This is not the message's fault, so the message is tried again. */
 public final class ContentUnavailableException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 

@@ -1,6 +1,6 @@
 package dev.countersink.ingest.message;
 
-/** A result that can never be applied, however often it is tried: what is wrong with it, and where. */
+/** A result that can never be applied: what is wrong with it, and where. */
 public final class DecodeException extends Exception {
     private static final long serialVersionUID = 1L;
 
@@ -8,7 +8,7 @@ public final class DecodeException extends Exception {
     static final String NO_SCORES = "RS011";
     static final String TOO_LARGE = "RS012";
     static final String NO_OBJECT = "RS014";
-    /** Not of decoding: the program has ended again and again while it was tried. */
+    /** Not about decoding: the program has ended each time this message was tried. */
     public static final String NO_OUTCOME = "RS013";
 
     private final String sqlState;
@@ -19,7 +19,7 @@ public final class DecodeException extends Exception {
     }
 
     private DecodeException(String sqlState, String reason, String replySubject) {
-        // Garbage may come by the thousand; a stack trace says nothing that the reason does not.
+        // There may be thousands of broken messages, and a stack trace adds nothing to the reason.
         super(reason, null, false, false);
         this.sqlState = sqlState;
         this.replySubject = replySubject;
@@ -42,17 +42,17 @@ public final class DecodeException extends Exception {
         return new DecodeException(sqlState, getMessage(), subject);
     }
 
-    /** Whether what follows in the message must not be read either. */
+    /** Whether the rest of the message must not be read either. */
     boolean endsTheMessage() {
         return sqlState.equals(TOO_LARGE);
     }
 
-    /** The code under which the message becomes a dead letter. */
+    /** The SQLSTATE of the dead letter. */
     public String sqlState() {
         return sqlState;
     }
 
-    /** Where the sender waits for {@code +ACK}, or null: not asked for, or not read before the fault. */
+    /** Where the sender waits for {@code +ACK}; null if it did not ask for that, or if this was not read before the fault. */
     public String replySubject() {
         return replySubject;
     }

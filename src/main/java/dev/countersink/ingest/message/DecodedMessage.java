@@ -8,13 +8,13 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * One result as it came, and what became of decoding it: exactly one of {@link #body} and {@link #fault} is set. A message
- * with several results makes several of these. The bytes are kept until the commit, for they go into the dead letter if the
+ * One result as received, and the outcome of decoding it: exactly one of {@link #body} and {@link #fault} is set. A message
+ * with several results makes several of these. The bytes are kept until the commit, because a dead letter needs them if the
  * database rejects the result.
  */
 public final class DecodedMessage {
     private static final String CONTENT_ENCODING = "Content-Encoding";
-    /** Of the message object, its subject and headers. */
+    /** An estimate for the message object, its subject and its headers. */
     private static final long MESSAGE_BYTES = 500;
 
     private final Origin origin;
@@ -31,7 +31,7 @@ public final class DecodedMessage {
         this.weight = weight;
     }
 
-    /** Where a message came from, and what came. */
+    /** A message as it was received, and where from. */
     public record Origin(
             String stream, long sequence, String subject, Map<String, List<String>> headers, byte[] payload) {
 
@@ -51,9 +51,9 @@ public final class DecodedMessage {
     }
 
     /**
-     * Decodes a message into its results, one at least; what cannot be decoded is kept with its fault.
+     * Decodes a message into its results, at least one. A result that cannot be decoded is kept with its fault.
      *
-     * @param progress is called again and again while an object is fetched that the message refers to
+     * @param progress is called repeatedly while an object is fetched that the message refers to
      * @throws ContentUnavailableException if it refers to an object that cannot be read at present
      */
     public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Runnable progress) {
@@ -82,7 +82,7 @@ public final class DecodedMessage {
         return new DecodedMessage(origin, result, content, decoder, weight + result.weight());
     }
 
-    /** The message in which the result came. */
+    /** The message that holds the result. */
     public Origin origin() {
         return origin;
     }
@@ -100,22 +100,22 @@ public final class DecodedMessage {
         return body() != null ? body().replySubject() : fault().replySubject();
     }
 
-    /** About how many bytes of heap this takes; of several results of one message the first has the message's weight. */
+    /** Estimated bytes of heap. If a message has several results, the first one includes the weight of the message. */
     public long weight() {
         return weight;
     }
 
-    /** The object that holds the message, or null: it holds itself. */
+    /** The object that holds the content, or null if the message itself does. */
     public ObjectReference object() {
         return content instanceof ObjectReference object ? object : null;
     }
 
-    /** A reason for rejecting it, with its place if the message holds several results. */
+    /** The reason for a rejection; it names the result if the message has several. */
     public String explain(String reason) {
         return result.place() == null ? reason : "The result at " + result.place() + ": " + reason;
     }
 
-    /** What the dead letter holds: the message, or of several results this one alone, uncompressed. */
+    /** The content of the dead letter: the message, or, if it has several results, only this one, uncompressed. */
     public Origin letter() {
         if (result.place() == null) {
             return whole();
@@ -130,7 +130,7 @@ public final class DecodedMessage {
             byte[] alone = plain.readNBytes((int) length);
             return new Origin(origin.stream(), origin.sequence(), origin.subject(), plainHeaders(), alone);
         } catch (IOException | DecodeException e) {
-            // It was read before; if it cannot be now, the whole message is as good.
+            // It could be read before. If it cannot be read now, the whole message will do.
             return whole();
         }
     }

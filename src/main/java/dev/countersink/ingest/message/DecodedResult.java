@@ -1,16 +1,16 @@
 package dev.countersink.ingest.message;
 
 /**
- * One result of a message, and what became of decoding it: exactly one of {@code body} and {@code fault} is set.
+ * One result of a message, and the outcome of decoding it: exactly one of {@code body} and {@code fault} is set.
  *
- * @param place where it stands in a message that may hold several, as a JSON pointer; null if the message is the result
- * @param bytes where its bytes are in the uncompressed message; null if the message is the result
- * @param weight about how many bytes of memory it takes
+ * @param place the result in a message that may have several, as a JSON pointer; null if the message is the result
+ * @param bytes the range of its bytes in the uncompressed message; null if the message is the result
+ * @param weight estimated bytes of memory
  */
 record DecodedResult(MessageBody body, DecodeException fault, String place, Span bytes, long weight) {
     record Span(long from, long to) {}
 
-    /** The same with an address for the answer, unless it has one. */
+    /** The same result; it gets this reply subject if it has none. */
     DecodedResult withReplySubject(String subject) {
         if (body != null) {
             String first = body.replySubject() != null ? body.replySubject() : subject;

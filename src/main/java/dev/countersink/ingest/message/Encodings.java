@@ -9,13 +9,13 @@ import java.io.InputStream;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 
-/** How the bytes of a message are compressed. */
+/** The compression of a message. */
 final class Encodings {
     private static final int BUFFER_BYTES = 16 * 1024;
 
     private Encodings() {}
 
-    /** The bytes as they were before they were compressed, within the bound of the settings. */
+    /** The uncompressed bytes, up to the limit in the settings. */
     static InputStream plain(Content content, String contentEncoding, MessageSettings settings)
             throws IOException, DecodeException {
         String encoding = name(contentEncoding);
@@ -30,7 +30,7 @@ final class Encodings {
         };
     }
 
-    /** A sentence about what the decompressors say, who raise nearly anything when the bytes make no sense to them. */
+    /** A sentence about a decompressor's failure. They raise nearly any exception if the bytes are invalid. */
     static DecodeException refusal(Exception e, String contentEncoding) {
         if (e instanceof TooLargeException tooLarge) {
             return DecodeException.tooLarge(

@@ -3,11 +3,11 @@ package dev.countersink.ingest.message;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
-/** A value of a document as JSON again, without blanks. */
+/** Writes a value of a document as JSON text without white space. */
 final class JsonText {
     private JsonText() {}
 
-    /** Reads the value that begins at the current token; leaves the parser on its last token. */
+    /** Reads the value that begins at the current token, and leaves the parser at its last token. */
     static String ofCurrent(JsonParser json, JsonValues values) throws DecodeException {
         StringBuilder text = new StringBuilder();
         int depth = 0;

@@ -10,15 +10,16 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.exc.StreamConstraintsException;
 
 /**
- * Reads single values of a JSON document: each method expects the parser on the value's first token and leaves it on its
- * last. What does not fit becomes a {@link DecodeException} that names the place; what is kept is taken from the budget.
+ * Reads single values of a JSON document. Each method expects the parser at the first token of the value, and leaves it at the
+ * last. An unsuitable value raises a {@link DecodeException} that names its place. Memory for kept values is taken from the
+ * budget.
  */
 final class JsonValues {
     private static final int QUOTED = 60;
     private static final int LONGEST_PLACE = 200;
-    /** A name is a key of an index, which holds no more than some 2,700 bytes. */
+    /** A name is stored in an index, whose entries have 2,700 bytes at most. */
     private static final int LONGEST_NAME = 500;
-    /** A parser keeps each name that it has met. */
+    /** Estimated bytes for each field name, because the parser keeps those that it has read. */
     private static final int NAME_BYTES = 80;
 
     private static final int SHORTEST_SECONDS = 9;
@@ -60,7 +61,7 @@ final class JsonValues {
         return json.nextToken() != JsonToken.END_ARRAY;
     }
 
-    /** Passes over a field that nobody asked for. */
+    /** Skips the value of an unknown field. */
     void skip(String field) throws DecodeException {
         rememberName(field);
         if (!json.currentToken().isStructStart()) {
@@ -80,7 +81,7 @@ final class JsonValues {
         }
     }
 
-    /** How deep the value at the current token lies. */
+    /** The nesting depth outside of the value at the current token. */
     int depthOutside() {
         return json.currentToken().isStructStart() ? depth() - 1 : depth();
     }
@@ -89,7 +90,7 @@ final class JsonValues {
         return json.streamReadContext().getNestingDepth();
     }
 
-    /** Goes on behind whatever is open deeper than that. */
+    /** Skips to the end of everything that is nested deeper than this. */
     void leave(int depth) {
         while (depth() > depth) {
             json.nextToken();
@@ -110,7 +111,7 @@ final class JsonValues {
         }
     }
 
-    /** A string that the database can hold, or null. */
+    /** A string that PostgreSQL can store, or null. */
     String text() throws DecodeException {
         if (isNull()) {
             return null;
@@ -122,7 +123,7 @@ final class JsonValues {
         return text;
     }
 
-    /** The string at the current token, or what stands for it if it is none. */
+    /** The string at the current token, or the text of a token of another kind. */
     String string() throws DecodeException {
         try {
             return json.getString();
@@ -149,7 +150,7 @@ final class JsonValues {
         }
     }
 
-    /** A string that says something and fits into an index, or null. */
+    /** A string that is not blank and fits into an index, or null. */
     String name() throws DecodeException {
         String text = text();
         if (text != null && text.isBlank()) {
@@ -161,7 +162,7 @@ final class JsonValues {
         return text;
     }
 
-    /** A text or a list of texts, the latter as one; null if it says nothing. What is neither is given as JSON. */
+    /** A text, or a list of texts joined to one; null if it is empty. Any other value is returned as JSON. */
     String textOrList() throws DecodeException {
         StringBuilder text = new StringBuilder();
         if (isArray()) {
@@ -200,7 +201,7 @@ final class JsonValues {
         }
     }
 
-    /** An id, or null: none, or an empty string. */
+    /** An id; null if there is none, or for an empty string. */
     Long idOrNull() throws DecodeException {
         boolean none = isNull() || (json.currentToken() == JsonToken.VALUE_STRING && string().isBlank());
         return none ? null : (Long) id();
@@ -250,17 +251,17 @@ final class JsonValues {
                 return Double.parseDouble(text);
             }
         } catch (NumberFormatException e) {
-            // said below
+            // the exception is raised below
         }
         throw unfit("not a number");
     }
 
-    /** Java alone would take "1d" and "0x1p3". */
+    /** Excludes forms that only Java accepts, such as "1d" and "0x1p3". */
     private static boolean isPlain(String text) {
         return !text.isEmpty() && text.chars().allMatch(c -> "0123456789+-.eE".indexOf(c) >= 0);
     }
 
-    /** True or false, as JSON has them, as 1 and 0, or as strings of these. */
+    /** A boolean: true or false, 1 or 0, or a string with one of these. */
     boolean bool() throws DecodeException {
         String word = switch (json.currentToken()) {
             case VALUE_TRUE -> "true";
@@ -288,12 +289,12 @@ final class JsonValues {
                 return isSeconds(text) ? Timestamps.ofSeconds(decimal(text)) : Timestamps.micros(text);
             }
         } catch (DateTimeException e) {
-            // said below
+            // the exception is raised below
         }
         throw unfit("not a timestamp (ISO 8601, or seconds since 1970)");
     }
 
-    /** Fewer digits may be meant as a year or a date. */
+    /** With fewer digits, a year or a date may be meant. */
     private static boolean isSeconds(String text) {
         int digits = 0;
         while (digits < text.length() && text.charAt(digits) >= '0' && text.charAt(digits) <= '9') {
@@ -302,7 +303,7 @@ final class JsonValues {
         return digits >= SHORTEST_SECONDS && isPlain(text);
     }
 
-    /** Finite numbers as float4; returns the highest as it stood in the message, or negative infinity if there is none. */
+    /** Reads finite numbers as float4. Returns the highest, in the message's precision, or negative infinity if there is none. */
     double scores(NumberReader into) throws DecodeException {
         into.begin();
         if (isNull()) {
@@ -319,7 +320,7 @@ final class JsonValues {
         return max;
     }
 
-    /** Numbers as float4, those that are none or infinite included. */
+    /** Reads numbers as float4, with NaN and infinities. */
     Numbers logits(NumberReader into) throws DecodeException {
         into.begin();
         if (isNull()) {
@@ -336,7 +337,7 @@ final class JsonValues {
     private float logit() throws DecodeException {
         switch (json.currentToken()) {
             case VALUE_NULL:
-                // What many writers of JSON make of NaN.
+                // Many JSON writers write null for NaN.
                 return Float.NaN;
             case VALUE_NUMBER_FLOAT:
                 return json.isNaN() ? extended(json.getString()) : float4(number());
@@ -397,7 +398,7 @@ final class JsonValues {
         if (text.length() <= length) {
             return text;
         }
-        // Not in the middle of a character.
+        // Do not cut a surrogate pair in half.
         int end = Character.isHighSurrogate(text.charAt(length - 1)) ? length - 1 : length;
         return text.substring(0, end) + "…";
     }

@@ -2,7 +2,7 @@ package dev.countersink.ingest.message;
 
 import dev.countersink.config.MessageSettings;
 
-/** Counts what the message being decoded takes in memory, and refuses it before it takes more than it may. */
+/** Adds up the memory of the message that is being decoded, and refuses the message before it exceeds the limit. */
 final class MemoryBudget {
     static final int DETECTION_BYTES = 80;
     static final int BOX_BYTES = 48;
@@ -28,7 +28,7 @@ final class MemoryBudget {
         requireRoom(0);
     }
 
-    /** For what is needed only for a moment. */
+    /** Checks memory that is needed only temporarily. */
     void requireRoom(long bytes) throws DecodeException {
         if (used + bytes > settings.memory().toBytes()) {
             throw DecodeException.tooLarge(
@@ -40,12 +40,12 @@ final class MemoryBudget {
         take(STRING_BYTES + (isLatin1(text) ? text.length() : 2L * text.length()));
     }
 
-    /** An array of elements of that many bytes each. */
+    /** Takes an array with elements of this many bytes. */
     void array(int length, int each) throws DecodeException {
         take(ARRAY_BYTES + (long) each * length);
     }
 
-    /** A score or a logit is read, whether it is stored or not. */
+    /** Counts a score or a logit, whether it is stored or not. */
     void number() throws DecodeException {
         if (++numbers > settings.maxScores()) {
             throw DecodeException.tooLarge(
@@ -53,7 +53,7 @@ final class MemoryBudget {
         }
     }
 
-    /** The JVM keeps such strings in a byte a character, others in two. */
+    /** The JVM stores such strings with one byte a character, others with two. */
     private static boolean isLatin1(String text) {
         for (int i = 0; i < text.length(); i++) {
             if (text.charAt(i) > 0xff) {

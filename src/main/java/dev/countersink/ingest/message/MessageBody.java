@@ -10,13 +10,13 @@ import java.util.List;
 public record MessageBody(Result result, ErrorReport error, String replySubject) {
 
     /**
-     * What a pipeline found on some captures.
+     * The findings of a pipeline on some captures.
      *
      * @param errors why nothing was found on the captures without a detection, or null
      */
     public record Result(String pipeline, long[] sourceImages, List<Detection> detections, String errors) {}
 
-    /** A null {@code box} says that the algorithm looked and found nothing. */
+    /** A null {@code box} means that the algorithm looked and found nothing. */
     public record Detection(
             long captureId,
             Box box,
@@ -27,7 +27,7 @@ public record MessageBody(Result result, ErrorReport error, String replySubject)
 
     public record Box(double x1, double y1, double x2, double y2) {}
 
-    /** {@code score} is the highest of all scores of the message, whatever is stored of them. */
+    /** {@code score} is the highest of all scores in the message, even if not all of them are stored. */
     public record Classification(
             String label,
             String algorithm,
@@ -40,13 +40,13 @@ public record MessageBody(Result result, ErrorReport error, String replySubject)
     /**
      * Numbers to be stored.
      *
-     * @param values null for none
-     * @param classes the class that each value is of, counted from 0; null if all classes are there, in order
+     * @param values null if there are none
+     * @param classes the class of each value, from 0; null if all classes are there, in order
      */
     public record Numbers(float[] values, int[] classes) {
         public static final Numbers NONE = new Numbers(null, null);
     }
 
-    /** A null {@code captureId} says that the error concerns no capture in particular. */
+    /** A null {@code captureId} means that the error is not about a particular capture. */
     public record ErrorReport(Long captureId, String error) {}
 }

@@ -16,8 +16,8 @@ import tools.jackson.core.json.JsonFactory;
 import tools.jackson.core.json.JsonReadFeature;
 
 /**
- * Bytes to results, in one pass over the JSON, within the memory that the settings allow. Whatever the bytes are, the only
- * exception is {@link DecodeException}; what a reader of it sees are sentences of our own. Thread-safe.
+ * Decodes bytes into results, in one pass over the JSON, within the memory that the settings allow. Whatever the bytes are, it
+ * raises only {@link DecodeException}, with our own sentences. Thread-safe.
  */
 public final class MessageDecoder {
     private static final int DEEPEST = 100;
@@ -26,14 +26,14 @@ public final class MessageDecoder {
     private final ObjectSource objects;
     private final JsonFactory factory;
 
-    /** Makes one that knows of no objects: a message that refers to one cannot be decoded. */
+    /** Makes a decoder without objects: a message that refers to one cannot be decoded. */
     public MessageDecoder(MessageSettings settings) {
         this(settings, (bucket, name, most, progress) -> {
             throw new MissingObjectException(bucket, name);
         });
     }
 
-    /** @param objects where the objects are that messages refer to */
+    /** @param objects the objects that messages refer to */
     public MessageDecoder(MessageSettings settings, ObjectSource objects) {
         this.settings = settings;
         this.objects = objects;
@@ -59,7 +59,7 @@ public final class MessageDecoder {
     /**
      * Reads a message.
      *
-     * @return its results, each with what is wrong with it alone; in the order of the message, one at least
+     * @return its results, each with its own fault, in the order of the message; at least one
      * @throws DecodeException if the message as a whole cannot be read
      */
     List<DecodedResult> decode(Content content, String contentEncoding) throws DecodeException {

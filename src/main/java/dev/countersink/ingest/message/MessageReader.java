@@ -13,9 +13,10 @@ import java.util.List;
 import tools.jackson.core.JsonParser;
 
 /**
- * The grammar of one result, or of the document that holds nothing else. Fields come in any order and unknown ones are passed
- * by; of a field given twice the last counts, as with most JSON readers. A field that does not fit is remembered and passed
- * by, for an error counts whatever else its document holds.
+ * /**
+ * Reads one result, or a document that holds only one. Fields may have any order, and unknown ones are skipped. If a field occurs
+ * twice, the last one counts, as in most JSON readers. A field with an unsuitable value is stored as a fault and skipped, because
+ * a later field may turn the document into an error report, which counts whatever else it holds.
  */
 final class MessageReader {
     private static final Box NO_BOX = null;
@@ -48,7 +49,7 @@ final class MessageReader {
         return values;
     }
 
-    /** Forgets the result that has been read. */
+    /** Forgets the result that was read last. */
     void reset() {
         replySubject = null;
         pipeline = null;
@@ -63,12 +64,12 @@ final class MessageReader {
         captureFault = null;
     }
 
-    /** Where to answer, as far as it has been read. */
+    /** The reply subject, if it was read already. */
     String replySubject() {
         return replySubject;
     }
 
-    /** Whether what has been read is more than an envelope. */
+    /** Whether something besides the envelope was read. */
     boolean hasBody() {
         return pipeline != null || sourceImages != null || detections != null || hasError || fault != null;
     }
@@ -121,7 +122,7 @@ final class MessageReader {
         }
     }
 
-    /** Of a result it means nothing, and so it may be anything. */
+    /** In a result this field has no meaning, so it may have any value. */
     private void errorCapture() throws DecodeException {
         captureFault = null;
         errorCapture = null;
@@ -137,7 +138,7 @@ final class MessageReader {
         }
     }
 
-    /** What the fields make. */
+    /** Makes the body from the fields. */
     MessageBody finish() throws DecodeException {
         boolean nothingElse = pipeline == null && sourceImages == null && detections == null;
         if (error != null || (hasError && nothingElse)) {
@@ -254,7 +255,7 @@ final class MessageReader {
         return new Box(corner[0], corner[1], corner[2], corner[3]);
     }
 
-    /** The key; algorithms are known by it, whatever name a worker gives them. */
+    /** Reads the key. Algorithms are identified by it, whatever name a worker sends. */
     private String algorithm() throws DecodeException {
         values.expectObject();
         String key = null;

@@ -2,7 +2,7 @@ package dev.countersink.ingest.message;
 
 import java.io.IOException;
 
-/** A message refers to an object that is not there. */
+/** A message refers to an object that does not exist. */
 public final class MissingObjectException extends IOException {
     private static final long serialVersionUID = 1L;
 

@@ -5,8 +5,8 @@ import dev.countersink.ingest.message.MessageBody.Numbers;
 import java.util.Arrays;
 
 /**
- * Collects the numbers of an array as they are read: all of them, the highest, or none. Of the highest, a heap with the
- * lowest on top is kept, so that an array of any length takes no more memory than what is stored of it.
+ * Collects the numbers of an array while they are read: all, the highest, or none. For the highest it keeps a heap with the
+ * lowest on top, so an array of any length takes no more memory than what is stored of it.
  */
 final class NumberReader {
     private final StoredNumbers stored;
@@ -34,7 +34,7 @@ final class NumberReader {
         }
     }
 
-    /** What is stored of those that were added since {@link #begin}; weighed against the budget before it is copied. */
+    /** The numbers to store, from those added since {@link #begin}. Their memory is taken from the budget before the copy. */
     Numbers end(MemoryBudget budget) throws DecodeException {
         if (kept == 0) {
             return Numbers.NONE;
@@ -105,7 +105,7 @@ final class NumberReader {
         return isLower(values[a], classes[a], values[b], classes[b]);
     }
 
-    /** Of equal values that of the later class is lower, and NaN is lower than any number. */
+    /** Of equal values the one with the later class is lower. NaN is lower than any number. */
     private static boolean isLower(float a, int classOfA, float b, int classOfB) {
         if (Float.isNaN(a) || Float.isNaN(b)) {
             return Float.isNaN(a) && (!Float.isNaN(b) || classOfA > classOfB);

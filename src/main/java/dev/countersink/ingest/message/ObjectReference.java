@@ -5,7 +5,7 @@ import java.io.InputStream;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** An object that a message names in its header, for its content is too large for a message. */
+/** An object that a message names in a header, because its content is too large for a message. */
 public final class ObjectReference implements Content {
     static final String HEADER = "Countersink-Object";
     private static final Pattern BUCKET_AND_NAME = Pattern.compile("([A-Za-z0-9_-]+)/(.+)");
@@ -41,7 +41,7 @@ public final class ObjectReference implements Content {
         return name;
     }
 
-    /** Whether a dead letter refers to it, so that it must stay. */
+    /** Whether a dead letter refers to it, so that it must be kept. */
     public boolean isNeededLater() {
         return neededLater;
     }

@@ -3,13 +3,13 @@ package dev.countersink.ingest.message;
 import java.io.IOException;
 import java.io.InputStream;
 
-/** Where objects are that hold what is too large for a message. */
+/** Reads objects, which hold content that is too large for a message. */
 public interface ObjectSource {
     /**
      * Opens an object.
      *
-     * @param most bytes that it may have
-     * @param progress is called again and again while it is fetched
+     * @param most the limit in bytes
+     * @param progress is called repeatedly while it is fetched
      * @throws IOException if there is no such object or it is too large: a {@link MissingObjectException} or a
      *     {@link TooLargeException}
      * @throws ContentUnavailableException if it cannot be read at present

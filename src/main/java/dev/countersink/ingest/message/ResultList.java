@@ -7,8 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * Cuts a list of JSON documents, alone or as {@code {"results": […]}}, into its entries without reading them: each keeps
- * its bytes, one that is not JSON loses no other, and no more than one is in memory. Not thread-safe.
+ * Splits a list of JSON documents, alone or as {@code {"results": […]}}, into its entries without parsing them. The bytes of
+ * an entry are kept as they are. A broken entry does not affect the others. Only one is in memory. Not thread-safe.
  */
 public final class ResultList {
     private static final int BUFFER_BYTES = 64 * 1024;
@@ -26,7 +26,7 @@ public final class ResultList {
     private boolean begun;
     private boolean over;
 
-    /** @param mostBytes of an entry; a larger one is passed over */
+    /** @param mostBytes the limit of an entry; a larger one is skipped */
     public ResultList(InputStream in, int mostBytes) {
         this.in = in;
         this.mostBytes = mostBytes;
@@ -35,13 +35,13 @@ public final class ResultList {
     /**
      * An entry.
      *
-     * @param index its place, counted from 0
+     * @param index its index, from 0
      * @param bytes null if there is a fault
      * @param fault why there are no bytes, as a sentence, or null
      */
     public record Entry(int index, byte[] bytes, String fault) {}
 
-    /** The body as a whole is not such a list. */
+    /** The body is not such a list. */
     public static final class NotAListException extends IOException {
         private static final long serialVersionUID = 1L;
 
@@ -53,7 +53,7 @@ public final class ResultList {
     /**
      * The next entry, or null after the last one.
      *
-     * @throws NotAListException if what comes is not a list; entries that were given before are good all the same
+     * @throws NotAListException if the body is not a list; entries returned before remain valid
      */
     public Entry next() throws IOException {
         if (!begun) {
@@ -159,7 +159,7 @@ public final class ResultList {
         }
     }
 
-    /** Passes over a value up to the comma or bracket after it, whatever it is made of. */
+    /** Skips a value up to the comma or bracket after it, whatever it consists of. */
     private final class Scan {
         private final boolean keeping;
         private byte[] bytes = new byte[FIRST_BYTES];
@@ -178,7 +178,7 @@ public final class ResultList {
                     return;
                 }
                 if (c == ']' && !isOpen('[')) {
-                    // It closes the list, for the entry has none to close: the entry is broken.
+                    // The entry has no open bracket, so this one closes the list: the entry is broken.
                     return;
                 }
                 at++;
@@ -196,7 +196,7 @@ public final class ResultList {
             }
         }
 
-        /** JSON's strings have no line breaks: one that has was never closed. */
+        /** Skips a string. JSON strings have no line breaks, so a string with one was never closed. */
         private void string() throws IOException {
             boolean escaped = false;
             for (int c = read(); c >= 0; c = read()) {
@@ -220,7 +220,7 @@ public final class ResultList {
             return false;
         }
 
-        /** Closes what was left open within it, too. */
+        /** Closes a bracket, and brackets inside it that were left open. */
         private void close(char bracket) {
             if (depth > DEEPEST) {
                 depth--;

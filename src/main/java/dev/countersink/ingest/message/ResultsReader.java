@@ -6,8 +6,8 @@ import java.util.List;
 import tools.jackson.core.JsonParser;
 
 /**
- * The grammar of one message: a result or an error, perhaps in an envelope; or several, as a list or as the field
- * {@code results} of an object. A result of a list that does not fit is passed by, and the others are read.
+ * Reads one message: a result or an error, perhaps in an envelope; or several, as a list or in the field {@code results} of
+ * an object. If a result in a list is unsuitable, the others are still read.
  */
 final class ResultsReader {
     private static final long RESULT_BYTES = 200;
@@ -27,7 +27,7 @@ final class ResultsReader {
         this.values = result.values();
     }
 
-    /** Where to answer about the message as a whole, as far as it has been read. */
+    /** Where to answer about the message as a whole, if that was read already. */
     String replySubject() {
         return list == null && result.replySubject() != null ? result.replySubject() : replySubject;
     }

@@ -5,14 +5,14 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** What the subjects of the stream mean. */
+/** The meaning of the stream's subjects. */
 public final class Subjects {
     public static final String PREFIX = "results.";
     public static final String ALL = PREFIX + ">";
 
     private Subjects() {}
 
-    /** The job of {@code results.<job_id>}, or null: not a number as a job's id is written. */
+    /** The job of {@code results.<job_id>}; null if that is not the number of a job. */
     public static Long jobId(String subject) {
         if (!subject.startsWith(PREFIX)) {
             return null;
@@ -26,7 +26,7 @@ public final class Subjects {
         }
     }
 
-    /** The name of the consumer of a subject: the same on every instance, and safe where the server makes a file of it. */
+    /** The name of a subject's consumer. All instances use the same name, and the server can use it as a file name. */
     public static String consumerName(String subject) {
         Long job = jobId(subject);
         if (job != null) {
@@ -40,7 +40,7 @@ public final class Subjects {
         }
     }
 
-    /** Whether a consumer can filter by it; the server also stores messages whose subject reads as a wildcard. */
+    /** Whether a consumer can filter by this subject. The server also stores messages whose subject looks like a wildcard. */
     public static boolean isFilterable(String subject) {
         return isLiteral(subject);
     }
@@ -54,7 +54,7 @@ public final class Subjects {
         return true;
     }
 
-    /** Whether one can publish to it. */
+    /** Whether a message can be published to this subject. */
     public static boolean isPublishable(String subject) {
         return isLiteral(subject) && subject.chars().noneMatch(c -> c <= ' ' || c == 127);
     }

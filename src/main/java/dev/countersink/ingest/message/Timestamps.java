@@ -3,7 +3,7 @@ package dev.countersink.ingest.message;
 import java.time.DateTimeException;
 import java.time.LocalDate;
 
-/** ISO 8601 timestamps as microseconds since 1970; read by hand, for every message has a dozen of them. */
+/** ISO 8601 timestamps as microseconds since 1970. The parser is our own, because every message has about a dozen. */
 final class Timestamps {
     private static final long MICROS_PER_SECOND = 1_000_000;
     private static final long SECONDS_PER_DAY = 86_400;
@@ -20,7 +20,7 @@ final class Timestamps {
     /**
      * Seconds since 1970, rounded to microseconds.
      *
-     * @throws DateTimeException if that is not in the years 1 to 9999: milliseconds, for example
+     * @throws DateTimeException if it is not in the years 1 to 9999, as with milliseconds
      */
     static long ofSeconds(double seconds) {
         if (!(seconds >= FIRST_SECOND && seconds < END_SECOND)) {
@@ -30,10 +30,10 @@ final class Timestamps {
     }
 
     /**
-     * Reads {@code 2026-04-16T22:00:00}, with a blank for the T, seconds, a fraction and a zone each optional; without a
-     * zone it is UTC. A date alone is its midnight. Digits beyond the microsecond are cut off.
+     * Reads {@code 2026-04-16T22:00:00}. A blank may stand for the T; seconds, a fraction and a zone are optional. Without a
+     * zone it is UTC. A date alone means midnight. Digits beyond the microsecond are cut off.
      *
-     * @throws DateTimeException if it is none
+     * @throws DateTimeException if it is not a timestamp
      */
     static long micros(String text) {
         return new Timestamps(text).read();

@@ -2,7 +2,7 @@ package dev.countersink.ingest.message;
 
 import java.io.IOException;
 
-/** Content has more bytes than it may have. */
+/** Content has more bytes than allowed. */
 public final class TooLargeException extends IOException {
     private static final long serialVersionUID = 1L;
 

@@ -1,5 +1,5 @@
 /**
- * What a message says: bytes are decoded here, in one pass. Knows neither the server that a message came from nor the
- * database that it goes to.
+ * The content of messages: it is decoded here, in one pass. This package depends neither on the server that messages come from
+ * nor on the database.
  */
 package dev.countersink.ingest.message;

@@ -14,9 +14,9 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeoutException;
 
-/** A message that the server has delivered and waits to have acked. */
+/** A message that the server has delivered and that was not acked yet. */
 public final class Delivery {
-    /** What was delivered so often without any outcome may be what ended the program each time. */
+    /** A message that was delivered this often without any outcome may be what ended the program each time. */
     private static final long SUSPICIOUS_DELIVERIES = 3;
 
     private static final long FETCHING_NANOS = Duration.ofSeconds(5).toNanos();
@@ -33,11 +33,11 @@ public final class Delivery {
     private List<DecodedMessage> results;
     private volatile long keptAliveNanos = System.nanoTime();
 
-    /** How the server is told what becomes of a message. */
+    /** Tells the server the outcome of a message. */
     interface Receipt {
         void ack();
 
-        /** Acks, and returns whether the server has confirmed that. */
+        /** Acks, and returns whether the server has confirmed it. */
         default boolean ackConfirmed() {
             ack();
             return false;
@@ -48,7 +48,7 @@ public final class Delivery {
         void keepAlive();
     }
 
-    /** A message is the same if both agree: a stream made anew gives its numbers again. */
+    /** Identifies a message. A stream that was made again reuses sequence numbers, so the time is part of it. */
     record Key(long sequence, long publishedMicros) {}
 
     private Delivery(
@@ -117,7 +117,7 @@ public final class Delivery {
         }
     }
 
-    /** A message that was read from the stream by its number. */
+    /** A message that was read from the stream by its sequence number. */
     static Delivery of(MessageInfo message, MessageDecoder decoder, Receipt receipt) {
         return new Delivery(
                 new DecodedMessage.Origin(
@@ -149,7 +149,7 @@ public final class Delivery {
         return origin;
     }
 
-    /** The results that the message holds, one at least; a suspect one is decoded when they are first asked for. */
+    /** The results in the message, at least one. A suspect message is decoded only when this is first called. */
     public List<DecodedMessage> results() {
         if (results == null) {
             results = DecodedMessage.decode(decoder, origin, this::fetching);
@@ -157,17 +157,17 @@ public final class Delivery {
         return results;
     }
 
-    /** While an object is fetched, nobody else keeps its message alive. */
+    /** Keeps the message alive while an object is fetched, because nothing else does so then. */
     private void fetching() {
         keepAlive(FETCHING_NANOS);
     }
 
-    /** Whether it has to be tried alone, and each attempt recorded before it is decoded. */
+    /** Whether it has to be tried alone, with each attempt stored before it is decoded. */
     public boolean isSuspect() {
         return suspect;
     }
 
-    /** Where senders wait for {@code +ACK}; of a message that was not decoded nothing is known. */
+    /** Where senders wait for {@code +ACK}; empty if the message was not decoded. */
     public List<String> replySubjects() {
         return results == null
                 ? List.of()
@@ -201,18 +201,18 @@ public final class Delivery {
         receipt.ack();
     }
 
-    /** Acks, and returns whether the server has confirmed that; then the message never comes again. */
+    /** Acks, and returns whether the server has confirmed it. If so, the message is not delivered again. */
     public boolean ackConfirmed() {
         return receipt.ackConfirmed();
     }
 
-    /** The object that nobody needs once the message is acked; null if there is none. */
+    /** The object that can be removed once the message is acked; null if there is none. */
     public ObjectReference removableObject() {
         ObjectReference object = results == null ? null : results.get(0).object();
         return object == null || object.isNeededLater() ? null : object;
     }
 
-    /** Gives it back, so that another instance gets it at once. */
+    /** Gives the message back, so that another instance gets it at once. */
     public void giveBack() {
         receipt.giveBack();
     }

@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A queue per key, served by deficit round robin (Shreedhar and Varghese, 1995): each turn a key may send {@code quantum}
- * bytes more, and what it did not use it keeps while it has something to send. So each busy key gets the same share of
+ * A queue per key, served by deficit round robin (Shreedhar and Varghese, 1995): each turn allows a key to send {@code quantum}
+ * more bytes, and it keeps what it did not use as long as it has something to send. So each busy key gets the same share of
  * bytes, however long its queue and however large its items. Not thread-safe.
  */
 final class FairQueues<T> {
@@ -49,7 +49,7 @@ final class FairQueues<T> {
         return size;
     }
 
-    /** Takes at most so many items and bytes, but always one if there is one. */
+    /** Takes items up to these limits, but at least one if there is one. */
     List<T> take(int maxItems, long maxWeight) {
         List<T> taken = new ArrayList<>(Math.min(maxItems, size));
         long weight = 0;

@@ -17,19 +17,19 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /**
- * Between the server and the writers: asks each open subject for as many messages as there is room for, queues what comes,
- * and hands it out in batches. Room is shared by the open subjects and bounded in messages and bytes, so that memory does
- * not depend on the backlog: what was asked for is charged at the subject's mean message until it comes, and a subject of
- * which nothing is known at the largest message that the server takes. Thread-safe.
+ * Stands between the server and the writers. It requests as many messages for each open subject as there is room for, queues
+ * them, and returns them in batches. The open subjects share the room, which is bounded in messages and bytes, so memory does
+ * not depend on the backlog. A requested message counts with the mean size in its subject until it arrives. While that size is
+ * unknown, it counts with the largest size that the server accepts. Thread-safe.
  */
 public final class Intake {
     private static final int SMALLEST_WINDOW = 16;
     private static final long QUANTUM_BYTES = 64 * 1024;
-    /** Any subject may have one message of up to this size in flight, however full the rest is. */
+    /** Every subject may request one message of up to this size, however full the rest is. */
     private static final long ALWAYS_FITS_BYTES = 1024 * 1024;
-    /** What the server adds to a message when it compares it with a pull's bytes. */
+    /** What the server adds to the size of a message when it compares it with a pull's limit in bytes. */
     private static final long OVERHEAD_BYTES = 64 * 1024;
-    /** After a probe found nothing that can be delivered: others may have it in work. */
+    /** The pause after a probe that found nothing to deliver, as when other instances have the messages in work. */
     private static final long PROBE_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(400);
 
     static final Duration PULL_EXPIRES = Duration.ofSeconds(10);
@@ -37,9 +37,9 @@ public final class Intake {
     private static final long PROBE_OVERDUE_NANOS = TimeUnit.SECONDS.toNanos(2);
 
     /**
-     * What is asked of a consumer.
+     * A request to a consumer.
      *
-     * @param maxBytes of all messages together
+     * @param maxBytes the limit of all messages together
      * @param noWait whether the server answers at once if it has nothing to deliver
      */
     public record PullRequest(String consumer, long id, int messages, long maxBytes, boolean noWait) {}
@@ -49,7 +49,7 @@ public final class Intake {
         void send(PullRequest request);
     }
 
-    /** Is told how much is in memory whenever that changes. */
+    /** Is called with the messages and bytes in memory whenever these change. */
     public interface HeldListener {
         void holding(int messages, long bytes);
     }
@@ -82,7 +82,7 @@ public final class Intake {
     private boolean suspectInWork;
     private boolean stopping;
 
-    /** @param paused whether nothing should be asked for at present */
+    /** @param paused whether nothing should be requested at present */
     public Intake(IntakeLimits limits, Requests requests, HeldListener held, BooleanSupplier paused) {
         this.limits = limits;
         this.requests = requests;
@@ -90,7 +90,7 @@ public final class Intake {
         this.paused = paused;
     }
 
-    /** Begins to pull from a subject's consumer. */
+    /** Starts to pull from a subject's consumer. */
     public void open(String subject) {
         locked(() -> {
             SubjectConsumer consumer = consumers.computeIfAbsent(subject, SubjectConsumer::new);
@@ -102,7 +102,7 @@ public final class Intake {
         });
     }
 
-    /** Ceases to pull; what has been asked for may still come. */
+    /** Stops pulling. Messages that were requested may still arrive. */
     public void close(String subject) {
         locked(() -> {
             SubjectConsumer consumer = consumers.get(subject);
@@ -130,15 +130,15 @@ public final class Intake {
     }
 
     /**
-     * What this instance has of a subject.
+     * What this instance holds of a subject.
      *
      * @param held messages in memory
-     * @param deliveredNanos when the last one came, by {@link System#nanoTime}
+     * @param deliveredNanos when the last one arrived, by {@link System#nanoTime}
      * @param finishedNanos when the last one was finished
      */
     record Activity(int held, long deliveredNanos, long finishedNanos) {}
 
-    /** Null if nothing is known of the subject. */
+    /** Null if the subject is unknown. */
     Activity activity(String subject) {
         return lockedGet(() -> {
             SubjectConsumer consumer = consumers.get(subject);
@@ -148,7 +148,7 @@ public final class Intake {
         });
     }
 
-    /** Forgets what was asked of a subject's consumer, which nobody answers, and asks anew. */
+    /** Abandons the pull of a subject's consumer, to which no answer will come, and sends another one. */
     void renewPull(String subject) {
         locked(() -> {
             SubjectConsumer consumer = consumers.get(subject);
@@ -161,13 +161,13 @@ public final class Intake {
         });
     }
 
-    /** A message has come; {@code stillPending} more wait on the server. */
+    /** A message has arrived; {@code stillPending} more wait on the server. */
     void delivered(Delivery delivery, long stillPending) {
         locked(() -> {
             SubjectConsumer consumer = consumers.computeIfAbsent(delivery.subject(), SubjectConsumer::new);
             Delivery before = held.get(delivery.key());
             if (before != null) {
-                // The server has lost patience with it; an ack of either delivery will do.
+                // The server's ack timeout has passed. An ack of either delivery is enough.
                 consumer.deliveredAgain(stillPending);
                 before.keepAlive(0);
             } else {
@@ -194,7 +194,7 @@ public final class Intake {
         arrived.signal();
     }
 
-    /** A pull has ended on the server without having brought all it asked for. */
+    /** A pull has ended on the server before it brought all requested messages. */
     void pullExpired(long pullId) {
         locked(() -> {
             SubjectConsumer consumer = end(pullId);
@@ -207,7 +207,7 @@ public final class Intake {
         });
     }
 
-    /** The next message is larger than all that was asked for: a probe will take it alone. */
+    /** The next message is larger than the whole pull's limit. A probe will get it alone. */
     void pullTooSmall(long pullId) {
         locked(() -> {
             SubjectConsumer consumer = end(pullId);
@@ -218,7 +218,7 @@ public final class Intake {
         });
     }
 
-    /** A pull was refused; the next {@link #housekeep} asks again. */
+    /** A pull was refused; the next {@link #housekeep} repeats it. */
     void pullRefused(long pullId) {
         locked(() -> {
             SubjectConsumer consumer = end(pullId);
@@ -228,7 +228,7 @@ public final class Intake {
         });
     }
 
-    /** The consumer of a pull is gone. */
+    /** The consumer of a pull no longer exists. */
     void consumerLost(long pullId) {
         locked(() -> {
             SubjectConsumer consumer = end(pullId);
@@ -238,7 +238,7 @@ public final class Intake {
         });
     }
 
-    /** The subjects whose consumers are gone, each told once. */
+    /** The subjects whose consumers no longer exist; each is returned once. */
     public List<String> takeLost() {
         return lockedGet(() -> {
             List<String> taken = List.copyOf(lost);
@@ -247,7 +247,7 @@ public final class Intake {
         });
     }
 
-    /** The server may have forgotten every pull: asks anew. */
+    /** Sends all pulls again, because the server may have forgotten them. */
     public void abandonPulls() {
         locked(() -> {
             pulls.clear();
@@ -275,8 +275,8 @@ public final class Intake {
     }
 
     /**
-     * Waits for a batch; an empty one says that it is time to stop. A suspect message comes alone, and no other suspect
-     * one until that is released.
+     * Waits for a batch; an empty one means that it is time to stop. A suspect message is a batch of its own, and there is no
+     * other suspect one until it is released.
      *
      * @param mostMessages of this batch, at most those of the limits
      */
@@ -304,7 +304,7 @@ public final class Intake {
             if (queues.size() > 0) {
                 arrived.signal();
             }
-            // Another writer may have taken all of it while this one waited for more.
+            // While this writer waited for more, another one may have taken everything.
             return batch.isEmpty() ? next(mostMessages) : batch;
         } finally {
             lock.unlock();
@@ -322,9 +322,9 @@ public final class Intake {
     }
 
     /**
-     * A batch is done with: its room is free.
+     * Frees the room of a batch.
      *
-     * @param finished whether its messages are committed, and not given back
+     * @param finished whether its messages are committed; false if they were given back
      */
     public void release(List<Delivery> batch, boolean finished) {
         locked(() -> {
@@ -348,7 +348,7 @@ public final class Intake {
         });
     }
 
-    /** Ends the waiting in {@link #next}, now and for ever, and the pulling. */
+    /** Stops pulling, and ends the waiting in {@link #next} for good. */
     public void stop() {
         locked(() -> {
             stopping = true;
@@ -356,7 +356,7 @@ public final class Intake {
         });
     }
 
-    /** Takes what no batch has taken. */
+    /** Takes everything that no batch has taken. */
     public List<Delivery> drain() {
         return lockedGet(() -> {
             List<Delivery> all = new ArrayList<>(queues.drain());
@@ -393,7 +393,7 @@ public final class Intake {
         return outcome;
     }
 
-    /** Asks for one message, and gets it or an answer at once, so that its size is known. */
+    /** Requests one message, without waiting, to learn the size of messages in this subject. */
     private Outcome probe(SubjectConsumer consumer) {
         long now = System.nanoTime();
         if (!consumer.mayAsk(now)) {
@@ -401,7 +401,7 @@ public final class Intake {
         }
         long each = limits.maxPayload() + OVERHEAD_BYTES;
         boolean another = pulls.values().stream().anyMatch(asked -> !asked.isSizeKnown());
-        // One probe at a time needs no room: a subject must not wait for ever because others fill it.
+        // One probe at a time needs no room. Otherwise a subject could wait for ever while others use the room.
         if (another && committedBytes() + each > limits.mostBytes()) {
             return Outcome.NO_ROOM;
         }

@@ -16,7 +16,7 @@ import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Connects to NATS; once connected, the connection comes back by itself however long the server is away. */
+/** Connects to NATS. Once connected, it reconnects by itself, however long the server is away. */
 public final class NatsLink {
     private static final Logger LOG = LoggerFactory.getLogger(NatsLink.class);
 

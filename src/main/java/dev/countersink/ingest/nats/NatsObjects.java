@@ -22,7 +22,7 @@ import java.security.NoSuchAlgorithmException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Objects of JetStream's object store. One is read by way of a temporary file, so that it never is in memory as a whole. */
+/** Objects of JetStream's object store. An object is read by way of a temporary file, so it is never in memory as a whole. */
 public final class NatsObjects implements ObjectSource {
     private static final Logger LOG = LoggerFactory.getLogger(NatsObjects.class);
     private static final int NOT_FOUND = 404;
@@ -80,7 +80,7 @@ public final class NatsObjects implements ObjectSource {
         }
     }
 
-    /** Tells of every piece that is written. */
+    /** Reports every piece that is written. */
     private static final class Watched extends FilterOutputStream {
         private final Runnable progress;
 
@@ -101,7 +101,7 @@ public final class NatsObjects implements ObjectSource {
                 "The object \"" + name + "\" of bucket \"" + bucket + "\" cannot be read at present.", e);
     }
 
-    /** Removes an object whose message is finished; one that cannot be removed is left, and named in the log. */
+    /** Removes an object whose message is finished. If that fails, the object is left, and the log names it. */
     public void remove(ObjectReference object) {
         try {
             connection.objectStore(object.bucket(), options).delete(object.name());

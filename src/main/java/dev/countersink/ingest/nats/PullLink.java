@@ -14,8 +14,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Speaks JetStream's pull protocol for all consumers at once, over one inbox: a pull's number is the last token of its
- * reply subject, so a status says which pull it ends. Messages are decoded here, on the dispatcher's thread.
+ * Speaks JetStream's pull protocol for all consumers, over one inbox. The last token of a pull's reply subject is the pull's
+ * number, so a status message tells which pull it ends. Messages are decoded here, on the dispatcher's thread.
  */
 public final class PullLink implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(PullLink.class);
@@ -34,7 +34,7 @@ public final class PullLink implements AutoCloseable {
     private final Dispatcher dispatcher;
     private volatile Intake intake;
 
-    /** @param fatal is told of an error after which nothing can be relied on, as when memory is full */
+    /** @param fatal is called after an error that leaves the program in an unknown state, such as a full heap */
     public PullLink(
             Connection connection, JetStreamOptions options, MessageDecoder decoder, Consumer<Throwable> fatal) {
         this.connection = connection;
@@ -45,7 +45,7 @@ public final class PullLink implements AutoCloseable {
         this.dispatcher = connection.createDispatcher(this::handle);
     }
 
-    /** Begins to receive. What may be on its way is bounded by what is asked for, so the client need not drop anything. */
+    /** Starts receiving. The client need not drop messages, because requests bound how many can arrive. */
     public void start(Intake target) {
         intake = target;
         dispatcher.setPendingLimits(-1, -1);
@@ -61,7 +61,7 @@ public final class PullLink implements AutoCloseable {
                     inbox + pull.id(),
                     body.getBytes(StandardCharsets.UTF_8));
         } catch (IllegalStateException e) {
-            // Not connected; when the connection is back, every pull is asked for anew.
+            // Not connected. After the reconnection every pull is sent again.
             LOG.debug("Could not pull from {}: {}", pull.consumer(), e.getMessage());
         }
     }
@@ -103,7 +103,7 @@ public final class PullLink implements AutoCloseable {
         }
     }
 
-    /** Ceases to receive, and takes in what has been received. */
+    /** Stops receiving, after everything that was received has been handled. */
     @Override
     public void close() {
         try {

@@ -3,12 +3,12 @@ package dev.countersink.ingest.nats;
 import java.util.List;
 
 /**
- * Where an answer may be published. A message names that place, and whoever can send a message must not be able to make
- * the service speak to the server's API, to the stream of results or to anybody else's subjects.
+ * The subjects to which answers may be published. A message names its reply subject, so a sender could otherwise make the service
+ * publish to the server's API, to the stream of results or to other users' subjects.
  */
 public final class ReplySubjects {
     private static final String ACKS = "$JS.ACK.";
-    /** The stream's place in {@code $JS.ACK.<stream>.…} and in {@code $JS.ACK.<domain>.<account>.<stream>.…}. */
+    /** The index of the stream in {@code $JS.ACK.<stream>.…} and in {@code $JS.ACK.<domain>.<account>.<stream>.…}. */
     private static final int[] STREAM_TOKENS = {2, 4};
 
     private static final int LONG_FORM_TOKENS = 11;
@@ -27,7 +27,7 @@ public final class ReplySubjects {
         return !isOwnAck(subject, tokens) && allowed.stream().anyMatch(pattern -> matches(pattern, tokens));
     }
 
-    /** An ack of the results themselves: it would remove messages that nobody has applied. */
+    /** Whether it acks the stream of results itself, which would remove messages that nobody has applied. */
     private static boolean isOwnAck(String subject, String[] tokens) {
         if (!subject.startsWith(ACKS)) {
             return false;

@@ -12,12 +12,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * Publishes results to the stream, many at a time, and counts what the server confirms. What all senders together have
- * under way is bounded. Thread-safe; a {@link Sending} is not.
+ * Publishes results to the stream, many at a time, and counts the server's confirmations. The unconfirmed messages of all
+ * senders together are bounded. Thread-safe; a {@link Sending} is not.
  */
 public final class ResultPublisher {
     private static final int KILOBYTE = 1024;
-    /** Kilobytes that wait for their confirmation; a larger message goes alone. */
+    /** Kilobytes of unconfirmed messages; a larger message is sent alone. */
     private static final int MOST_KILOBYTES = 16 * KILOBYTE;
 
     private static final Duration PATIENCE = Duration.ofSeconds(10);
@@ -36,14 +36,14 @@ public final class ResultPublisher {
         }
     }
 
-    /** The most bytes that a message may have, its headers left aside. */
+    /** The largest size of a message, without headers. */
     public int mostBytes() {
         return (int) Math.min(Integer.MAX_VALUE - KILOBYTE, connection.getMaxPayload());
     }
 
-    /** Why the rest is not published. */
+    /** Why the rest was not published. */
     public enum Refusal {
-        /** The stream is at a limit. */
+        /** The stream has reached a limit. */
         FULL,
         /** The server does not answer. */
         UNREACHABLE
@@ -64,7 +64,7 @@ public final class ResultPublisher {
             this.subject = subject;
         }
 
-        /** Publishes one; false if that is of no use any more. */
+        /** Publishes a message; returns false if further messages cannot be published either. */
         public boolean publish(byte[] message) throws InterruptedException {
             int kilobytes = Math.min(MOST_KILOBYTES, 1 + message.length / KILOBYTE);
             if (connection.getStatus() != Connection.Status.CONNECTED
@@ -103,7 +103,7 @@ public final class ResultPublisher {
             }
         }
 
-        /** Waits until nothing is under way; returns why not everything was published, or null. */
+        /** Waits for all confirmations. Returns why not everything was published, or null. */
         public Refusal finish() throws InterruptedException {
             long deadline = System.nanoTime() + PATIENCE.toNanos();
             synchronized (this) {
@@ -119,7 +119,7 @@ public final class ResultPublisher {
             return refusal.get();
         }
 
-        /** How many the server has confirmed. */
+        /** The number of confirmed messages. */
         public long confirmed() {
             return confirmed.get();
         }

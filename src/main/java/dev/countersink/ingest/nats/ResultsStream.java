@@ -28,11 +28,11 @@ import java.util.Optional;
 /** The stream and its consumers, as the server keeps them. */
 public final class ResultsStream {
     public static final String NAME = "RESULTS";
-    /** A crashed instance's messages come again after so long; one that lives says more often that it is at work. */
+    /** After this time the messages of a crashed instance are delivered again. A running instance extends it more often. */
     public static final Duration ACK_WAIT = Duration.ofSeconds(3);
 
     private static final Duration EXPIRE_AFTER = Duration.ofMinutes(5);
-    /** No bound that is ever met: what an instance holds is bounded by what it asks for. */
+    /** Practically unlimited: the requests of an instance already bound what it holds. */
     private static final long MAX_ACK_PENDING = 1_000_000;
 
     private static final int STREAM_NOT_FOUND = 10059;
@@ -54,17 +54,17 @@ public final class ResultsStream {
     /**
      * The stream at one moment.
      *
-     * @param backlog the subjects that have messages, with how many, those in work included
-     * @param created another one than before says that the stream was made anew
-     * @param problem what makes it unsuitable, as a sentence, or null
+     * @param backlog the number of messages of each subject that has any, with those in work
+     * @param created if this changes, the stream was made again
+     * @param problem why it is unsuitable, as a sentence, or null
      */
     record State(
             Map<String, Long> backlog, ZonedDateTime created, long firstSequence, long lastSequence, String problem) {}
 
     /**
-     * Makes the stream unless it is there.
+     * Makes the stream if it does not exist.
      *
-     * @throws StartupException if JetStream is off, or there is a stream of that name for something else
+     * @throws StartupException if JetStream is off, or a stream of that name has another purpose
      */
     public void ensure() {
         try {
@@ -105,7 +105,7 @@ public final class ResultsStream {
                     .subjects(Subjects.ALL)
                     .storageType(StorageType.File)
                     .retentionPolicy(RetentionPolicy.WorkQueue)
-                    // If somebody sets a limit one day, publishers are told that it is reached; no message is dropped.
+                    // If somebody sets a limit later, publishers get an error, and no message is dropped.
                     .discardPolicy(DiscardPolicy.New)
                     .build());
         } catch (JetStreamApiException e) {
@@ -162,7 +162,7 @@ public final class ResultsStream {
                 hint));
     }
 
-    /** The stream as it is now; nothing if it is not there. */
+    /** The stream as it is now; empty if it does not exist. */
     Optional<State> state() throws IOException, JetStreamApiException {
         try {
             StreamInfo info = management.getStreamInfo(NAME, StreamInfoOptions.filterSubjects(Subjects.ALL));
@@ -184,7 +184,7 @@ public final class ResultsStream {
         }
     }
 
-    /** Makes the consumer of a subject unless it is there; one that nobody pulls from expires by itself. */
+    /** Makes the consumer of a subject if it does not exist. A consumer that nobody pulls from expires by itself. */
     void openConsumer(String subject) throws IOException, JetStreamApiException {
         management.addOrUpdateConsumer(
                 NAME,
@@ -200,7 +200,7 @@ public final class ResultsStream {
                         .build());
     }
 
-    /** The consumer of a subject as it is now; nothing if it is not there. */
+    /** The consumer of a subject as it is now; empty if it does not exist. */
     Optional<ConsumerInfo> consumer(String subject) throws IOException, JetStreamApiException {
         try {
             return Optional.of(management.getConsumerInfo(NAME, Subjects.consumerName(subject)));
@@ -212,7 +212,7 @@ public final class ResultsStream {
         }
     }
 
-    /** Removes the consumer of a subject, so that one made anew delivers every message that the stream has. */
+    /** Removes the consumer of a subject. A new one then delivers every message in the stream. */
     void removeConsumer(String subject) throws IOException, JetStreamApiException {
         try {
             management.deleteConsumer(NAME, Subjects.consumerName(subject));
@@ -223,7 +223,7 @@ public final class ResultsStream {
         }
     }
 
-    /** The first message from a number on; nothing if there is none. */
+    /** The first message from this sequence number on; empty if there is none. */
     Optional<MessageInfo> nextMessage(long sequence) throws IOException, JetStreamApiException {
         try {
             return Optional.of(management.getNextMessage(NAME, sequence, Subjects.ALL));
@@ -235,7 +235,7 @@ public final class ResultsStream {
         }
     }
 
-    /** Removes a message by its number; one that is gone already is no error. */
+    /** Removes a message by its sequence number. It is no error if it is gone already. */
     void removeMessage(long sequence) throws IOException, JetStreamApiException {
         try {
             management.deleteMessage(NAME, sequence, false);

@@ -9,9 +9,9 @@ import java.util.Set;
 import java.util.function.Predicate;
 
 /**
- * Which subjects have an open consumer. Up to the limit all with messages do, and idle ones keep theirs until it expires;
- * beyond it they take turns: whoever waits longest takes the place of an idle subject, or of the first one whose turn is
- * over. Not thread-safe.
+ * Decides which subjects have an open consumer. Up to the limit, all subjects with messages have one, and idle ones keep theirs
+ * until it expires. Beyond the limit they take turns: the subject that has waited longest replaces an idle one, or the first one
+ * whose turn is over. Not thread-safe.
  */
 public final class Rotation {
     private final int limit;
@@ -25,11 +25,11 @@ public final class Rotation {
     public record Change(List<String> close, List<String> open) {}
 
     /**
-     * Decides anew.
+     * Decides what to close and what to open.
      *
      * @param busy subjects with messages in the stream
-     * @param expired of an open one: nothing has come for long
-     * @param turnOver of an open one: it has had its share
+     * @param expired true if the open subject has been idle too long
+     * @param turnOver true if the open subject has had its share
      */
     public Change next(Collection<String> busy, Predicate<String> expired, Predicate<String> turnOver) {
         Set<String> busySet = new LinkedHashSet<>(busy);
@@ -72,7 +72,7 @@ public final class Rotation {
         return open.contains(subject);
     }
 
-    /** A consumer that could not be opened, or is gone: the subject waits again. */
+    /** The consumer could not be opened, or no longer exists: the subject waits again. */
     public void lost(String subject) {
         open.remove(subject);
     }

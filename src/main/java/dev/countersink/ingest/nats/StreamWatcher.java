@@ -18,15 +18,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Looks at the stream again and again: opens a consumer for each subject that has messages, and makes anew whatever the
- * server has lost. Not thread-safe.
+ * Looks at the stream periodically: opens a consumer for each subject with messages, and makes again what the server has lost.
+ * Not thread-safe.
  */
 public final class StreamWatcher {
     private static final Logger LOG = LoggerFactory.getLogger(StreamWatcher.class);
     private static final int MOST_OPEN = 256;
     private static final Duration IDLE_AFTER = Duration.ofMinutes(1);
     private static final Duration TURN = Duration.ofSeconds(2);
-    /** A subject of which nothing comes is checked after so long, then ever less often. */
+    /** A subject from which no messages arrive is checked after this time, then less and less often. */
     private static final long FIRST_CHECK_NANOS = Duration.ofMillis(1500).toNanos();
 
     private static final int CHECK_DOUBLINGS = 3;
@@ -46,17 +46,17 @@ public final class StreamWatcher {
      * A subject with messages in the stream.
      *
      * @param open whether this instance pulls from it
-     * @param stalledNanos how long nothing of it has been finished by anybody, though there was something
+     * @param stalledNanos for how long no instance has finished any of its messages
      */
     public record Subject(String name, long messages, boolean open, long stalledNanos) {}
 
-    /** Is told what each look has found. */
+    /** Is called with the result of each look. */
     public interface Listener {
-        /** @param problem why the stream cannot be trusted at present, as a sentence, or null */
+        /** @param problem why the stream is not usable at present, as a sentence, or null */
         void looked(List<Subject> subjects, String problem);
     }
 
-    /** @param turnMessages how many messages a subject may have taken before another one takes its place */
+    /** @param turnMessages how many messages a subject may deliver before another one replaces it */
     public StreamWatcher(
             ResultsStream stream, Intake intake, MessageDecoder decoder, long turnMessages, Listener listener) {
         this.stream = stream;
@@ -66,7 +66,7 @@ public final class StreamWatcher {
         this.unfilterable = new UnfilterableMessages(stream, intake, decoder);
     }
 
-    /** What was last seen of a subject. */
+    /** The last known state of a subject. */
     private static final class Progress {
         private long messages;
         private long movedNanos = System.nanoTime();
@@ -82,7 +82,7 @@ public final class StreamWatcher {
         }
     }
 
-    /** Looks once; never raises what the server's state may bring about. */
+    /** Looks once. Errors of the server are logged, not raised. */
     public void look() {
         try {
             Optional<ResultsStream.State> state = stream.state();
@@ -177,7 +177,7 @@ public final class StreamWatcher {
         listener.looked(subjects, problem);
     }
 
-    /** Whether there should be something to hold, and nothing has come for a while. */
+    /** Whether messages should have arrived, but none has for a while. */
     private static boolean isDue(Progress seen, Intake.Activity activity, long now) {
         long wait = FIRST_CHECK_NANOS << Math.min(seen.checks, CHECK_DOUBLINGS);
         return activity.held() == 0
@@ -185,7 +185,7 @@ public final class StreamWatcher {
                 && now - Math.max(seen.movedNanos, seen.checkedNanos) > wait;
     }
 
-    /** Nothing comes of a subject that has messages: either others have them in work, or the server has lost something. */
+    /** No messages arrive although the subject has some: other instances have them in work, or the server has lost something. */
     private void check(String subject, Progress seen) throws IOException, JetStreamApiException {
         Optional<ConsumerInfo> found = stream.consumer(subject);
         if (found.isEmpty()) {

@@ -2,10 +2,10 @@ package dev.countersink.ingest.nats;
 
 import dev.countersink.ingest.message.Subjects;
 
-/** What is known of one subject's consumer: what was asked for, what is held, how large its messages are. */
+/** The state of one subject's consumer: what was requested, what is held, how large its messages are. */
 final class SubjectConsumer {
     private static final int IDLE_REQUEST = 16;
-    /** The mean follows what comes, so one larger message is no surprise that matters. */
+    /** The mean follows the sizes of messages, so a single larger message changes it little. */
     private static final double SHARE_OF_LATEST = 0.1;
 
     private final String subject;
@@ -47,7 +47,7 @@ final class SubjectConsumer {
         openedNanos = System.nanoTime();
         deliveredNanos = openedNanos;
         servedSinceOpening = 0;
-        // Opened because there is something; the first delivery says how much.
+        // It was opened because there are messages. The first delivery tells how many.
         pendingOnServer = Math.max(1, pendingOnServer);
     }
 
@@ -91,7 +91,7 @@ final class SubjectConsumer {
         sizeKnown = true;
     }
 
-    /** Something came that is held already. */
+    /** A message arrived that is already held. */
     void deliveredAgain(long stillPending) {
         arrived(stillPending);
     }
@@ -113,7 +113,7 @@ final class SubjectConsumer {
         return outstanding > 0 && pendingOnServer > 0;
     }
 
-    /** Whether a message of this subject has been seen, and the next one was not too large for what was asked. */
+    /** Whether a message of this subject was received, and none since was too large for a pull. */
     boolean isSizeKnown() {
         return sizeKnown;
     }
@@ -130,11 +130,11 @@ final class SubjectConsumer {
         return outstanding * outstandingEach;
     }
 
-    /** How many messages to ask for; few if there were no more when the last one came. */
+    /** How many messages to request: few if the backlog was empty after the last one. */
     int wanted(int window, long windowWeight) {
         long most = Math.min(window, Math.max(1, windowWeight / weightEach()));
         long room = most - held;
-        // A small request only when there is nothing left to do meanwhile.
+        // A small request is sent only if nothing is held.
         if (room <= 0 || (held > 0 && room < most / 4)) {
             return 0;
         }

@@ -13,13 +13,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Messages whose subject reads as a wildcard, such as {@code results.>}: the server stores them, but no consumer can
- * filter by it. They are read from the stream by their numbers, and removed by their numbers instead of acked. Not
- * thread-safe, apart from what receipts do.
+ * Messages whose subject looks like a wildcard, such as {@code results.>}. The server stores them, but no consumer can filter by
+ * their subject. They are read from the stream by sequence number, and removed by that number instead of acked. Not thread-safe,
+ * except for the receipts.
  */
 final class UnfilterableMessages {
     private static final Logger LOG = LoggerFactory.getLogger(UnfilterableMessages.class);
-    /** Bounds one call: the stream may hold many messages of others before the next one. */
+    /** Bounds one call, because the stream may hold many other messages before the next one. */
     private static final int READS = 500;
 
     private final ResultsStream stream;
@@ -34,7 +34,7 @@ final class UnfilterableMessages {
         this.decoder = decoder;
     }
 
-    /** Looks for them a part of the stream further. */
+    /** Searches the next part of the stream for such messages. */
     void look(ResultsStream.State state) throws IOException, JetStreamApiException {
         long there = state.backlog().entrySet().stream()
                 .filter(subject -> !Subjects.isFilterable(subject.getKey()))
@@ -88,7 +88,7 @@ final class UnfilterableMessages {
 
         @Override
         public void keepAlive() {
-            // The server does not know that somebody has it.
+            // Nothing to do: the server does not know that the message is in work.
         }
     }
 }

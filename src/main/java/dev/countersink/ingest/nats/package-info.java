@@ -1,5 +1,5 @@
 /**
- * The side of JetStream: the stream, one consumer for each job, pulls bounded in messages and bytes, and fair batches. Knows
- * no database.
+ * The JetStream side: the stream, one consumer for each job, pulls bounded in messages and bytes, and fair batches. It does not
+ * depend on the database.
  */
 package dev.countersink.ingest.nats;

@@ -93,11 +93,12 @@ BEGIN
     SELECT coalesce(jsonb_agg(w || jsonb_build_object('i', s -> 'i', 'jumps', s -> 'jumps', 'stored', s -> 'result' ? 'stored') ORDER BY n, m), '[]') INTO ways
     FROM jsonb_array_elements(own) WITH ORDINALITY u(s, n), jsonb_array_elements(CASE WHEN why IS NULL THEN s -> 'result' -> 'ways' ELSE '[]' END) WITH ORDINALITY v(w, m);
     columns := tally.watched(source, ways);
-    IF own = '[]' THEN
+    IF own = '[]' AND tally.is_unread(definition, source) THEN
         reach := 'exact'; why := 'unread';
         expand := tally.sql_no_key(definition, key);
         RETURN;
-    ELSIF why IS NOT NULL THEN
+    ELSIF why IS NOT NULL OR own = '[]' THEN
+        why := coalesce(why, 'unknown');
         reach := 'every key';
         expand := format('SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), definition)
             || CASE WHEN stored <> definition::text THEN format(E'\nUNION SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), stored) ELSE '' END;
@@ -116,6 +117,28 @@ BEGIN
         expand := array_to_string(queries, E'\nUNION ALL\n');
     END IF;
 END
+$$;
+
+-- tally.is_unread: whether a view, with those below it, names a table only in CTEs that are not used.
+CREATE OR REPLACE FUNCTION tally.is_unread(definition regclass, source regclass)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN NOT EXISTS (
+        SELECT FROM tally.views_under(definition) v CROSS JOIN LATERAL tally.relations_used(tally.view_tree(v)) r WHERE r = source::oid);
+END
+$$;
+
+-- tally.relations_used: the relations that a tree names outside of CTEs that are not used.
+CREATE OR REPLACE FUNCTION tally.relations_used(n jsonb)
+RETURNS SETOF oid LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE part(n) AS (
+        SELECT n
+        UNION ALL
+        SELECT e.value FROM part p CROSS JOIN LATERAL (
+            SELECT a.value FROM jsonb_array_elements(CASE jsonb_typeof(p.n) WHEN 'array' THEN p.n ELSE '[]' END) a
+            UNION ALL SELECT o.value FROM jsonb_each(CASE jsonb_typeof(p.n) WHEN 'object' THEN p.n ELSE '{}' END) o) e
+        WHERE jsonb_typeof(e.value) IN ('array', 'object') AND NOT (e.value ->> '_' IS NOT DISTINCT FROM 'COMMONTABLEEXPR' AND e.value -> 'cterefcount' ->> 0 = '0'))
+    SELECT DISTINCT (p.n -> 'relid' ->> 0)::oid FROM part p WHERE p.n ->> '_' = 'RANGETBLENTRY' AND p.n -> 'relid' ->> 0 <> '0' AND p.n -> 'rtekind' ->> 0 = '0'
 $$;
 
 -- tally.sql_no_key: an expand that returns no key.

@@ -79,6 +79,7 @@ BEGIN
     END LOOP;
     env := jsonb_build_array(level) || env;
     SELECT * INTO st, env FROM tally.read_from(st, env, tally.node(query, 'jointree'), scope);
+    st := tally.read_elsewhere(st, query, env, scope);
     cols := '{}';
     FOR target IN SELECT t.item, t.item -> 'resno' ->> 0 AS resno, t.item -> 'ressortgroupref' ->> 0 AS ref FROM tally.node_items(query, 'targetList') t LOOP
         st := tally.read_sublinks(st, env, tally.node(target.item, 'expr'), scope, false);
@@ -86,6 +87,21 @@ BEGIN
     END LOOP;
     st := tally.read_sublinks(st, env, tally.node(query, 'havingQual'), scope, true);
     st := tally.read_barrier(st, query, cols, scope);
+END
+$$;
+
+-- tally.read_elsewhere: the subqueries of a level that stand neither in FROM, WHERE and HAVING nor in its output: what PostgreSQL 18 groups
+-- by, the bounds of windows, LIMIT and OFFSET.
+CREATE OR REPLACE FUNCTION tally.read_elsewhere(st jsonb, query jsonb, env jsonb, scope integer)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT r.item -> 'groupexprs' AS n FROM tally.node_items(query, 'rtable') r WHERE r.item -> 'rtekind' ->> 0 = '9'
+                UNION ALL SELECT query -> f FROM unnest('{windowClause,limitCount,limitOffset}'::text[]) f LOOP
+        st := tally.read_sublinks(st, env, part.n, scope, false);
+    END LOOP;
+    RETURN st;
 END
 $$;
 
@@ -145,6 +161,7 @@ BEGIN
         FROM jsonb_each(inner_) WHERE key::integer < jsonb_array_length(types);
     END LOOP;
     st := jsonb_set(st, ARRAY['passing', choice], passing);
+    st := tally.read_elsewhere(st, query, env, scope);
     st := tally.read_barrier(st, query, cols, scope);
 END
 $$;
@@ -274,9 +291,10 @@ BEGIN
     ELSIF rte -> 'rtekind' ->> 0 = '3' THEN
         SELECT * INTO st, entry FROM tally.read_function(st, env, rte, scope);
         st := tally.read_sublinks(st, env, rte -> 'functions', scope, false);
-    ELSIF rte -> 'rtekind' ->> 0 = '5' THEN
-        st := tally.read_sublinks(st, env, rte -> 'values_lists', scope, false);
+    ELSIF rte -> 'rtekind' ->> 0 IN ('4', '5') THEN
+        st := tally.read_sublinks(st, env, rte -> CASE rte -> 'rtekind' ->> 0 WHEN '4' THEN 'tablefunc' ELSE 'values_lists' END, scope, false);
     END IF;
+    st := tally.read_sublinks(st, env, rte -> 'tablesample', scope, false);
     IF below IS NOT NULL THEN
         SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), '{}');
         SELECT * INTO st, inner_ FROM tally.read_query(st, below, outer_, inner_::integer);

@@ -7,6 +7,7 @@ DECLARE
 BEGIN
     RETURN CASE why
         WHEN 'unread' THEN format('The view names %s where nothing is read from it (a CTE that is not used), so no change of it matters.', source)
+        WHEN 'unknown' THEN format('The view reads %s in a place that is not followed, so a row of it may matter to any key.', source)
         WHEN 'recursion' THEN format('%s is read by a recursive query: a row may matter to any key that the recursion reaches.', source)
         WHEN 'expression' THEN format('The key (%s) is computed from more than a row of one table tells, so no row of %s tells which keys it belongs to. Choose a key of plain columns.', names, source)
         WHEN 'many' THEN format('The view joins %s in too many ways at once (set operations, windows) to follow them.', source)

@@ -61,10 +61,10 @@ class RehearseTest {
     void noDerivedWatchRaisesAFalseAlarm() throws Exception {
         assumeTrue(Session.hasPsql(), "psql is not installed");
         Session.psql(engine.db(), FOLDER.resolve("fuzz.sql"));
-        engine.run("SELECT fuzz.setup()");
+        engine.run("SELECT fuzz.setup(false)");
         Session.psql(engine.db(), FOLDER.resolve("rehearse.sql"));
         engine.run("SET statement_timeout = '900s'");
-        engine.run("CREATE TABLE app.result AS SELECT * FROM fuzz.rehearse(1, 0.3, 60)");
+        engine.run("CREATE TABLE app.result AS SELECT * FROM fuzz.rehearse(1, 0.3, 70)");
         assertThat(engine.text("SELECT coalesce(string_agg(view, ', '), '') FROM app.result WHERE missed > 0"))
                 .isEmpty();
         assertThat(engine.number("SELECT count(*) FROM app.result WHERE missed = 0 AND changed > 0"))

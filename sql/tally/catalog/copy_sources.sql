@@ -31,7 +31,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.copy_expand(v tally.derived_view, next tally.derived_view, s tally.source)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
-    types text := tally.type_list(s.relation, s.columns, '[]');
+    types text := tally.given_list(s, NULL);
     made  text := format('%s(%s)', tally.part(next, '_expand_' || s.ordinal), types);
     body  text := pg_get_function_sqlbody(format('%s(%s)', tally.part(v, '_expand_' || s.ordinal), types)::regprocedure);
     literal text := regexp_replace(tally.part(v), '([.?*+^$[\](){}|\\])', '\\\1', 'g');
@@ -41,7 +41,7 @@ BEGIN
     body := regexp_replace(body, '(?<![\w."])' || literal || '(?= [a-z_"])', tally.part(next), 'g');
     body := replace(body, format('%I.tally_changed_', v.relation_name || '_expand_' || s.ordinal), 'tally_changed_');
     EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE %s', tally.part(next, '_expand_' || s.ordinal),
-        tally.typed_list(s.relation, s.columns, '[]', tally.numbered(s.columns, 'tally_changed_')), tally.typed_list(v.definition, v.key), body);
+        tally.given_list(s, tally.numbered(s.columns, 'tally_changed_')), tally.typed_list(v.definition, v.key), body);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', made, format('%s: from changed rows of %s to the keys they touch', tally.part(next), s.relation));
     IF EXISTS (SELECT FROM pg_depend d JOIN tally.derived_view x ON v.id IN (x.id, x.root_id)
                WHERE d.classid = 'pg_proc'::regclass AND d.objid = made::regprocedure AND d.refobjid = to_regclass(tally.part(x))) THEN

@@ -180,7 +180,7 @@ CREATE OR REPLACE FUNCTION tally.is_wider(way jsonb)
 RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN (
-        SELECT way -> 'jumps' <> '[]' OR (way ->> 'stored')::boolean OR EXISTS (SELECT FROM jsonb_array_elements(way -> 'joins') j WHERE NOT j -> 'e' ? 'op'));
+        SELECT way -> 'jumps' <> '[]' OR (way ->> 'stored')::boolean OR EXISTS (SELECT FROM jsonb_array_elements(way -> 'joins') j WHERE NOT j -> 'e' ?| '{op,in}'));
 END
 $$;
 

@@ -112,13 +112,15 @@ BEGIN
                 SELECT FROM shut WHERE st -> 'scopes' -> (st -> 'instances' -> (c ->> 'i')::integer ->> 'scope')::integer -> 'up' @> shut.scope
                                     OR st -> 'scopes' -> (st -> 'instances' -> (c ->> 'j')::integer ->> 'scope')::integer -> 'up' @> shut.scope))
         ), edge AS (
-            SELECT DISTINCT a, b, n, tally.at_node(tally.at_node(c ->> 'q', (c ->> 'i')::integer, a), (c ->> 'j')::integer, b) AS q,
+            SELECT DISTINCT a, b, n, tally.at_node(tally.at_node(coalesce(c -> 'to' -> (c ->> 'j') ->> 'q', c ->> 'q'), (c ->> 'i')::integer, a), (c ->> 'j')::integer, b) AS q,
                    jsonb_build_object(a::text, c -> 'v' -> (c ->> 'i'), b::text, c -> 'v' -> (c ->> 'j')) AS v, m,
                    CASE WHEN coalesce((c -> 'e' ->> 'eq')::boolean, false) AND c -> 'e' -> 'fi' = '{}' AND c -> 'e' -> 'fj' = '{}' THEN
                        CASE WHEN c -> 'e' -> 'i' = c -> 'i' THEN jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'ti', 'ca', c -> 'e' -> 'ci',
                                                         'qb', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'tj', 'cb', c -> 'e' -> 'cj')
                             ELSE jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'tj', 'ca', c -> 'e' -> 'cj',
-                                                        'qb', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'ti', 'cb', c -> 'e' -> 'ci') END END AS e
+                                                        'qb', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'ti', 'cb', c -> 'e' -> 'ci') END
+                        WHEN c -> 'to' <> 'null' THEN jsonb_build_object('in', true, 'cb', c -> 'to' -> (c ->> 'j') -> 'col', 'mb', c -> 'to' -> (c ->> 'j') -> 'am', 'ca', c -> 'to' -> (c ->> 'i') -> 'col', 'ma', c -> 'to' -> (c ->> 'i') -> 'am',
+                            'back', tally.at_node(tally.at_node(c -> 'to' -> (c ->> 'i') ->> 'q', (c ->> 'i')::integer, a), (c ->> 'j')::integer, b)) END AS e
             FROM usable
             UNION ALL
             SELECT (p.i * 8 + k - 1), (p.i * 8 + k), 1000 + k, string_agg(tally.sql_alike((p.v ->> 't')::oid, tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k - 1), tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k)), ' AND ' ORDER BY p.v ->> 'q'),
@@ -133,7 +135,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('a', x.a, 'b', x.b, 'q', x.q, 'v', x.v, 'm', x.m, 'e', x.e) ORDER BY x.e IS NULL, x.n, x.a, x.b), '[]') FROM (
             SELECT a, b, n, q, v, m, e FROM edge
             UNION ALL
-            SELECT b, a, n, q, v, m, e - '{qa,qb,ta,tb,ca,cb}'::text[] || jsonb_build_object('qa', e -> 'qb', 'qb', e -> 'qa', 'ta', e -> 'tb', 'tb', e -> 'ta', 'ca', e -> 'cb', 'cb', e -> 'ca') FROM edge WHERE NOT coalesce((e ->> 'part')::boolean, false)) x);
+            SELECT b, a, n, coalesce(e ->> 'back', q), v, m, e - '{qa,qb,ta,tb,ca,cb,back}'::text[] || CASE WHEN e ? 'in' THEN jsonb_build_object('cb', e -> 'ca', 'mb', e -> 'ma', 'ca', e -> 'cb', 'ma', e -> 'mb') ELSE '{}' END || jsonb_build_object('qa', e -> 'qb', 'qb', e -> 'qa', 'ta', e -> 'tb', 'tb', e -> 'ta', 'ca', e -> 'cb', 'cb', e -> 'ca') FROM edge WHERE NOT coalesce((e ->> 'part')::boolean, false)) x);
 END
 $$;
 

@@ -9,12 +9,12 @@ CREATE OR REPLACE FUNCTION tally.membership(st jsonb, env jsonb, n jsonb, c json
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     pair jsonb := tally.element_and_array(n);
-    both record;
+    pair_of record;
 BEGIN
     IF pair IS NULL OR c -> 'f' <> '{}' THEN
         RETURN NULL;
     END IF;
-    SELECT e.e, a.a INTO both FROM jsonb_array_elements(tally.resolve(env, pair -> 0)) e(e), jsonb_array_elements(tally.resolve(env, pair -> 1)) a(a)
+    SELECT e.e, a.a INTO pair_of FROM jsonb_array_elements(tally.resolve(env, pair -> 0)) e(e), jsonb_array_elements(tally.resolve(env, pair -> 1)) a(a)
     WHERE tally.merged_columns(e.e -> 'v', a.a -> 'v') = c -> 'v' AND e.e -> 'm' || (a.a -> 'm') = c -> 'm'
       AND (SELECT count(*) FROM jsonb_object_keys(e.e -> 'v')) = 1 AND (SELECT count(*) FROM jsonb_object_keys(a.a -> 'v')) = 1
       AND tally.is_default_equality(CASE n ->> '_' WHEN 'SCALARARRAYOPEXPR' THEN (n -> 'opno' ->> 0)::oid END, (e.e ->> 't')::oid);
@@ -22,9 +22,15 @@ BEGIN
         RETURN NULL;
     END IF;
     RETURN jsonb_build_object(
-        (SELECT k FROM jsonb_object_keys(both.e -> 'v') k), jsonb_build_object('q', format('(%s = ANY (%s))', both.e ->> 'q', both.a ->> 'q'), 'col', both.e -> 'col' -> 1, 'am', 'btree'))
-        || tally.step_to_array(st, both.a, both.e ->> 'q', (both.e ->> 't')::oid);
+        (SELECT k FROM jsonb_object_keys(pair_of.e -> 'v') k), jsonb_build_object('q', format('(%s = ANY (%s))', pair_of.e ->> 'q', pair_of.a ->> 'q'), 'col', pair_of.e -> 'col' -> 1, 'am', 'btree'))
+        || tally.step_to_array(st, pair_of.a, pair_of.e ->> 'q', (pair_of.e ->> 't')::oid);
 END
+$$;
+
+-- tally.only_element: the expression x of ARRAY[x].
+CREATE OR REPLACE FUNCTION tally.only_element(n jsonb)
+RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT n -> 'elements' -> 0 -> 0 WHERE n ->> '_' IN ('ARRAY', 'ARRAYEXPR') AND jsonb_array_length(n -> 'elements' -> 0) = 1 AND n -> 'multidims' ->> 0 = 'false'
 $$;
 
 -- tally.element_and_array: the expressions of the value and of the array, if a condition is of that form.
@@ -36,12 +42,6 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 WHEN n ->> '_' = 'OPEXPR' AND o.opno = '<@(anyarray,anyarray)'::regoperator AND tally.only_element(n -> 'args' -> 0 -> 0) IS NOT NULL
                 THEN jsonb_build_array(tally.only_element(n -> 'args' -> 0 -> 0), n -> 'args' -> 0 -> 1) END
     FROM (SELECT (n -> 'opno' ->> 0)::oid AS opno) o
-$$;
-
--- tally.only_element: the expression x of ARRAY[x].
-CREATE OR REPLACE FUNCTION tally.only_element(n jsonb)
-RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT n -> 'elements' -> 0 -> 0 WHERE n ->> '_' IN ('ARRAY', 'ARRAYEXPR') AND jsonb_array_length(n -> 'elements' -> 0) = 1 AND n -> 'multidims' ->> 0 = 'false'
 $$;
 
 -- tally.is_default_equality: whether an operator (NULL: that of @>) is the equality by which a type is sorted, so that = ANY and @> agree.
@@ -83,8 +83,9 @@ BEGIN
     END IF;
     SELECT e.key, e.value INTO f FROM jsonb_each(c -> 'f') e;
     whole := format('EXISTS (SELECT FROM %s WHERE %s)', f.value ->> 'sql', c ->> 'q');
-    RETURN jsonb_build_object(sides ->> here, jsonb_build_object('q', format('(%s %s ANY (ARRAY(SELECT %s FROM %s)))', sides ->> ('q' || here), replace(sides ->> 'op', '%%', '%'),
-                                                                            sides ->> ('q' || there), f.value ->> 'sql'), 'col', sides -> ('c' || here), 'am', 'btree'))
+    RETURN jsonb_build_object(sides ->> here, jsonb_build_object('col', sides -> ('c' || here), 'am', 'btree',
+            'q', format('(%s %s ANY (%s))', sides ->> ('q' || here), replace(sides ->> 'op', '%%', '%'), CASE WHEN f.value -> 'array' ->> 'first' = sides ->> ('q' || there) THEN f.value -> 'array' ->> 'q'
+                        ELSE format('ARRAY(SELECT %s FROM %s)', sides ->> ('q' || there), f.value ->> 'sql') END)))
         || CASE WHEN f.value -> 'array' ->> 'first' = sides ->> ('q' || there) AND sides ->> 'op' = '='
                 THEN tally.step_to_array(st, f.value -> 'array', sides ->> ('q' || here), (sides ->> ('t' || here))::oid)
                 ELSE jsonb_build_object(sides ->> there, jsonb_build_object('q', whole)) END;

@@ -353,8 +353,11 @@ BEGIN
     SELECT * INTO st, n FROM tally.next_number(st);
     alias := 'f' || n;
     SELECT jsonb_agg(v || jsonb_build_object('q', format('%s%s AS %I(%s)', v ->> 'q', CASE rte -> 'funcordinality' ->> 0 WHEN 'true' THEN ' WITH ORDINALITY' ELSE '' END,
-            alias, (SELECT string_agg(quote_ident(c), ', ' ORDER BY i) FROM jsonb_array_elements_text(names) WITH ORDINALITY u(c, i)))))
-    INTO vals FROM jsonb_array_elements(tally.resolve(env, call)) v WHERE NOT v ? 'r' OR v -> 'r' = 'false';
+            alias, (SELECT string_agg(quote_ident(c), ', ' ORDER BY i) FROM jsonb_array_elements_text(names) WITH ORDINALITY u(c, i))),
+        'array', CASE WHEN (call -> 'funcid' ->> 0)::oid = 'unnest(anyarray)'::regprocedure THEN (
+            SELECT a || jsonb_build_object('first', format('%I.%I', alias, names ->> 0)) FROM jsonb_array_elements(tally.resolve(env, call -> 'args' -> 0 -> 0)) a
+            WHERE format('unnest(%s)', a ->> 'q') = v ->> 'q' LIMIT 1) END))
+    INTO vals FROM jsonb_array_elements(tally.resolve(env, call || '{"in_from": true}')) v WHERE NOT v ? 'r' OR v -> 'r' = 'false';
     IF vals IS NOT NULL THEN
         entry := jsonb_build_object('f', alias, 'values', vals, 'names', names, 'scope', scope);
     END IF;

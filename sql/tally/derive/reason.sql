@@ -72,7 +72,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         || CASE WHEN jsonb_array_length(ways) > 1 THEN format(', and by %s more way%s', jsonb_array_length(ways) - 1, CASE jsonb_array_length(ways) WHEN 2 THEN '' ELSE 's' END) ELSE '' END
         || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x WHERE x -> 'jumps' <> '[]') THEN '; rows of its window, DISTINCT ON or LIMIT depend on it, so all their keys are named' ELSE '' END
         || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x WHERE (x ->> 'stored')::boolean) THEN '; the rest of the key is looked up in what is stored, too, for the rows that led to it may be gone' ELSE '' END
-        || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x, jsonb_array_elements(x -> 'joins') j WHERE NOT j -> 'e' ? 'op' AND NOT j -> 'e' ? 'part') THEN '; not by equality alone' ELSE '' END || '.'
+        || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x, jsonb_array_elements(x -> 'joins') j WHERE NOT j -> 'e' ?| '{op,in,part}') THEN '; not by equality alone' ELSE '' END || '.'
     FROM (SELECT ways -> 0 AS w, c.relname FROM pg_class c WHERE c.oid = source) c
 $$;
 

@@ -20,12 +20,15 @@ BEGIN
         WHEN 'CONST' THEN tally.resolve_const(n)
         WHEN 'PARAM' THEN CASE WHEN n -> 'paramkind' ->> 0 = '2' THEN coalesce(env -> 0 -> 'params' -> (n -> 'paramid' ->> 0), '[]') ELSE '[]' END
         WHEN 'RELABELTYPE' THEN tally.resolve_relabel(env, n)
+        WHEN 'ARRAYCOERCEEXPR' THEN CASE WHEN tally.node(n, 'elemexpr') ->> '_' = 'RELABELTYPE' THEN tally.resolve_relabel(env, n) ELSE '[]' END
         WHEN 'COLLATEEXPR' THEN tally.resolve_call(env, jsonb_build_array(tally.node(n, 'arg')), format('(%%s COLLATE %s)', tally.collation_name((n -> 'collOid' ->> 0)::oid)), NULL, true)
         WHEN 'COERCEVIAIO' THEN tally.resolve_io(env, n)
         WHEN 'FUNCEXPR' THEN tally.resolve_function(env, n)
         WHEN 'OPEXPR' THEN tally.resolve_operator(env, n)
         WHEN 'DISTINCTEXPR' THEN tally.resolve_operator(env, n)
         WHEN 'SCALARARRAYOPEXPR' THEN tally.resolve_operator(env, n)
+        WHEN 'ARRAYEXPR' THEN tally.resolve_array(env, n)
+        WHEN 'ARRAY' THEN tally.resolve_array(env, n)  -- before version 16
         WHEN 'NULLTEST' THEN tally.resolve_null_test(env, n)
         WHEN 'BOOLEXPR' THEN tally.resolve_bool(env, n)
         WHEN 'COALESCEEXPR' THEN tally.resolve_coalesce(env, n)
@@ -71,8 +74,8 @@ CREATE OR REPLACE FUNCTION tally.resolve_of_function(entry jsonb, att integer, t
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT coalesce(jsonb_agg(a - 'col' - 'r' || jsonb_build_object('q', format('%I.%I', entry ->> 'f', entry -> 'names' ->> att - 1), 't', type,
-                'f', a -> 'f' || jsonb_build_object(entry ->> 'f', jsonb_build_object('scope', entry -> 'scope', 'sql', a ->> 'q')))), '[]')
+        SELECT coalesce(jsonb_agg(a - 'col' - 'r' - 'array' || jsonb_build_object('q', format('%I.%I', entry ->> 'f', entry -> 'names' ->> att - 1), 't', type,
+                'f', a -> 'f' || jsonb_build_object(entry ->> 'f', jsonb_build_object('scope', entry -> 'scope', 'sql', a ->> 'q', 'array', a -> 'array')))), '[]')
         FROM jsonb_array_elements(entry -> 'values') a
         WHERE entry -> 'names' ->> att - 1 IS NOT NULL);
 END
@@ -115,7 +118,7 @@ DECLARE
     form  text;
 BEGIN
     SELECT * INTO p FROM pg_proc f WHERE f.oid = (n -> 'funcid' ->> 0)::oid;
-    IF p.provolatile <> 'i' OR n -> 'funcvariadic' ->> 0 = 'true' OR jsonb_array_length(args) = 0 THEN
+    IF p.provolatile <> 'i' OR p.proretset AND NOT n ? 'in_from' OR n -> 'funcvariadic' ->> 0 = 'true' OR jsonb_array_length(args) = 0 THEN
         RETURN '[]';
     END IF;
     form := CASE WHEN cast_ THEN '(%s)::' || tally.cast_name((n -> 'funcresulttype' ->> 0)::oid, args)
@@ -145,6 +148,20 @@ BEGIN
                  ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %%s)', tally.operator_name(o.oid)) ELSE format('(%%s %s %%s)', tally.operator_name(o.oid)) END END;
     RETURN tally.resolve_call(env, args, form, o.oprresult,
         CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN false WHEN 'SCALARARRAYOPEXPR' THEN p.proisstrict AND n -> 'useOr' ->> 0 = 'true' ELSE p.proisstrict END, NOT simple);
+END
+$$;
+
+-- tally.resolve_array: ARRAY[...] of single values.
+CREATE OR REPLACE FUNCTION tally.resolve_array(env jsonb, n jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    items jsonb := n -> 'elements' -> 0;
+    type  oid := (n -> 'array_typeid' ->> 0)::oid;
+BEGIN
+    IF n -> 'multidims' ->> 0 <> 'false' OR jsonb_typeof(items) IS DISTINCT FROM 'array' THEN
+        RETURN '[]';
+    END IF;
+    RETURN tally.resolve_call(env, items, format('(ARRAY[%s])::%s', array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(items)]), ', '), replace(tally.type_name(type), '%', '%%')), type, false);
 END
 $$;
 

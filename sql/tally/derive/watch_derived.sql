@@ -107,7 +107,7 @@ BEGIN
     PERFORM tally.lock_sources(v);
     EXECUTE format('DELETE FROM %s WHERE tally_source = %s', delta, s.ordinal);
     IF s.expand IS NOT NULL THEN
-        EXECUTE format('DROP FUNCTION %s(%s)', tally.part(v, '_expand_' || s.ordinal), tally.type_list(s.relation, s.columns, '[]'));
+        EXECUTE format('DROP FUNCTION %s(%s)', tally.part(v, '_expand_' || s.ordinal), tally.given_list(s, NULL));
         FOREACH col IN ARRAY s.columns LOOP
             EXECUTE format('ALTER TABLE %s DROP COLUMN IF EXISTS %I', delta, tally.logged_column(s.ordinal, col));
         END LOOP;
@@ -129,17 +129,19 @@ BEGIN
 END
 $$;
 
--- tally.wanted_indexes: the look-ups that ways need, stored so that their indexes can be checked later.
+-- tally.wanted_indexes: the look-ups of some ways. Whether each has an index is asked later.
 CREATE OR REPLACE FUNCTION tally.wanted_indexes(ways jsonb, shape jsonb)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', s.relation::oid::bigint, 'col', s.col)), '[]') FROM tally.way_steps(ways, shape) s WHERE s.col IS NOT NULL
+    SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', s.relation::oid::bigint, 'col', s.col) || CASE m.method WHEN 'gin' THEN jsonb_build_object('method', m.method) ELSE '{}' END), '[]')
+    FROM tally.way_steps(ways, shape) s CROSS JOIN LATERAL (SELECT ways -> (s.way - 1)::integer -> 'joins' -> (s.step - 1)::integer -> 'e' ->> 'mb') m(method)
+    WHERE s.col IS NOT NULL
 $$;
 
--- tally.missing_indexes: the missing ones among these indexes, as CREATE INDEX.
+-- tally.missing_indexes: those of them that have no index, as CREATE INDEX.
 CREATE OR REPLACE FUNCTION tally.missing_indexes(wanted jsonb)
 RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('CREATE INDEX ON %s (%I)', c.oid::regclass, w ->> 'col')
+    SELECT format('CREATE INDEX ON %s %s(%I)', c.oid::regclass, CASE w ->> 'method' WHEN 'gin' THEN 'USING gin ' ELSE '' END, w ->> 'col')
     FROM jsonb_array_elements(wanted) w JOIN pg_class c ON c.oid = (w ->> 'relation')::oid
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w ->> 'col' AND NOT a.attisdropped
-    WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
+    WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND CASE w ->> 'method' WHEN 'gin' THEN tally.is_gin_on(i, a.attnum) ELSE i.indkey[0] = a.attnum END)
 $$;

@@ -2,6 +2,14 @@
 CREATE OR REPLACE FUNCTION tally.same_sql(a text, b text)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(a, '[\s()]', '', 'g') = regexp_replace(b, '[\s()]', '', 'g') $$;
 
+-- tally.is_gin_on: whether an index is a GIN index that finds the arrays of a column by their elements.
+CREATE OR REPLACE FUNCTION tally.is_gin_on(i pg_index, attnum smallint)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM unnest(i.indkey::smallint[], i.indclass::oid[]) k(col, class) JOIN pg_opclass c ON c.oid = k.class JOIN pg_am m ON m.oid = c.opcmethod
+        WHERE k.col = attnum AND m.amname = 'gin' AND c.opcname = 'array_ops')
+$$;
+
 -- tally.way_steps: the look-ups of ways, with an index for each, and how many rows one value leads to.
 --   Parameters ways, shape: of tally.derive
 --   Returns    way, step; relation; col (NULL: an expression, or no equality); index: one that begins with col; missing: the CREATE INDEX;
@@ -11,8 +19,9 @@ RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regcl
 #variable_conflict use_column
 BEGIN
     RETURN QUERY
-    SELECT w.n, s.n, r.oid::regclass, a.attname, x.index, CASE WHEN x.index IS NULL AND e.expression IS NOT NULL THEN format('CREATE INDEX ON %s (%s)', r.oid::regclass, e.expression) END,
-           (CASE WHEN u.is_unique THEN 1 WHEN a.attname IS NULL AND s.j -> 'e' ? 'op' THEN NULL WHEN a.attname IS NULL THEN nullif(r.reltuples, -1)
+    SELECT w.n, s.n, r.oid::regclass, a.attname, x.index, CASE WHEN x.index IS NULL AND e.expression IS NOT NULL THEN format('CREATE INDEX ON %s %s(%s)', r.oid::regclass, CASE s.j -> 'e' ->> 'mb' WHEN 'gin' THEN 'USING gin ' ELSE '' END, e.expression) END,
+           (k.many * CASE WHEN u.is_unique THEN 1 WHEN s.j -> 'e' ->> 'mb' = 'gin' THEN nullif(r.reltuples, -1) * (p.elem_count_histogram)[array_upper(p.elem_count_histogram, 1)] / nullif(cardinality(p.most_common_elem_freqs) - 3, 0)
+                WHEN a.attname IS NULL AND s.j -> 'e' ? 'op' THEN NULL WHEN a.attname IS NULL THEN nullif(r.reltuples, -1)
                 ELSE nullif(r.reltuples, -1) * (1 - coalesce(p.null_frac, 0)) / nullif(CASE WHEN p.n_distinct < 0 THEN -p.n_distinct * r.reltuples ELSE p.n_distinct END, 0) END)::float8,
            (CASE WHEN u.is_unique THEN 1 ELSE nullif(r.reltuples, -1) * (p.most_common_freqs)[1] END)::float8, (p.most_common_vals::text::text[])[1]
     FROM jsonb_array_elements(ways) WITH ORDINALITY w(way, n)
@@ -23,9 +32,14 @@ BEGIN
     CROSS JOIN LATERAL (SELECT CASE WHEN a.attname IS NOT NULL THEN quote_ident(a.attname)
                                     WHEN s.j -> 'e' ? 'op' THEN '(' || replace(s.j -> 'e' ->> 'qb', E'\x01n' || (s.j ->> 'b') || E'\x02.', '') || ')' END) AS e(expression)
     CROSS JOIN LATERAL (SELECT min(i.indexrelid)::regclass AS index FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_am m ON m.oid = ic.relam
-                        WHERE i.indrelid = r.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname IN ('btree', 'hash')
-                          AND (i.indkey[0] = a.attnum OR i.indkey[0] = 0 AND tally.same_sql(pg_get_indexdef(i.indexrelid, 1, true), e.expression))) x
-    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS is_unique) u;
+                        WHERE i.indrelid = r.oid AND i.indisvalid AND i.indpred IS NULL
+                          AND CASE s.j -> 'e' ->> 'mb' WHEN 'gin' THEN tally.is_gin_on(i, a.attnum)
+                              ELSE m.amname IN ('btree', 'hash') AND (i.indkey[0] = a.attnum OR i.indkey[0] = 0 AND tally.same_sql(pg_get_indexdef(i.indexrelid, 1, true), e.expression)) END) x
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS is_unique) u
+    CROSS JOIN LATERAL (SELECT CASE WHEN s.j -> 'e' ? 'in' AND s.j -> 'e' ->> 'mb' = 'btree' THEN coalesce((   -- as many as the array has elements
+            SELECT (ps.elem_count_histogram)[array_upper(ps.elem_count_histogram, 1)] FROM pg_class rs JOIN pg_attribute sa ON sa.attrelid = rs.oid AND sa.attnum = (s.j -> 'e' ->> 'ca')::integer
+            JOIN pg_stats ps ON ps.schemaname = rs.relnamespace::regnamespace::text AND ps.tablename = rs.relname AND ps.attname = sa.attname AND ps.inherited = (rs.relkind = 'p')
+            WHERE rs.oid = (shape -> 'instances' -> (s.j ->> 'a')::integer / 8 ->> 'relation')::oid), 1) ELSE 1 END AS many) k;
 END
 $$;
 

@@ -86,7 +86,7 @@ $body$ $template$, jsonb_build_object(
         'wide_variables',    tally.typed_list(v.definition, v.key, '[]', wide, '', E';\n'),
         'add_wide',          (SELECT string_agg(format('%1$I := %1$I || %2$I;', k, w), E'\n') FROM unnest(key_arrays, wide) u(k, w)),
         'logged_out',        coalesce((SELECT string_agg(format(', OUT %I %s[]', c.col, c.type), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
-        'logged_aggregates', coalesce((SELECT string_agg(format(', array_agg(%I) FILTER (WHERE tally_source = %s)', c.col, c.ordinal), '' ORDER BY c.ordinal, c.i)
+        'logged_aggregates', coalesce((SELECT string_agg(format(', array_agg(%s) FILTER (WHERE tally_source = %s)', c.given, c.ordinal), '' ORDER BY c.ordinal, c.i)
                                        FROM tally.logged_columns(v) c), ''),
         'logged_targets',    coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), '')));
     PERFORM tally.seal(tally.part(v, '_backlog') || '()', 'what the rows of ' || tally.part(v, '_delta') || ' say that are not merged yet');

@@ -12,7 +12,7 @@ DECLARE
     logged     record;  -- the watched columns of sources with an expand: variables, their aggregates, the targets of INTO
 BEGIN
     SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) AS variables,
-           string_agg(format(', array_agg(%I) FILTER (WHERE tally_source = %s)', c.col, c.ordinal), '' ORDER BY c.ordinal, c.i) AS aggregates,
+           string_agg(format(', array_agg(%s) FILTER (WHERE tally_source = %s)', c.given, c.ordinal), '' ORDER BY c.ordinal, c.i) AS aggregates,
            string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) AS targets
     INTO logged FROM tally.logged_columns(v) c;
     EXECUTE tally.render($template$
@@ -247,10 +247,11 @@ END
 $$;
 
 -- tally.logged_columns: the columns of the delta table that hold the watched columns of sources with an expand, with their types.
+DROP FUNCTION IF EXISTS tally.logged_columns(tally.derived_view);  -- it returned fewer columns
 CREATE OR REPLACE FUNCTION tally.logged_columns(v tally.derived_view)
-RETURNS TABLE (ordinal smallint, i bigint, col name, type text) LANGUAGE sql STABLE AS $$
-    SELECT s.ordinal, u.i, tally.logged_column(s.ordinal, u.c), tally.type_of(s.relation, u.c)
-    FROM tally.source s CROSS JOIN LATERAL unnest(s.columns) WITH ORDINALITY u(c, i)
+RETURNS TABLE (ordinal smallint, i bigint, col name, type text, given text) LANGUAGE sql STABLE AS $$
+    SELECT s.ordinal, u.i, l.col, tally.given_type(s.relation, u.c), CASE WHEN tally.is_array(s.relation, u.c) THEN format('CAST(%I AS text)', l.col) ELSE quote_ident(l.col) END
+    FROM tally.source s CROSS JOIN LATERAL unnest(s.columns) WITH ORDINALITY u(c, i) CROSS JOIN LATERAL (SELECT tally.logged_column(s.ordinal, u.c)) l(col)
     WHERE s.projection_id = v.id AND s.expand IS NOT NULL
 $$;
 

@@ -15,17 +15,15 @@ BEGIN
     BEGIN
         EXECUTE tally.render($template$
 CREATE FUNCTION {expand}({logged_parameters}) RETURNS TABLE ({key_columns}) LANGUAGE sql STABLE BEGIN ATOMIC
-    WITH changed AS (SELECT {collated} FROM unnest({logged}) AS c({watched}))
+    WITH changed AS ({changed})
     SELECT {e_key_typed} FROM (
         {query}
     ) AS e({key});
 END$template$, jsonb_build_object(
             'expand',            name,
-            'logged_parameters', tally.typed_list(s.relation, s.columns, '[]', logged),  -- named: without names pg_dump writes a wrong definition
+            'logged_parameters', tally.given_list(s, logged),  -- named, or pg_dump writes nonsense
             'key_columns',       tally.typed_list(v.definition, v.key),
-            'logged',            tally.column_list(logged),
-            'watched',           tally.column_list(s.columns),
-            'collated',          tally.collated_list(s.relation, s.columns, 'c.'),
+            'changed',           tally.sql_changed(s, tally.column_list(logged)),
             'e_key_typed',       (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
                                   FROM unnest(v.key) WITH ORDINALITY u(c, i)),
             'query',             tally.query_of(s.expand),
@@ -35,6 +33,32 @@ END$template$, jsonb_build_object(
     END;
     PERFORM tally.comment_expand(v, s);
 END
+$$;
+
+-- tally.is_array: whether a column is an array. Values of an expand's parameters are arrays' elements, and no array can be one.
+CREATE OR REPLACE FUNCTION tally.is_array(relation regclass, col name)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.typsubscript = 'array_subscript_handler'::regproc FROM pg_type t WHERE t.oid = tally.base_type(tally.type_id(relation, col))
+$$;
+
+-- tally.given_type: the type in which values of a watched column are handed to an expand: its own, of an array its text.
+CREATE OR REPLACE FUNCTION tally.given_type(relation regclass, col name)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN tally.is_array(relation, col) THEN 'text' ELSE tally.type_of(relation, col) END
+$$;
+
+-- tally.given_list: the parameters of an expand function. names: NULL for the types alone
+CREATE OR REPLACE FUNCTION tally.given_list(s tally.source, names name[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(concat_ws(' ', quote_ident(names[n]), tally.given_type(s.relation, c) || '[]'), ', ' ORDER BY n) FROM unnest(s.columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.sql_changed: the relation "changed" made of the parameters of an expand function.
+CREATE OR REPLACE FUNCTION tally.sql_changed(s tally.source, parameters text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('SELECT %s FROM unnest(%s) AS c(%s)',
+        (SELECT string_agg(CASE WHEN tally.is_array(s.relation, c) THEN format('CAST(c.%I AS %s)%s AS %I', c, tally.type_of(s.relation, c), tally.sql_collate(s.relation, c), c)
+                                ELSE tally.collated_list(s.relation, ARRAY[c], 'c.') END, ', ' ORDER BY n) FROM unnest(s.columns) WITH ORDINALITY u(c, n)), parameters, tally.column_list(s.columns))
 $$;
 
 -- tally.query_of: a query without a trailing semicolon, white space or comments. A comment with a quotation mark is kept, because it may
@@ -49,7 +73,7 @@ CREATE OR REPLACE FUNCTION tally.comment_expand(v tally.derived_view, s tally.so
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF s.expand IS NOT NULL THEN
-        EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', tally.part(v, '_expand_' || s.ordinal), tally.type_list(s.relation, s.columns, '[]'),
+        EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', tally.part(v, '_expand_' || s.ordinal), tally.given_list(s, NULL),
             format('%s: from changed rows of %s to the keys they touch', tally.part(v), s.relation));
     END IF;
 END
@@ -62,9 +86,8 @@ CREATE OR REPLACE FUNCTION tally.require_keys(v tally.derived_view, s tally.sour
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     query   text := coalesce(tally.query_of(s.expand) || E'\n', format('SELECT %s FROM changed', tally.column_list(s.columns)));
-    changed text := format('WITH changed AS (SELECT * FROM unnest(%s) AS c(%s))',
-        (SELECT string_agg(format('NULL::%s[]', tally.type_of(s.relation, c)), ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i)),
-        tally.column_list(s.columns));
+    changed text := format('WITH changed AS (%s)', tally.sql_changed(s,
+        (SELECT string_agg(format('NULL::%s[]', tally.given_type(s.relation, c)), ', ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY u(c, i))));
     wanted  text := (SELECT string_agg(format('%I %s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i));
 BEGIN
     BEGIN

@@ -27,7 +27,7 @@ BEGIN
         GRANT SELECT ON tally.status, tally.health TO countersink_reader;
         GRANT EXECUTE ON FUNCTION tally.token(), tally.wait_for(text, xid8, interval), tally.exists(text), tally.views(text), tally.due(), tally.missing_indexes(jsonb) TO countersink_reader;
         GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain_view(text, text[]), tally.view_named(text), tally.keep_statements(text, text[]), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer), tally.derive(regclass, name[], text), tally.propose_keys(regclass),
-            tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.same_sql(text, text),
+            tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb),
             tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_reader;
@@ -38,7 +38,7 @@ BEGIN
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
             tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval), tally.missing_indexes(jsonb) TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain_view(text, text[]), tally.view_named(text), tally.keep_statements(text, text[]), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer), tally.derive(regclass, name[], text), tally.propose_keys(regclass),
-            tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.same_sql(text, text),
+            tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb),
             tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_operator;

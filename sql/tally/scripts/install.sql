@@ -35,6 +35,7 @@ BEGIN;
 \ir ../api/watch.sql
 \ir ../derive/node_tree.sql
 \ir ../derive/resolve.sql
+\ir ../derive/membership.sql
 \ir ../derive/read_condition.sql
 \ir ../derive/read_definition.sql
 \ir ../derive/find_way.sql

@@ -16,7 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
-/** Which package may know which. Each rule is shown to hold on something: it fails if it matches no class. */
+/** Which package may depend on which. A rule that matches no class fails, so that each is known to test something. */
 class ArchitectureTest {
     private static final String INGEST = "dev.countersink.ingest";
     private static final DescribedPredicate<JavaClass> JDBC = resideInAnyPackage(
@@ -80,7 +80,7 @@ class ArchitectureTest {
     @Test
     void noPackagesNeedEachOther() {
         holds(slices().matching("dev.countersink.(**)").should().beFreeOfCycles());
-        // Slices leave out the package at the top.
+        // Slices do not include the top package.
         holds(noClasses()
                 .that()
                 .resideOutsideOfPackages("dev.countersink", "dev.countersink.cli", "dev.countersink.demo")

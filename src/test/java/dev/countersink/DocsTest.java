@@ -37,7 +37,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
-/** What the pages say is what the product does. A function or view of schema tally that has a comment is public. */
+/** The pages describe what the product does. A function or view of schema tally is public if it has a comment. */
 class DocsTest {
     private static final Path REFERENCE = Path.of("docs", "tally.md");
     private static final Path SETTINGS = Path.of("docs", "settings.md");
@@ -269,7 +269,7 @@ class DocsTest {
         }
     }
 
-    /** The fenced blocks "sql session" of a page, one after the other: one session. */
+    /** The fenced blocks "sql session" of a page, joined to one session. */
     private static String session(Path page) {
         try {
             return all(SESSION, Files.readString(page)).collect(Collectors.joining("\n"));

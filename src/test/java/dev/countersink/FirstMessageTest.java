@@ -10,7 +10,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** What the README tells a stranger to do first, exactly as it stands there, on a fresh program. */
+/** The first steps in the README, exactly as written there, on a newly started program. */
 class FirstMessageTest {
     private static final Pattern PUBLISH = Pattern.compile("(?s)nats pub (\\S+) '(.*)'\n");
 

@@ -29,7 +29,7 @@ class ApiTest {
         sql = new Sql(db);
         nats = new TestNats();
         ItemView.create(sql);
-        // Nothing is merged but what these tests ask for.
+        // Only what these tests request is merged.
         instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
     }
 

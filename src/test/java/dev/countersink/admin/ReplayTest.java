@@ -23,7 +23,7 @@ class ReplayTest {
     private static final String LETTER =
             "SELECT id, sqlstate, attempts, replayed_at IS NOT NULL FROM results.dead_letter";
 
-    /** What messages leave, whatever the ids. */
+    /** What messages write, without ids. */
     private static final String WRITTEN = """
             SELECT d.capture_id, d.bbox::text, d.crop_url, t.name, k.score, o.determination_score, j.job_id, j.status
             FROM results.detection d LEFT JOIN results.occurrence o ON o.id = d.occurrence_id
@@ -72,7 +72,7 @@ class ReplayTest {
         List<List<Object>> written = rig.rows(WRITTEN);
         assertThat(written).hasSize(2);
 
-        // Again, it finds its own rows.
+        // Replayed again, it finds its own rows.
         assertThat(replayed(id).path("state").asString()).isEqualTo("done");
         assertThat(rig.rows(WRITTEN)).isEqualTo(written);
         assertThat(rig.number("SELECT count(*) FROM results.occurrence")).isEqualTo(2);
@@ -169,7 +169,7 @@ class ReplayTest {
         rig.publish("results.9", Messages.result(8));
         long id = deadLetter("RS001");
         try (Sql sql = new Sql(rig.database())) {
-            // Held until the run waits for it.
+            // Keeps the row locked until the run waits for it.
             sql.run("BEGIN; DELETE FROM results.dead_letter");
             String run = requested(id);
             Eventually.await(

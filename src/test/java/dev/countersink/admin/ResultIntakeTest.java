@@ -19,7 +19,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
-/** Results by HTTP, as the workers of the motivating system send them. */
+/** Results by HTTP, in the form that workers of the motivating system use. */
 class ResultIntakeTest {
     private static final String PATH = "/api/v2/jobs/1/result/";
     private static final String[] TOKEN = {"Authorization", "Token " + TestInstance.token()};

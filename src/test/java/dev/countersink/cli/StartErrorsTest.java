@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** Every foreseen reason for not starting is told in two lines: what is wrong, and what to do. */
+/** Every foreseen error at start is printed in two lines: what is wrong, and what to do. */
 class StartErrorsTest {
     @Test
     void postgresIsNotThere() throws IOException {

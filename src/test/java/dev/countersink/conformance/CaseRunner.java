@@ -13,7 +13,7 @@ import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Runs one case: its rows, then its steps in order, through a real NATS server and the real ingestion. */
+/** Runs one case: it inserts the rows, then executes the steps in order, through a real NATS server and the real ingestion. */
 final class CaseRunner implements AutoCloseable {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -32,7 +32,7 @@ final class CaseRunner implements AutoCloseable {
         int at = 0;
         while (at < steps.size()) {
             int end = at;
-            // Counts that follow each other are all read live before the first merge.
+            // Consecutive counts are all read live before the first merge.
             while (end < steps.size() && steps.get(end).has("counts")) {
                 end++;
             }
@@ -113,7 +113,7 @@ final class CaseRunner implements AutoCloseable {
         }
     }
 
-    /** Live and oracle with nothing merged since the last change, then stored after merging. */
+    /** Reads live and oracle before anything is merged, then stored after merging. */
     private void counts(List<JsonNode> steps, int first) {
         for (int i = 0; i < steps.size(); i++) {
             count(steps.get(i), "_live", first + i + 1);

@@ -9,7 +9,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
-/** Every case of the folders, each in a database and on a NATS server of its own. */
+/** Every case in the folders, each with its own database and NATS server. */
 class ConformanceTest {
     private static final Path OURS = Path.of("src", "test", "resources", "conformance");
     private static final Path SHARED = Path.of("..", "shared", "conformance");

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 
-/** One spelling for values of JSON and of the database, so that numbers compare by value, whatever their type. */
+/** Writes values of JSON and of the database in one form, so that numbers compare by value, whatever their type. */
 final class Values {
     private Values() {}
 

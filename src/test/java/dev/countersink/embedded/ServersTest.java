@@ -90,7 +90,7 @@ class ServersTest {
         TestFolder.delete(dir);
     }
 
-    /** Its checkpointer is held up for longer than a stop is usually waited for. */
+    /** Its checkpointer is stopped for longer than a stop usually waits. */
     @Test
     void closingAwaitsAServerThatTakesLongToStop() throws Exception {
         Path dir = TestFolder.create("slow");

@@ -53,7 +53,7 @@ class ExplainCommandTest {
                     CREATE INDEX ON shop.orders (customer_id);
                     SELECT * FROM tally.keep('shop.fact', 'shop.fact_def', '{id}');
                     """);
-            // what it printed runs as it stands, and then nothing is missing
+            // the printed statements run as they are, and then nothing is missing
             sql.run(printed().replaceFirst("(?s).*?\n\n.*?\n\n", ""));
             out.reset();
             assertThat(explain(db, "shop.fact")).isZero();

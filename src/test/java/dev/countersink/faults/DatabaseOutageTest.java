@@ -26,10 +26,10 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** PostgreSQL is killed under the service, or has no room left: nothing is lost, and work goes on soon after it is back. */
+/** PostgreSQL is killed while the service runs, or its disk is full: nothing is lost, and work continues soon after it is back. */
 class DatabaseOutageTest {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
-    /** The aim is 3 s on a machine that has nothing else to do. */
+    /** The aim is 3 s on an otherwise idle machine. */
     private static final long MOST_MILLIS = 10_000;
 
     private final Path dir = TestFolder.create("outage");
@@ -89,7 +89,7 @@ class DatabaseOutageTest {
         }
     }
 
-    /** The disk is a small one of the test's own, mounted where root may do that. */
+    /** The disk is a small one that the test mounts, if it runs as root. */
     @Test
     void aFullDiskStopsTheWorkAndBlamesNoMessage() throws Exception {
         Path disk = TestFolder.create("disk");
@@ -152,7 +152,7 @@ class DatabaseOutageTest {
         kill(Long.parseLong(pid));
         meanwhile.run();
         server.close();
-        // Until the last of its processes has ended, another server may not use the files.
+            // Another server may use the files only when the last process of this one has ended.
         server = Eventually.await("it starts", PATIENCE, this::startAgain, Optional::isPresent)
                 .orElseThrow();
         proxy.lead(FaultProxy.port(server.settings().url()));

@@ -14,8 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * Passes bytes between clients and a server, and misbehaves as networks do: it cuts connections, lets them stall, and
- * half-closes them, and
+ * Passes bytes between clients and a server, and simulates faults of networks: it cuts, stalls and half-closes connections, and
  * holds a client back from the moment at which it sends given bytes.
  */
 final class FaultProxy implements AutoCloseable {
@@ -49,17 +48,17 @@ final class FaultProxy implements AutoCloseable {
         return listener.getLocalPort();
     }
 
-    /** From now on, clients are led to this port. */
+    /** From now on, clients are connected to this port. */
     void lead(int port) {
         target = port;
     }
 
-    /** From now on, what a client sends is passed on up to these bytes and no further. */
+    /** From now on, a client's bytes are passed on only up to and including these. */
     void holdAt(String bytes) {
         held = bytes;
     }
 
-    /** Zero as soon as a client is held. */
+    /** Reaches zero once a client is held. */
     CountDownLatch reached() {
         return reached;
     }
@@ -70,7 +69,7 @@ final class FaultProxy implements AutoCloseable {
         sockets.clear();
     }
 
-    /** Each client is told that the server sends no more, as after a FIN; what the client sends still arrives. */
+    /** Tells each client that the server sends no more, as after a FIN. Bytes from the client still arrive. */
     void halfClose() {
         for (Socket client : clients) {
             try {
@@ -82,7 +81,7 @@ final class FaultProxy implements AutoCloseable {
         clients.clear();
     }
 
-    /** Connections stay open, and nothing passes; those that are made later work. */
+    /** Existing connections stay open, but nothing passes through them; later connections work. */
     void stall() {
         dead.addAll(sockets);
     }
@@ -97,7 +96,7 @@ final class FaultProxy implements AutoCloseable {
         }
     }
 
-    /** A server that is not there refuses, and so does the proxy: by closing at once. */
+    /** If the server is down, the proxy closes the connection at once, as the server would refuse it. */
     private void connect(Socket client) {
         try {
             Socket server = new Socket(InetAddress.getLoopbackAddress(), target);

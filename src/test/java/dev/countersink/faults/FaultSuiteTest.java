@@ -50,7 +50,7 @@ class FaultSuiteTest {
         }
     }
 
-    /** Where the service stands when it is killed. */
+    /** What the service is doing when it is killed. */
     enum Point {
         AFTER_FETCH,
         MID_COPY,
@@ -202,7 +202,7 @@ class FaultSuiteTest {
         try (ServiceProcess service = start().awaitReady()) {
             rig.execute("ALTER DATABASE " + name + " SET default_transaction_read_only = on");
             Eventually.await("readiness tells it", service::readiness, status -> status == 503);
-            // From another database, for this one cannot be written to.
+            // Executed in another database, because this one is read-only.
             TestPostgres.execute("ALTER DATABASE " + name + " RESET default_transaction_read_only");
             Eventually.await("readiness is back", service::readiness, status -> status == 200);
             publish(20);

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/** A request of 150 MB is taken by a service whose whole heap is smaller. */
+/** A service takes a request of 150 MB although its whole heap is smaller. */
 class LargeBodyTest {
     private static final int RESULTS = 300;
     private static final int NOTE = 520_000;

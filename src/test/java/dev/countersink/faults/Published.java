@@ -8,7 +8,7 @@ import dev.countersink.testing.Eventually;
 import java.time.Duration;
 import java.util.Random;
 
-/** The messages that a test has published, one for each capture from 1, and what has to come of them. */
+/** The messages that a test has published, one for each capture from 1, and the rows that they must lead to. */
 final class Published {
     private static final Duration PATIENCE = Duration.ofMinutes(3);
 
@@ -34,7 +34,7 @@ final class Published {
         return rig.number("SELECT count(*) FROM results.job_capture");
     }
 
-    /** Published = applied, no row twice, and the counts equal their oracles. */
+    /** Everything published was applied, no row exists twice, and the counts equal their oracles. */
     void verify() {
         Eventually.await("every message is acked", PATIENCE, rig::left, left -> left == 0);
         assertThat(done()).isEqualTo(count);

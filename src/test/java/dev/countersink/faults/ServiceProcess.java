@@ -20,7 +20,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
-/** The service in a process of its own, which a test may kill. */
+/** The service in a separate process, which a test may kill. */
 final class ServiceProcess implements AutoCloseable {
     private static final HttpClient HTTP = HttpClient.newHttpClient();
 
@@ -34,16 +34,16 @@ final class ServiceProcess implements AutoCloseable {
         this.port = port;
     }
 
-    /** Begins to start it. */
+    /** Starts it, without waiting until it is ready. */
     static ServiceProcess start(DbSettings db, String natsUrl, String natsToken) throws IOException {
         return start(db, natsUrl, natsToken, List.of(), Map.of());
     }
 
     /**
-     * Begins to start it.
+     * Starts it, without waiting until it is ready.
      *
-     * @param options more of the JVM
-     * @param more settings, as in the environment
+     * @param options additional JVM options
+     * @param more additional settings, as environment variables
      */
     static ServiceProcess start(
             DbSettings db, String natsUrl, String natsToken, List<String> options, Map<String, String> more)
@@ -57,7 +57,7 @@ final class ServiceProcess implements AutoCloseable {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-Xmx256m",
-                // What users see in the log is part of what is tested.
+                // The log that users see is also tested.
                 "-Dlogging.config=" + Path.of("src/main/resources/logback.xml").toAbsolutePath(),
                 "-XX:TieredStopAtLevel=1"));
         command.addAll(options);
@@ -82,7 +82,7 @@ final class ServiceProcess implements AutoCloseable {
         return this;
     }
 
-    /** The status of its readiness, 0 while nobody listens. */
+    /** The HTTP status of its readiness, 0 while nobody listens. */
     int readiness() {
         try {
             return HTTP.send(
@@ -100,7 +100,7 @@ final class ServiceProcess implements AutoCloseable {
         }
     }
 
-    /** A POST of a body that is made as it is sent. */
+    /** A POST of a body that is generated while it is sent. */
     HttpResponse<String> post(String path, String token, Supplier<InputStream> body)
             throws IOException, InterruptedException {
         return HTTP.send(
@@ -115,12 +115,12 @@ final class ServiceProcess implements AutoCloseable {
         return Files.readAllLines(log);
     }
 
-    /** Ends it as kill -9 does. */
+    /** Ends it like kill -9. */
     void kill() {
         process.destroyForcibly().onExit().join();
     }
 
-    /** Asks it to end, as SIGTERM does, and returns the exit status. */
+    /** Asks it to end, as SIGTERM does; returns the exit status. */
     int terminate() throws InterruptedException {
         process.destroy();
         return awaitExit();

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** SIGTERM ends the service with status 0, in whatever it is at work on, and soon. */
+/** SIGTERM ends the service with status 0, soon, whatever it is doing. */
 class TerminationTest {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
 
@@ -38,7 +38,7 @@ class TerminationTest {
 
     @Test
     void whileItsFirstClassesAreLoaded() throws Exception {
-        // The class that main needs next, once it can be told to end.
+        // The class that main needs next, once the shutdown hook is installed.
         assertEndsAfterLoading("dev.countersink.cli.Commands");
     }
 

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** A limit that a whole batch exceeds and a part of it does not: the batch is halved, and nobody is blamed. */
+/** A limit that a whole batch exceeds, but not a part of it: the batch is halved, and no message is blamed. */
 class DatabaseLimitsTest {
     private static final Duration PATIENCE = Duration.ofSeconds(40);
 
@@ -57,7 +57,7 @@ class DatabaseLimitsTest {
         for (int capture = 1; capture <= 40; capture++) {
             rig.publish("results.1", Messages.result(capture, Messages.detection(capture, 1)));
         }
-        // What is too long for a row of an index is a limit of the program; it compresses badly.
+        // A value that is too long for an index row reaches a program limit. It has to compress badly.
         rig.execute("CREATE INDEX ON results.detection (crop_url)");
         StringBuilder url = new StringBuilder();
         new Random(3).ints(9000, 'a', 'z').forEach(c -> url.append((char) c));

@@ -22,7 +22,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** JetStream's API is reached by the domain or the prefix of the settings, and by nothing else. */
+/** JetStream's API is reached through the configured domain or prefix, and through nothing else. */
 class DomainTest {
     @ParameterizedTest
     @CsvSource({"hub,", ",$JS.hub.API"})

@@ -50,7 +50,7 @@ class IngestorTest {
 
     @Test
     void aLoneMessageIsCommittedWithoutWaitingForMore() throws Exception {
-        // It would wait ten seconds for more, and the test but a few.
+        // The linger is ten seconds, longer than the test waits.
         rig.ingest(IngestSettings.defaults().withBatch(1000, DataSize.ofMegabytes(32), Duration.ofSeconds(10)));
         rig.publish("results.1", Messages.result(1));
         Eventually.await("the first is finished", Duration.ofSeconds(9), rig::left, left -> left == 0);
@@ -219,7 +219,7 @@ class IngestorTest {
         first.close();
         assertThat(rig.left()).isEqualTo(600 - first.metrics().snapshot().messages());
         rig.ingest();
-        // Well below the 30 s after which the server would send them again by itself.
+        // Much less than the 30 s after which the server would deliver them again by itself.
         Eventually.await("the rest is finished", Duration.ofSeconds(20), rig::left, left -> left == 0);
         assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isEqualTo(600);
     }
@@ -259,7 +259,7 @@ class IngestorTest {
                     return rig.left();
                 },
                 left -> left == 0);
-        // Three batches, and a few messages that were asked for before one was seen.
+        // Three batches, and a few messages that were requested before the size of one was known.
         assertThat(most[0]).isLessThan((3 * 4 + 8) * megabyte);
         assertThat(rig.number("SELECT count(*) FROM results.detection")).isEqualTo(60);
     }

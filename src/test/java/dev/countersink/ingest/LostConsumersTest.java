@@ -16,9 +16,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
-/** What the server forgets is made anew within seconds: no job waits for a restart. */
+/** What the server forgets is made again within seconds, so no job waits for a restart. */
 class LostConsumersTest {
-    /** Well below the 12 s after which an unanswered pull is given up. */
+    /** Much less than the 12 s after which an unanswered pull is abandoned. */
     private static final Duration SECONDS = Duration.ofSeconds(9);
 
     private static final IngestSettings SMALL =
@@ -90,7 +90,7 @@ class LostConsumersTest {
         Ingestor ingestor = rig.ingest(SMALL);
         awaitLeft(0);
         ingestor.close();
-        // The consumer remembers its acks, the stream has its messages again.
+        // The consumer remembers its acks, but the stream has the messages again.
         rig.nats().kill();
         rig.nats().bringBackMessages(ResultsStream.NAME, kept);
         rig.nats().restart();
@@ -106,7 +106,7 @@ class LostConsumersTest {
         void happen() throws Exception;
     }
 
-    /** A lock on a table keeps the first batches in work, so that there is no room to ask for more. */
+    /** A lock on a table keeps the first batches in work, so there is no room to request more. */
     private void whileNothingIsTaken(Fault fault) throws Exception {
         try (Connection connection = Database.connect(rig.database());
                 Statement statement = connection.createStatement()) {
@@ -119,7 +119,7 @@ class LostConsumersTest {
         }
     }
 
-    /** Waits until a figure that has become positive stays as it is. */
+    /** Waits until a number that has become positive no longer changes. */
     private static void awaitSteady(String what, Callable<Integer> figure) {
         int[] last = {0};
         long[] since = {System.nanoTime()};

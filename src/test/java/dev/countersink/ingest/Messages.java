@@ -21,7 +21,7 @@ public final class Messages {
                 + String.join(",", detections) + "]}";
     }
 
-    /** A detection whose box is its number, with its classifications. */
+    /** A detection whose box depends on its number, with its classifications. */
     public static String detection(long capture, int number, String... classifications) {
         return String.format(
                 Locale.ROOT,

@@ -4,7 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
 
-/** A message to be sent, perhaps broken. */
+/** A message to send, possibly broken. */
 record Mutant(String subject, byte[] payload, String contentEncoding) {
     Map<String, List<String>> headers() {
         return contentEncoding == null ? Map.of() : Map.of("Content-Encoding", List.of(contentEncoding));

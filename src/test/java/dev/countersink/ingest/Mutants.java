@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.zip.GZIPOutputStream;
 
-/** Messages as workers send them, most of them changed: a token for another, a piece left out or twice, bytes at random. */
+/** Messages of the usual form, most of them changed: a token replaced, a piece left out or repeated, random bytes. */
 final class Mutants {
     private static final List<String> TOKENS = List.of(
             "null",
@@ -122,7 +122,7 @@ final class Mutants {
         };
     }
 
-    /** The value after the next colon becomes another, so that the document is sound more often. */
+    /** Replaces the value after the next colon, so that the document remains valid more often. */
     private String valueChanged(String text, int from) {
         int colon = text.indexOf(':', from);
         if (colon < 0) {

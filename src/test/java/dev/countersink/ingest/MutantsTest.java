@@ -21,8 +21,8 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
 /**
- * Messages changed at random: each is applied as a whole or is a dead letter with a sentence, and nothing stops.
- * {@code -Dcountersink.mutants=100000} takes more of them, {@code -Dcountersink.seed=N} the same again.
+ * Messages changed at random: each is applied completely or becomes a dead letter with a sentence, and nothing stops.
+ * {@code -Dcountersink.mutants=100000} uses more of them, {@code -Dcountersink.seed=N} repeats a run.
  */
 class MutantsTest {
     private static final int COUNT = Integer.getInteger("countersink.mutants", 3000);
@@ -116,7 +116,7 @@ class MutantsTest {
                 + dead.values().stream().mapToInt(List::size).sum() + " dead letters");
         assertThat(applied).isPositive();
         assertThat(dead).isNotEmpty();
-        // What nobody's message holds is not there: no half of a rejected one.
+        // The tables hold only what accepted messages contain, and no part of a rejected one.
         Set<String> expected = new HashSet<>();
         sent.forEach((seq, mutant) -> DecodedMessage.decode(
                         decoder,
@@ -127,7 +127,7 @@ class MutantsTest {
         assertThat(expected).containsAll(written);
     }
 
-    /** What a result leaves in the tables if it is applied, a line for each row. */
+    /** The rows that a result writes if it is applied, a line each. */
     private static Set<String> leaves(DecodedMessage message) {
         Set<String> lines = new HashSet<>();
         Long job = Subjects.jobId(message.origin().subject());

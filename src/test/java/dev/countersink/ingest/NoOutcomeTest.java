@@ -39,7 +39,7 @@ class NoOutcomeTest {
             rig.publish("results.1", Messages.result(capture));
         }
         deliverWithoutOutcome(3);
-        // What three attempts at the second message leave that ended with the program.
+        // The state after three attempts at the second message that ended with the program.
         long sequence = rig.management()
                         .getStreamInfo(ResultsStream.NAME)
                         .getStreamState()

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Messages to subjects that no consumer can filter by: the server takes "results.>" as the name of a subject. */
+/** Messages to subjects that no consumer can filter by: the server accepts "results.>" as the name of a subject. */
 class OddSubjectsTest {
     private static final List<String> UNFILTERABLE = List.of("results.>", "results.*", "results.*.x");
     private static final Duration SECONDS = Duration.ofSeconds(15);

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Whoever sends a message does not get to say what the service publishes, and where. */
+/** A sender of messages cannot make the service publish anything else, or anywhere else. */
 class ReplySubjectsTest {
     private Rig rig;
 
@@ -53,7 +53,7 @@ class ReplySubjectsTest {
         Message reply = replies.nextMessage(Duration.ofSeconds(30));
         assertThat(new String(reply.getData(), StandardCharsets.UTF_8)).isEqualTo("+ACK");
         rig.awaitFinished();
-        // Each of them is applied all the same.
+        // All of them are applied nevertheless.
         assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isEqualTo(harmful.size() + 1);
         assertThat(rig.management().getStreamNames()).contains("OTHER");
         assertThat(rig.management().getStreamInfo("OTHER").getStreamState().getMsgCount())

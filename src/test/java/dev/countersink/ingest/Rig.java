@@ -28,7 +28,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import javax.sql.DataSource;
 import org.springframework.util.unit.DataSize;
 
-/** A NATS server and a database of a test's own, and the real ingestion between them. */
+/** A NATS server and a database for one test, with the real ingestion between them. */
 public final class Rig implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(2);
     private static final IngestSettings DEFAULTS = IngestSettings.defaults()
@@ -45,7 +45,7 @@ public final class Rig implements AutoCloseable {
         this(TestPostgres.migrated());
     }
 
-    /** One with a migrated database that the test brings. */
+    /** Uses a migrated database that the test provides. */
     public Rig(DbSettings database) {
         this.database = database;
         new ResultsStream(publisher, NatsLink.jetStream(nats.settings())).ensure();
@@ -55,7 +55,7 @@ public final class Rig implements AutoCloseable {
         return database;
     }
 
-    /** The errors after which an instance would have ended the program. */
+    /** The errors that would have ended the program. */
     public List<Throwable> fatal() {
         return fatal;
     }
@@ -72,7 +72,7 @@ public final class Rig implements AutoCloseable {
         return publisher.jetStreamManagement();
     }
 
-    /** Starts an instance with a connection of its own. */
+    /** Starts an instance with its own connection. */
     public Ingestor ingest() {
         return ingest(DEFAULTS);
     }
@@ -85,7 +85,7 @@ public final class Rig implements AutoCloseable {
         return ingest(DEFAULTS, decoder);
     }
 
-    /** Starts one with another source of connections. */
+    /** Starts one with another data source. */
     public Ingestor ingestFrom(DataSource source) {
         return ingest(DEFAULTS, new MessageDecoder(MessageSettings.defaults()), source);
     }
@@ -135,7 +135,7 @@ public final class Rig implements AutoCloseable {
                         .build());
     }
 
-    /** Publishes if that is possible. */
+    /** Publishes, and returns whether that was possible. */
     public boolean published(String subject, String json) {
         try {
             publish(subject, json);
@@ -149,12 +149,12 @@ public final class Rig implements AutoCloseable {
         return publisher.getStatus() == Connection.Status.CONNECTED;
     }
 
-    /** Waits until every message is acked, which it is only after the commit. */
+    /** Waits until every message is acked, which happens only after the commit. */
     public void awaitFinished() {
         Eventually.await("every message is acked", PATIENCE, this::left, left -> left == 0);
     }
 
-    /** How many messages the stream still has. */
+    /** The number of messages left in the stream. */
     public long left() throws IOException, JetStreamApiException {
         return management().getStreamInfo(ResultsStream.NAME).getStreamState().getMsgCount();
     }

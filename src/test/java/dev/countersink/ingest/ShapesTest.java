@@ -16,7 +16,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
-/** What workers send besides a single result. */
+/** The forms of messages besides a single result. */
 class ShapesTest {
     private static final String DEAD =
             "SELECT sqlstate, reason, convert_from(payload, 'UTF8') FROM results.dead_letter ORDER BY reason";
@@ -156,7 +156,7 @@ class ShapesTest {
                         rig.rows(
                                 "SELECT score, scores::text, score_classes::text, logits IS NULL, logit_classes IS NULL FROM results.classification"))
                 .containsExactly(List.of(0.5, "{0.5,0.375,0.25}", "{1,3,2}", true, true));
-        // An instance that stores all completes what one stored that did not.
+        // An instance that stores all scores completes what another one left out.
         rig.ingest();
         rig.publish("results.1", message);
         rig.publish("results.1", message);
@@ -192,7 +192,7 @@ class ShapesTest {
                         + " /detections/0/classifications/0/scores/1 is NaN, not a finite number."));
     }
 
-    /** A few hundred kilobytes that would become a gigabyte: a dead letter, while other jobs go on. */
+    /** A message of a few hundred kilobytes that would inflate to a gigabyte becomes a dead letter, while other jobs go on. */
     @Test
     void aBombIsADeadLetterAndTakesNoMemory() throws Exception {
         rig.ingest();
@@ -223,7 +223,7 @@ class ShapesTest {
         return Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
     }
 
-    /** A file of gzip may have several members; those after the first are all the same. */
+    /** A gzip file may have several members; those after the first are identical here. */
     private static byte[] zeros(String begin, int count) throws Exception {
         int members = 50;
         byte[] member = gzip(",0".repeat(count / members));

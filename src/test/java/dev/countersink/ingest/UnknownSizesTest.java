@@ -10,7 +10,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
-/** Many jobs of which nothing is known yet, each with a large message: memory stays bounded and nothing comes twice. */
+/** Many new jobs, each with a large message: memory stays bounded, and nothing is delivered twice. */
 class UnknownSizesTest {
     private static final int JOBS = 50;
     private static final long MEGABYTE = 1024 * 1024;

@@ -5,7 +5,7 @@ import java.sql.SQLException;
 import javax.sql.DataSource;
 import org.springframework.jdbc.datasource.DelegatingDataSource;
 
-/** The real database, behind a source of connections that raises an error, as when memory is full. */
+/** The real database, behind a data source that raises an error, as when memory is full. */
 final class UnusableSource extends DelegatingDataSource {
     private final Error error;
 

@@ -43,7 +43,7 @@ class MaintenanceTest {
                         .isZero();
                 assertThat(sql.number("SELECT count(*) FROM control.run WHERE view = 'app.new'"))
                         .isOne();
-                // Each differing key counts twice, stored and as it ought to be: of 2,000 about 200.
+                // Each differing key counts twice, as stored and as it should be: of 2,000 keys about 200.
                 assertThat(
                                 sql.number(
                                         "SELECT max((result ->> 'differences')::int) FROM control.run WHERE view = 'app.item_fact'"))

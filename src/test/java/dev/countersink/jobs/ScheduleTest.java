@@ -101,7 +101,7 @@ class ScheduleTest {
             assertThat(instance.patch(path + "/schedule", "*", "{\"interval\":\"100ms\",\"priority\":3}")
                             .status())
                     .isEqualTo(200);
-            // The next look is an hour away.
+            // The next synchronization is an hour away.
             Eventually.await("merged", () -> sql.number(STORED), n -> n == 1);
             assertThat(sql.number("SELECT priority FROM quartz.qrtz_triggers WHERE trigger_name = 'app.item_fact'"))
                     .isEqualTo(5 + 3);

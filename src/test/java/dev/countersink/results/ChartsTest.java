@@ -21,11 +21,11 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
-/** The charts against plain queries over the base tables, and when they are refreshed. */
+/** Compares the charts with plain queries over the base tables, and tests when they are refreshed. */
 class ChartsTest {
     private static final int ROUNDS = 20;
 
-    /** What each chart is to show, from scratch. */
+    /** What each chart must show, computed from scratch. */
     private static final Map<String, String> ORACLES =
             Map.of("captures_by_hour", """
             SELECT c.project_id, extract(hour FROM c.captured_at AT TIME ZONE d.time_zone) AS hour, count(DISTINCT c.id) AS captures,
@@ -44,7 +44,7 @@ class ChartsTest {
                              AND (b.occurrences, -b.taxon_id) > (c.occurrences, -c.taxon_id)) AS better FROM often c) t
             WHERE t.better < 20""");
 
-    /** What the oracles select from, before one of them. */
+    /** The CTEs that precede each oracle. */
     private static final String WITH = """
             WITH night AS (
                 SELECT e.id AS event_id, min(c.captured_at) AT TIME ZONE d.time_zone AS start
@@ -59,7 +59,7 @@ class ChartsTest {
                 WHERE o.passes AND o.event_id IS NOT NULL AND o.determination_id IS NOT NULL GROUP BY 1, 2)
             %s""";
 
-    /** Nothing excluded, and enough of everything that no chart is empty. */
+    /** Excludes nothing, and inserts enough rows that no chart is empty. */
     private static final String MUCH = """
             TRUNCATE results.project_included_taxon, results.project_excluded_taxon;
             UPDATE results.project SET score_threshold = 0.3;
@@ -211,7 +211,7 @@ class ChartsTest {
         ORACLES.keySet().forEach(chart -> sql.run("SELECT tally.refresh('results.%s')".formatted(chart)));
     }
 
-    /** Captures over months and hours; some nights without any time. */
+    /** Spreads captures over months and hours; some nights get no times. */
     private String spread() {
         return "UPDATE results.capture SET captured_at = CASE WHEN id %% 11 > 0 THEN timestamptz '2026-01-01 00:00Z'"
                         .formatted()
@@ -219,7 +219,7 @@ class ChartsTest {
                         .formatted(1 + random.nextInt(13_000), random.nextInt(4));
     }
 
-    /** Constraints that chance broke, cycles of taxa. */
+    /** Ignores random violations of constraints and cycles of taxa. */
     private static void tolerantly(Statement writer, String statement) throws SQLException {
         try {
             writer.execute(statement);

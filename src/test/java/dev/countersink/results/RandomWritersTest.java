@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Writers do whatever they like, two mergers merge, and in every snapshot each live view equals its oracle.
+ * Writers execute random statements, two mergers merge, and in every snapshot each live view equals its oracle.
  * {@code -Dcountersink.seed=N} repeats the writers' choices (their interleaving stays the scheduler's);
  * {@code -Dcountersink.random.seconds=N} runs longer.
  */
@@ -167,7 +167,7 @@ class RandomWritersTest {
         }
     }
 
-    /** Deadlocks, serialization failures, constraints that another writer or chance broke, cycles of taxa. */
+    /** Deadlocks, serialization failures, violated constraints, and cycles of taxa. */
     private static boolean isOfARace(SQLException e) {
         String state = e.getSQLState();
         return state.startsWith("40") || state.startsWith("23") || state.equals("RS020");
@@ -200,7 +200,7 @@ class RandomWritersTest {
         }
     }
 
-    /** Prepared once, for planning would take most of the time. */
+    /** The statement is prepared once, because planning would take most of the time. */
     private Step checking(Connection connection) throws SQLException {
         connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
         Map<String, PreparedStatement> comparisons = new LinkedHashMap<>();
@@ -213,7 +213,7 @@ class RandomWritersTest {
 
     private void check(Connection connection, Map<String, PreparedStatement> comparisons) throws SQLException {
         try (Statement statement = connection.createStatement()) {
-            // TRUNCATE is not MVCC-safe: none shall come between the snapshot and the read.
+            // TRUNCATE is not MVCC-safe, so none may run between the snapshot and the read.
             statement.execute("LOCK TABLE results.classification, results.job_capture, results.identification,"
                     + " results.project_included_taxon, results.project_excluded_taxon IN ACCESS SHARE MODE");
             for (Map.Entry<String, PreparedStatement> comparison : comparisons.entrySet()) {

@@ -293,7 +293,7 @@ final class RandomWrites {
                 : "DELETE FROM results.event WHERE id = (SELECT max(id) FROM results.event WHERE id > 6)";
     }
 
-    /** An ID, of a row that the statement sees; NULL when there is none. */
+    /** The ID of some row that the statement sees; NULL if there is none. */
     private String one(String table) {
         return "(SELECT id FROM results.%s ORDER BY hashint8extended(id, %d) LIMIT 1)"
                 .formatted(table, random.nextInt());
@@ -311,7 +311,7 @@ final class RandomWrites {
         return "ARRAY[%d, %d, 9, 9]::float8[]".formatted(random.nextInt(50), random.nextInt(50));
     }
 
-    /** From a handful, so that extremes are shared and left. */
+    /** One of a few values, so that several rows share an extremum and lose it. */
     private String time() {
         return "timestamptz '2026-06-01 00:00Z' + interval '1 minute' * " + random.nextInt(30);
     }

@@ -6,7 +6,7 @@ import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** How a rollup finds its cells again, whatever has become of the rows in which they are stored. */
+/** A rollup finds its cells again, even if their rows have been moved. */
 class CellsTest {
     private final Engine engine = new Engine();
 
@@ -92,7 +92,7 @@ class CellsTest {
         engine.run("UPDATE app.item SET v = v + 1 WHERE id = 1; SELECT tally.merge('app.fact')");
     }
 
-    /** Index entries of the rollup's public and inner table that were followed to a row, so far. */
+    /** How many index entries of the rollup's public and inner table have been followed to a row so far. */
     private long versionsRead() {
         engine.run("SELECT pg_stat_force_next_flush()");
         return engine.number(

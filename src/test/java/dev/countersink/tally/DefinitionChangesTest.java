@@ -8,7 +8,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What happens below a definition after it was activated: the next merges follow, or say why they cannot. */
+/** Changes below a definition after it was activated: the next merges follow, or say why they cannot. */
 class DefinitionChangesTest {
     private static final String TOLD =
             "SELECT coalesce(string_agg(problem, '; '), '') FROM tally.health WHERE NOT ok AND view NOT LIKE 'results.%'";

@@ -6,7 +6,7 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Whatever a view can say is kept, as long as its rows can be told by a key. */
+/** Every kind of view can be kept, if its rows can be identified by a key. */
 class DefinitionsTest {
     private static final String TABLES = """
             CREATE TABLE app.club (id int PRIMARY KEY, name text, parent_id int);

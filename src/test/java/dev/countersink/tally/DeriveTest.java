@@ -20,7 +20,7 @@ import org.junit.jupiter.api.TestMethodOrder;
 
 /**
  * Derived watches over hard views and random transactions (sql/tests/derive).
- * {@code -Dcountersink.seed=N} begins at another seed, {@code -Dcountersink.derive.seconds=N} runs longer,
+ * {@code -Dcountersink.seed=N} starts at another seed, {@code -Dcountersink.derive.seconds=N} runs longer,
  * {@code -Dcountersink.derived.write=true} writes derived.txt anew.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)

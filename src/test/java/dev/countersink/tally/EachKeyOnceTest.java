@@ -8,7 +8,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** However many delta rows name a key, it is evaluated once: the sum of what merges say of their keys tells. */
+/** A key is evaluated once, however many delta rows name it. The sum of the keys that merges report shows it. */
 class EachKeyOnceTest {
     private static final String MERGED = "SELECT keys_merged FROM tally.status WHERE name = 'app.fact'";
 

@@ -14,7 +14,7 @@ import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 import org.springframework.dao.DataAccessException;
 
-/** A database of a test's own with the engine in it, and the comparisons that every test makes. */
+/** A database for one test, with the engine in it, and the comparisons that every test makes. */
 final class Engine implements AutoCloseable {
     private static final String VIEWS = """
             SELECT string_agg(concat_ws(';', v.kind, format('%I.%I', v.schema_name, v.relation_name),
@@ -22,7 +22,7 @@ final class Engine implements AutoCloseable {
                        coalesce(v.definition::text, format('%I.%I', v.schema_name, v.relation_name || '_def'))), E'\\n' ORDER BY v.id)
             FROM tally.derived_view v WHERE v.serves_id IS NULL AND v.kind <> 'snapshot' AND v.schema_name <> 'results' AND v.state <> 'defined'""";
 
-    /** Makes a query for the keys of which a view's function by key and its oracle say different things. */
+    /** Makes a query for the keys for which a view's _live_at and its oracle differ. */
     private static final String LIVE_AT = """
             SELECT format($q$
                 SELECT coalesce(string_agg(DISTINCT k::text, ' '), '') FROM (
@@ -69,7 +69,7 @@ final class Engine implements AutoCloseable {
         return sql.text(query);
     }
 
-    /** Each statement in turn; after each, live views agree with the oracle before the merge, and stored ones after. */
+    /** Runs each statement in turn. After each, live views are compared before a merge, and stored tables after it. */
     void write(String... statements) {
         for (String statement : statements) {
             sql.run(statement);
@@ -86,7 +86,7 @@ final class Engine implements AutoCloseable {
         });
     }
 
-    /** A few keys, or groups, read one by one: stored ones, those of the oracle, and one that nobody has. */
+    /** Reads a few keys or groups one by one: stored ones, those in the oracle, and one that does not exist. */
     private void liveAtAgrees(String view, String oracle, String after) {
         String query =
                 sql.text("SELECT coalesce((" + LIVE_AT.replace("VIEW", view).replace("ORACLE", oracle)
@@ -109,7 +109,7 @@ final class Engine implements AutoCloseable {
         return sql.text(VIEWS).lines().map(line -> line.split(";"));
     }
 
-    /** A projection is identical to its definition; a sum may have another scale. */
+    /** A projection must be identical to its definition; a sum may have another scale. */
     private void agrees(String kind, String relation, String oracle, String after) {
         String row = kind.equals("projection") ? "x::text" : "to_jsonb(x)";
         assertThat(sql.text(Differences.sql(row, relation, oracle)))
@@ -117,7 +117,7 @@ final class Engine implements AutoCloseable {
                 .isEmpty();
     }
 
-    /** The statement fails with this SQLSTATE, a full sentence and, when it is the engine's, a hint. */
+    /** Asserts that the statement fails with this SQLSTATE, a full sentence and, for the engine's own errors, a hint. */
     String refused(String sqlstate, String statement) {
         Throwable thrown = catchThrowable(() -> sql.run(statement));
         assertThat(thrown).as(statement).isNotNull();
@@ -131,7 +131,7 @@ final class Engine implements AutoCloseable {
         return error.getMessage();
     }
 
-    /** Kills the process of this session as if the machine had: the server starts all its processes anew. */
+    /** Kills this session's backend, which makes the server restart all its processes as after a crash. */
     void crash() {
         String before = text(CHECKPOINTER);
         ProcessHandle.of(number("SELECT pg_backend_pid()")).orElseThrow().destroyForcibly();

@@ -14,7 +14,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The runnable cases of faults in the folder beside the project, where there is one. */
+/** The runnable cases of faults in the folder beside the project, if it exists. */
 class EngineCasesTest {
     private static final Path CASES = Path.of("..", "shared", "cases", "engine");
 

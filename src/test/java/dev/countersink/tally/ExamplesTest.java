@@ -100,7 +100,7 @@ class ExamplesTest {
         run("incident_dependents.sql");
         engine.write(
                 "INSERT INTO ops.service SELECT n, 'service ' || n, 'team ' || n % 3 FROM generate_series(10, 20) n",
-                // a chain longer than the reach, then a cycle of it
+                // a chain longer than 6 hops, then a cycle that includes it
                 "INSERT INTO ops.dependency SELECT n + 1, n FROM generate_series(10, 19) n",
                 "INSERT INTO ops.dependency VALUES (10, 20), (10, 1)",
                 "UPDATE ops.service SET team = 'other' WHERE id = 15",
@@ -153,7 +153,7 @@ class ExamplesTest {
             assertThat(rowsRead() - before).as("rows read after %s", write).isLessThan(10_000);
             engine.run("COMMIT");
         }
-        // what the view costs that begins at every root: the figure above can fail
+        // the cost of the view that starts at every root, to show that the test above can fail
         engine.run("BEGIN");
         long before = rowsRead();
         engine.number("""
@@ -177,7 +177,7 @@ class ExamplesTest {
             if (changed) {
                 engine.run(invoiceWrite());
             }
-            // as long as it is due it is not wrong
+            // while it is due, verify does not count that as wrong
             assertThat(engine.number("SELECT count(*) FROM tally.verify('report.revenue')"))
                     .isZero();
             assertThat(engine.text("SELECT outcome FROM tally.merge('report.revenue')"))
@@ -198,7 +198,7 @@ class ExamplesTest {
         assertThat(Session.jdbc(engine.db(), script)).containsExactlyElementsOf(Session.shown(script));
     }
 
-    /** Transactions of a few writes; live is compared before, stored after a merge. */
+    /** Transactions of a few writes; live is compared before a merge, stored after it. */
     private void randomly(String view, Supplier<String> write) {
         for (int step = 0; step < STEPS; step++) {
             List<String> writes = new ArrayList<>(List.of("BEGIN"));

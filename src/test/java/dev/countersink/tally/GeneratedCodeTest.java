@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What the generators make, as text that was looked at. After a wanted change:
+ * Compares the generated code with golden files. After an intended change run
  * {@code ./mvnw -Dtest=GeneratedCodeTest -Dcountersink.generated.write=true test}, and look at the diff.
  */
 class GeneratedCodeTest {

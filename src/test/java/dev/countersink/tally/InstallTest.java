@@ -66,7 +66,7 @@ class InstallTest {
             sql.run(SESSION);
             sql.run("SELECT tally.refresh('sizes')");
             sql.run("INSERT INTO member SELECT n, 3, n FROM generate_series(11, 14) n");
-            // an engine that generated something else, and had other functions of its own
+            // an engine that generated something else, and had other functions
             sql.run(
                     "DROP VIEW sizes_live; CREATE VIEW sizes_live AS SELECT NULL::bigint AS members, 0::bigint AS clubs");
             sql.run(
@@ -137,7 +137,7 @@ class InstallTest {
         }
     }
 
-    /** pg_dump makes a materialized view that groups by a primary key after the rows of tables. */
+    /** pg_dump creates a materialized view that groups by a primary key after the rows of tables. */
     @Test
     void aRestoredDumpKeepsMaterializedViewsThatGroupByAPrimaryKey(@TempDir Path folder) throws Exception {
         DbSettings restored = restored(folder, """
@@ -166,7 +166,7 @@ class InstallTest {
         }
     }
 
-    /** A database that was restored from the dump of another, in which the engine, the session and these statements were run. */
+    /** A database restored from a dump of another one, in which the engine, the session and these statements were run. */
     private static DbSettings restored(Path folder, String statements) throws Exception {
         assumeTrue(Session.dumps(TestPostgres.version()), "pg_dump of the server's version is not installed");
         DbSettings db = TestPostgres.empty();

@@ -34,7 +34,7 @@ record IsolationSpec(String name, String text) {
         }
     }
 
-    /** What is true of every transcript, whatever the expected file says. */
+    /** Asserts what must be true of every transcript, independent of the expected file. */
     void judge(String level, String output) {
         IsolationTranscript seen = IsolationTranscript.of(output);
         assertThat(seen.permutations()).as("permutations of " + name).isEqualTo(permutations());

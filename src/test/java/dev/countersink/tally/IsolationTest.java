@@ -25,8 +25,8 @@ import org.junit.jupiter.api.TestFactory;
 import org.springframework.util.function.SingletonSupplier;
 
 /**
- * Every spec of sql/tests/isolation at every isolation level; sql/tests/isolation/README.md says what they prove. After a
- * wanted change: {@code ./mvnw -Dtest=IsolationTest -Dcountersink.isolation.write=true test}, and look at the diff.
+ * Runs every spec of sql/tests/isolation at every isolation level; sql/tests/isolation/README.md says what they prove. After an
+ * intended change: {@code ./mvnw -Dtest=IsolationTest -Dcountersink.isolation.write=true test}, and look at the diff.
  */
 class IsolationTest {
     private static final Path SPECS = Path.of("sql", "tests", "isolation");
@@ -46,7 +46,7 @@ class IsolationTest {
         }
     }
 
-    /** The database of a spec is made when its turn comes; every permutation begins with app.reset(). */
+    /** The database of a spec is made when it is needed; every permutation begins with app.reset(). */
     private static DynamicNode levels(Optional<IsolationTester> tester, Path file) {
         IsolationSpec spec = IsolationSpec.read(file);
         Supplier<DbSettings> database = SingletonSupplier.of(IsolationTest::database);
@@ -72,7 +72,7 @@ class IsolationTest {
         return db;
     }
 
-    /** A level's file has the permutations that end otherwise than at the level below. */
+    /** A level's file has the permutations that end differently than at the level below. */
     private static void compare(String spec, String level, String transcript) throws IOException {
         Map<String, String> seen = permutations(transcript);
         Map<String, String> expected = new LinkedHashMap<>();
@@ -106,7 +106,7 @@ class IsolationTest {
         return Files.exists(file) ? permutations(Files.readString(file)) : Map.of();
     }
 
-    /** What was printed of each, by its first line. */
+    /** The output of each permutation, by its first line. */
     private static Map<String, String> permutations(String transcript) {
         Map<String, String> permutations = new LinkedHashMap<>();
         for (String text : START.split(transcript)) {
@@ -115,7 +115,7 @@ class IsolationTest {
         return permutations;
     }
 
-    /** Of the server under test: a machine without libpq runs the program with the server's. */
+    /** The library folder of the server under test: a machine without libpq uses the server's. */
     private static String libraries() throws Exception {
         try (Sql sql = new Sql(TestPostgres.empty())) {
             return sql.text("SELECT setting FROM pg_config WHERE name = 'LIBDIR'");

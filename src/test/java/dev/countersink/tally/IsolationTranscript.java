@@ -10,8 +10,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * What isolationtester printed. Reading it asserts that every comparison with an oracle found no difference, that every
- * permutation ended with one, that nothing failed but for want of serializability, and that a step that did changed nothing.
+ * The output of isolationtester. Reading it asserts four things: every comparison with an oracle found no difference, every
+ * permutation ended with such a comparison, only serialization failures occurred, and a step that failed changed nothing.
  */
 final class IsolationTranscript {
     private static final String PERMUTATION = "starting permutation: ";

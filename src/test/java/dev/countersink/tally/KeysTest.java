@@ -102,7 +102,7 @@ class KeysTest {
         setAside("[1], [2], [3], [4], [40]");
         assertThat(engine.text("SELECT error_sqlstate || ' ' || error FROM tally.status WHERE name = 'app.tag'"))
                 .isEqualTo("TL019 key [40]: app.tag_def returns more than one row for the same (id, tag).");
-        // a wide change, then a sweep through what is stored; the others of their ranges go on
+        // a wide change, then a sweep through the stored keys; the other keys in their ranges go on
         engine.run("UPDATE app.grp SET name = 'uno'");
         merge(5);
         setAside("[1], [2], [3], [4], [40]");
@@ -120,7 +120,7 @@ class KeysTest {
                 .equals("t")) {}
     }
 
-    /** These keys are set aside; all others are exact, and rollups add up what is stored. */
+    /** Asserts that these keys are quarantined, all others are exact, and rollups equal the sum of the stored rows. */
     private void setAside(String keys) {
         assertThat(
                         engine.text(

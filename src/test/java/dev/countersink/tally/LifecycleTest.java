@@ -12,7 +12,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A derived view is activated, filled, paused, rebuilt and dropped while its sources are written, and is interrupted at it. */
+/** A derived view is activated, filled, paused, rebuilt and dropped while its sources are written, and these calls are interrupted. */
 class LifecycleTest {
     private static final String DECLARED = """
             CREATE TABLE app.item (id int PRIMARY KEY, grp int, v int);
@@ -112,7 +112,7 @@ class LifecycleTest {
         }
     }
 
-    /** Calls it with ever more time until it gets through; whenever it did not, nothing had changed. Returns how often. */
+    /** Calls it with longer and longer timeouts until it succeeds. A call that timed out must have changed nothing. Returns the number of timeouts. */
     private static int interrupt(Engine engine, String call, String catalog) {
         int patience = 1;
         for (int times = 0; ; times++) {

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What a {@code _live} read costs, under the server's default settings. */
+/** The cost of a {@code _live} read, with the server's default settings. */
 class LiveReadTest {
     private final Engine engine = new Engine();
 
@@ -103,12 +103,12 @@ class LiveReadTest {
         engine.liveAgrees("every row");
     }
 
-    /** The planner's, of the whole plan. */
+    /** The planner's cost of the whole plan. */
     private long cost(String query) {
         return engine.number("SELECT app.cost_of('%s')".formatted(query));
     }
 
-    /** Rows of the sources that a query reads, its functions included. */
+    /** How many rows of the sources a query reads, including its functions. */
     private long rowsRead(String query) {
         String count = """
                 SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint

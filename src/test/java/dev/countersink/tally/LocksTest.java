@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Verbs that lock sources wait with patience: nobody stands behind them for long, and no writer is a deadlock's victim. */
+/** Functions that lock sources do not block others for long, and make no writer the victim of a deadlock. */
 class LocksTest {
     private final Engine engine = new Engine();
 
@@ -45,7 +45,7 @@ class LocksTest {
                     () -> engine.number(
                             "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT tally.%' AND wait_event_type IN ('Lock', 'Timeout')"),
                     n -> n > 0);
-            // each waits behind a try of 100 ms at most
+            // each waits at most behind one attempt of 100 ms
             other.run("SET lock_timeout = '3s'; SET deadlock_timeout = '1s'");
             for (int i = 0; i < 5; i++) {
                 other.run(

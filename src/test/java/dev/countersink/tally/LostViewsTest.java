@@ -8,7 +8,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Somebody drops what belongs to a derived view: the others go on, it is named, and tally.drop removes the rest. */
+/** Somebody drops a part of a derived view: other views go on, the loss is named, and tally.drop removes the rest. */
 class LostViewsTest {
     private final Engine engine = new Engine();
 

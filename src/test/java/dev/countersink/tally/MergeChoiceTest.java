@@ -6,7 +6,7 @@ import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** Many changed keys are merged one by one or by a sweep, by what either has cost. {@code -Dcountersink.seed=N} repeats the writes. */
+/** Many changed keys are merged one by one or by a sweep, whichever was measured to be cheaper. {@code -Dcountersink.seed=N} repeats the writes. */
 class MergeChoiceTest {
     private static final String CHOICE = "SELECT coalesce(choice, '') FROM tally.status WHERE name = 'app.fact'";
     private static final String BY_KEY_IS_DEAR = "UPDATE tally.merge_choice SET us = us * 1e6, keys_us = keys_us * 1e6";
@@ -28,7 +28,7 @@ class MergeChoiceTest {
                 SELECT tally.keep('app.fact', 'app.item_def');
                 SELECT tally.create_rollup('app.sums', 'app.fact', '{name}', '{"n":"count(*)","v":"sum(v)"}');
                 SELECT tally.refresh('app.fact')""".replace("%%", "%"));
-        // a merge by key that is measured
+        // a merge by key whose cost is measured
         engine.run("UPDATE app.item SET v = v + 1 WHERE id <= 1500; SELECT tally.refresh('app.fact')");
     }
 

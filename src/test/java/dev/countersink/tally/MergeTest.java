@@ -48,7 +48,7 @@ class MergeTest {
         engine.write("SELECT 1");
     }
 
-    /** Else a scan of it takes rows times keys while a wide change waits. */
+    /** Otherwise the time of a scan is the number of rows times the number of keys, while a wide change waits. */
     @Test
     void aLiveViewDoesNotHoldEveryStoredRowAgainstEveryPendingKey() {
         for (String view : new String[] {"app.fact_live", "app.sums_live"}) {

@@ -33,7 +33,7 @@ class PartitionsTest {
         engine.close();
     }
 
-    /** Transition tables hold other rows than a MERGE changed, or none: PostgreSQL 15 to 18. */
+    /** In PostgreSQL 15 to 18, the transition tables of a MERGE may have other rows than it changed, or none. */
     @Test
     void whatAMergeUpdatesOrMovesIsSeenHoweverItIsCalled() {
         String changes =
@@ -60,7 +60,7 @@ class PartitionsTest {
         engine.write("SELECT 1");
     }
 
-    /** An engine up to 2026-11 had no triggers that follow rows between partitions. */
+    /** Engines up to 2026-11 had no triggers that follow rows between partitions. */
     @Test
     void afterAnUpgradeTheNextMergePutsOnWhatFollowsMovedRows() {
         engine.run("""
@@ -79,7 +79,7 @@ class PartitionsTest {
                 "MERGE INTO app.reading t USING (SELECT i AS id FROM generate_series(1, 9) i) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET day = (t.day + 10) % 20");
     }
 
-    /** Nothing in the statement's text says that rows move; one that only updates sweeps no key. */
+    /** The text of the statement does not show that rows move. A MERGE that only updates must not cause a sweep. */
     @Test
     void aMergeThatMovesRowsIsFollowedWhateverSetsTheKey() {
         engine.run("""
@@ -262,7 +262,7 @@ class PartitionsTest {
                 .isEqualTo(3);
     }
 
-    /** Nothing but verify and health tells that rows came or went; afterwards all agree. */
+    /** Only verify and health show that rows came or went; after heal all agree. */
     private void heal() {
         for (String view : new String[] {"app.fact", "app.total"}) {
             String differs = "SELECT count(*) FROM tally.verify('%s')".formatted(view);

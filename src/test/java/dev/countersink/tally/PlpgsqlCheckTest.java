@@ -14,9 +14,9 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** plpgsql_check, where the server has it, over the engine and over the code that it generates. */
+/** Runs plpgsql_check, if the server has it, over the engine and over the code that it generates. */
 class PlpgsqlCheckTest {
-    /** What it finds that is no fault, and why. */
+    /** Findings that are not faults, each with the reason. */
     private static final Map<String, String> HARMLESS = Map.ofEntries(
             entry(
                     "OUT variable .* is (maybe unmodified|not single argument)",

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What the owner has set on a derived table is there after it was redefined, or the redefinition is refused and names it. */
+/** What the owner has set on a derived table is kept in a redefinition, or the redefinition is refused and names it. */
 class RedefineSettingsTest {
     private static final String SETTINGS = """
             SELECT string_agg(line, E'\\n' ORDER BY line) FROM (

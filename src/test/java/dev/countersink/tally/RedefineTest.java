@@ -57,7 +57,7 @@ class RedefineTest {
     @Test
     void readersSeeTheOldDefinitionUntilTheNewOneIsVerifiedAndRollupsFollow() {
         engine.run("SELECT tally.redefine('app.fact', 'app.fact_def2')");
-        engine.run("SELECT tally.redefine('app.fact', 'app.fact_def2')"); // again is harmless
+        engine.run("SELECT tally.redefine('app.fact', 'app.fact_def2')"); // a second call does nothing
         long highest = engine.number("SELECT max(score) FROM app.fact");
         int merges = 0;
         while (engine.number("SELECT count(*) FROM tally.status WHERE name = 'app.fact_next'") == 1) {
@@ -195,7 +195,7 @@ class RedefineTest {
 
     @Test
     void aReplacementThatDiffersFromItsDefinitionIsNotPutInPlace() {
-        // nobody tells what a change of a threshold touches
+        // nothing tells which keys a change of a threshold affects
         engine.run("""
                 CREATE TABLE app.rate (id int PRIMARY KEY, rate int); INSERT INTO app.rate VALUES (1, 1);
                 CREATE VIEW app.rated AS SELECT member_id, club_id, tag, score * (SELECT rate FROM app.rate) AS score, good FROM app.fact_def;
@@ -398,7 +398,7 @@ class RedefineTest {
                 n -> n == 1);
     }
 
-    /** In an open transaction, the definition that is not in use is put in place of the other. */
+    /** In an open transaction, the definition that is not in use replaces the other. */
     private void swapNotYetCommitted(Sql swapper) {
         if (!filling(swapper)) {
             engine.run(

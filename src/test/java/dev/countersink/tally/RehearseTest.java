@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** A rehearsal finds what is watched wrongly, and nothing else. {@code -Dcountersink.rehearse.seeds=N} tries more seeds. */
+/** A rehearsal finds wrong watches, and reports no right one. {@code -Dcountersink.rehearse.seeds=N} tries more seeds. */
 class RehearseTest {
     private static final Path FOLDER = Path.of("sql", "tests", "derive");
     private static final String MEMBERS = "SELECT m.team_id FROM app.member m JOIN changed c ON m.person_id = c.id";

@@ -153,7 +153,7 @@ class SchedulesTest {
         assertThat(schedule("app.fact")).isEqualTo("1/2");
         try (Sql other = engine.session()) {
             other.run("BEGIN; SELECT tally.schedule('app.fact', '{\"priority\":3}', 2)");
-            // Waits for the other, which may yet roll back.
+            // It waits for the other session, which could still roll back.
             engine.refused(
                     "55P03", "SET lock_timeout = '200ms'; SELECT tally.schedule('app.fact', '{\"priority\":4}', 2)");
             other.run("COMMIT");

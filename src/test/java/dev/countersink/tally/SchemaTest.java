@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
-/** After a wanted change: {@code ./mvnw -Dtest=SchemaTest -Dcountersink.schema.write=true test}, and look at the diff. */
+/** Compares the schema with a golden file. After an intended change: {@code ./mvnw -Dtest=SchemaTest -Dcountersink.schema.write=true test}. */
 class SchemaTest {
     private static final Path GOLDEN = Path.of("sql", "tests", "schema.txt");
 

@@ -7,7 +7,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Snapshots beside writers. */
+/** Snapshots while writers write. */
 class SnapshotsTest {
     private static final String MERGE = "SELECT outcome FROM tally.merge('app.chart')";
 

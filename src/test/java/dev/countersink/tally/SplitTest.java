@@ -6,7 +6,7 @@ import dev.countersink.testing.Differences;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** Views that group, kept by one call: by differences where a rollup can, else by group. */
+/** Views with GROUP BY, kept by one call: by differences if a rollup can do it, otherwise by group. */
 class SplitTest {
     private final Engine engine = new Engine();
 

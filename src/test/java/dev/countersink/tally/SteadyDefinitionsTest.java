@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** What a definition says depends on tables alone: not on a setting, the clock, chance, a policy or the catalog. */
+/** The result of a definition depends only on tables: not on a setting, the clock, chance, a policy or the catalog. */
 class SteadyDefinitionsTest {
     private static final Path FOLDER = Path.of("src", "test", "resources", "tally");
     private static final Path GOLDEN = FOLDER.resolve("stable-functions.txt");
@@ -45,7 +45,7 @@ class SteadyDefinitionsTest {
         engine.close();
     }
 
-    /** After a look at what a new version brings: {@code -Dcountersink.stable.write=true}, on each version in turn. */
+    /** After a review of a new version's functions: {@code -Dcountersink.stable.write=true}, on each version in turn. */
     @Test
     void everyStableFunctionOfPostgresIsAllowedOrRefusedByAJudgement() throws Exception {
         Set<String> found = new TreeSet<>(engine.text(VERDICTS).lines().toList());

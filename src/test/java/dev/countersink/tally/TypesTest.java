@@ -30,7 +30,7 @@ class TypesTest {
         engine.close();
     }
 
-    /** The counts of a group do not say which of several equal spellings it shows. */
+    /** Which of several equal spellings a group shows does not affect its counts. */
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',

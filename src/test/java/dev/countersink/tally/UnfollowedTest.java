@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What the next merge has yet to follow, or what sessions, crashes and publications do, is told by the engine and never by PostgreSQL's own words. */
+/** The engine itself reports what the next merge has yet to follow, and effects of sessions, crashes and publications; PostgreSQL's own errors do not show. */
 class UnfollowedTest {
     private final Engine engine = new Engine();
 

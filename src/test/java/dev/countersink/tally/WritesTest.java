@@ -124,7 +124,7 @@ class WritesTest {
         engine.write("UPDATE app.keyed SET id = id + 100", "UPDATE app.keyed SET id = -id, grp = 7 WHERE grp IS NULL");
     }
 
-    /** A foreign key's action adds to the transition tables of the statement that set it off: the row is there twice. */
+    /** A foreign key's action adds rows to the transition tables of the statement that caused it, so the row is there twice. */
     @Test
     void aRowThatAForeignKeyChangesAgainInTheSameStatementIsSeen() {
         engine.run("""
@@ -238,7 +238,7 @@ class WritesTest {
                 "DELETE FROM app.odd WHERE c1 < 3");
     }
 
-    /** Before anything follows the rename: writes go on, and _live is exact, for a sweep is logged where a watched column has gone. */
+    /** Before a merge follows the rename, writes go on, and _live is exact: a sweep is logged if a watched column is gone. */
     @Test
     void noRenameAndNoOtherTypeOfAColumnBreaksAWrite() {
         engine.run("""

@@ -1,19 +1,19 @@
 package dev.countersink.testing;
 
-/** What a derived relation has that its oracle has not, and the other way: EXCEPT ALL both ways, in one snapshot. */
+/** The differences between a derived relation and its oracle: EXCEPT ALL in both directions, in one snapshot. */
 public final class Differences {
     private Differences() {}
 
-    /** The same with rows that have the same values under the same names. */
+    /** Compares rows as JSON, that is by names and values of their columns. */
     public static String sql(String relation, String oracle) {
         return sql("to_jsonb(x)", relation, oracle);
     }
 
     /**
-     * SQL for one text: a line for each row too much and each row missing; empty if there is none.
+     * A query for one text: a line for each superfluous row and each missing row; empty if there is none.
      *
-     * @param row what is compared of a row, whose alias is {@code x}: {@code x::text} tells apart what {@code to_jsonb(x)} does
-     *     not, such as two scales of a number
+     * @param row the expression to compare for a row with alias {@code x}: {@code x::text} distinguishes what {@code to_jsonb(x)}
+     *     does not, such as two scales of a number
      * @param oracle a relation, or a query in parentheses
      */
     public static String sql(String row, String relation, String oracle) {

@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * The PostgreSQL of the distribution's packages, with the settings that it has by default, jit among them, and a time zone that is not
- * UTC: the build's own binaries have no LLVM and no plpgsql_check.
+ * The PostgreSQL of the distribution's packages, with its default settings, which include jit, and a time zone that is not
+ * UTC. The build's own binaries have no LLVM and no plpgsql_check.
  */
 public final class DistributionPostgres implements AutoCloseable {
     private static final Path PACKAGES = Path.of("/usr/lib/postgresql");
@@ -33,7 +33,7 @@ public final class DistributionPostgres implements AutoCloseable {
         this.port = port;
     }
 
-    /** Starts it with its data in a folder, or skips the test where no package is installed. */
+    /** Starts it with its data in a folder, or skips the test if no package is installed. */
     public static DistributionPostgres start(Path dir) throws IOException, InterruptedException {
         Optional<Path> bin = programs();
         assumeTrue(bin.isPresent(), "no PostgreSQL server of the distribution's is installed");
@@ -77,7 +77,7 @@ public final class DistributionPostgres implements AutoCloseable {
                 String.format(Locale.ROOT, "jdbc:postgresql://127.0.0.1:%d/%s", port, database), "postgres", "unused");
     }
 
-    /** PostgreSQL does not run as root; in a user namespace of its own it believes that it is somebody else. */
+    /** PostgreSQL refuses to run as root. In a user namespace it believes that it is another user. */
     private void run(String program, String... arguments) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         if ("root".equals(System.getProperty("user.name"))) {

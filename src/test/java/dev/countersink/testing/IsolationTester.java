@@ -19,7 +19,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** PostgreSQL's own program that runs the steps of several sessions in a given order and tells which of them wait. */
+/** PostgreSQL's own program that runs the steps of several sessions in a given order and shows which of them wait. */
 public final class IsolationTester {
     public static final String HOW_TO_INSTALL =
             "isolationtester is not installed: './countersink test' fetches it on Debian and Ubuntu; elsewhere it comes"
@@ -42,9 +42,9 @@ public final class IsolationTester {
     }
 
     /**
-     * The first one that runs: of the system property, the PATH, where packages put it, or fetched by the script.
+     * The first one that exists: from the system property, the PATH, the folders of packages, or fetched by the script.
      *
-     * @param libraries a folder with libpq, for a machine that has none of its own
+     * @param libraries a folder with libpq, for a machine without it
      */
     public static Optional<IsolationTester> find(String libraries) {
         return places().stream()
@@ -70,7 +70,7 @@ public final class IsolationTester {
         return places;
     }
 
-    /** In a folder with a folder for each major version, the newest first. */
+    /** Searches a folder that has a folder for each major version, the newest first. */
     private static List<Path> versions(Path folder) {
         if (!Files.isDirectory(folder)) {
             return List.of();
@@ -84,7 +84,7 @@ public final class IsolationTester {
         }
     }
 
-    /** Beside the makefiles that pg_config knows of. */
+    /** Next to the makefiles that pg_config reports. */
     private static Optional<Path> ofPgConfig() {
         try {
             Output output = execute(new ProcessBuilder("pg_config", "--pgxs"));
@@ -108,7 +108,7 @@ public final class IsolationTester {
         }
     }
 
-    /** What it prints of a spec, each session being of this isolation level unless a step says otherwise. */
+    /** Its output for a spec. Each session has this isolation level, unless a step sets another one. */
     public String run(DbSettings db, Path spec, String level) throws IOException {
         URI url = URI.create(db.url().substring("jdbc:".length()));
         ProcessBuilder command = command("host=%s port=%d user=%s password=%s dbname=%s"

@@ -1,6 +1,6 @@
 package dev.countersink.testing;
 
-/** The smallest application: a table, and a derived view of it. */
+/** The smallest application: a table and a derived view. */
 public final class ItemView {
     public static final String NAME = "app.item_fact";
 

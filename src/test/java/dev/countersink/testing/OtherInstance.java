@@ -7,7 +7,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Map;
 
-/** A second instance, in a process of its own: Quartz keeps one scheduler of a name in a JVM. */
+/** A second instance, in a separate process, because Quartz allows one scheduler of a name in a JVM. */
 public final class OtherInstance implements AutoCloseable {
     private final Process process;
 
@@ -15,7 +15,7 @@ public final class OtherInstance implements AutoCloseable {
         this.process = process;
     }
 
-    /** Begins to start it; it does its share as soon as it is ready. */
+    /** Starts it, without waiting until it is ready. */
     public static OtherInstance start(DbSettings db, TestNats nats) {
         ProcessBuilder builder = new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -23,7 +23,7 @@ public final class OtherInstance implements AutoCloseable {
                 System.getProperty("java.class.path"),
                 Main.class.getName(),
                 "run");
-        // The class path may have an empty entry, which means the current folder: it must hold no changelog.
+        // The class path may have an empty entry, which means the current folder. So that must not contain the changelog.
         builder.directory(TestFolder.create("other").toFile());
         builder.environment()
                 .putAll(Map.of(

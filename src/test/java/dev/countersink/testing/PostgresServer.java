@@ -9,15 +9,15 @@ import org.testcontainers.DockerClientFactory;
 import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.containers.wait.strategy.Wait;
 
-/** A PostgreSQL server that tests may fill and change as they like. */
+/** A PostgreSQL server on which tests may change anything. */
 interface PostgresServer extends AutoCloseable {
     int PORT = 5432;
-    /** A test server need not survive a crash. */
+    /** A test server need not be durable. */
     Map<String, String> TUNING = Map.of("fsync", "off", "full_page_writes", "off");
 
     DbSettings settings(String database);
 
-    /** Whether its files, such as the rules of who must give a password, may be changed. */
+    /** Whether its files may be changed, such as the one that says who needs a password. */
     default boolean ours() {
         return true;
     }
@@ -26,13 +26,13 @@ interface PostgresServer extends AutoCloseable {
     void close();
 
     /**
-     * The first that there is of
+     * Picks the first that is available:
      *
      * <ol>
-     *   <li>the server that the system properties {@code countersink.test.db.url}, {@code .user} and {@code .password} name: its role
-     *       must be a superuser, for tests make databases and roles; they find it by its database {@code postgres};
-     *   <li>a container with the image {@code postgres:<version>}, if Docker answers and it starts; {@code -Dcountersink.test.docker=false} passes it over;
-     *   <li>the binaries that the build brings, of 15 and 18.
+     *   <li>the server in the system properties {@code countersink.test.db.url}, {@code .user} and {@code .password}. Its role must be
+     *       a superuser, because tests create databases and roles, and it has to have a database {@code postgres};
+     *   <li>a container with the image {@code postgres:<version>}, if Docker runs; {@code -Dcountersink.test.docker=false} skips it;
+     *   <li>the binaries that come with the build, of 15 and 18.
      * </ol>
      */
     static PostgresServer pick(int version) {
@@ -115,7 +115,7 @@ interface PostgresServer extends AutoCloseable {
 
             @Override
             public void close() {
-                // Nobody needs its last checkpoint, which may take longer than a JVM is given to end.
+                // Nobody needs its last checkpoint, which may take longer than a JVM may take to end.
                 server.kill();
                 TestFolder.delete(dir);
             }

@@ -24,14 +24,14 @@ import org.postgresql.core.Parser;
 import org.postgresql.util.PSQLWarning;
 import org.postgresql.util.ServerErrorMessage;
 
-/** A script that shows what it prints: rows and notices, in comment lines that begin with {@code -->}. */
+/** A script with its expected output: rows and notices, in comment lines that begin with {@code -->}. */
 public final class Session {
     private static final String SHOWN = "-->";
     private static final Pattern MAJOR = Pattern.compile("(\\d+)\\.");
 
     private Session() {}
 
-    /** The lines that the script shows. */
+    /** The expected lines in the script. */
     public static List<String> shown(String script) {
         return script.lines()
                 .filter(line -> line.startsWith(SHOWN))
@@ -39,7 +39,7 @@ public final class Session {
                 .toList();
     }
 
-    /** The lines that psql prints; it stops at the first error, and then fails. */
+    /** The lines that psql prints. It fails at the first error. */
     public static List<String> psql(DbSettings db, Path file) throws Exception {
         return run(db, "psql", "-X", "-q", "-A", "-t", "-F", " | ", "-v", "ON_ERROR_STOP=1", "-f", file.toString())
                 .lines()
@@ -89,7 +89,7 @@ public final class Session {
         }
     }
 
-    /** What psql would print, by JDBC: statement by statement, as psql sends them. */
+    /** Executes a script by JDBC, statement by statement like psql, and returns what psql would print. */
     public static List<String> jdbc(DbSettings db, String script) throws SQLException {
         List<String> said = new ArrayList<>();
         try (Connection connection = Database.connect(db);

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.stream.Stream;
 
-/** Folders under target/ that hold what servers of a test keep. */
+/** Folders under target/ for the data of servers that tests start. */
 public final class TestFolder {
     private TestFolder() {}
 

@@ -70,7 +70,7 @@ public final class TestInstance implements AutoCloseable {
         return send(request(path).POST(HttpRequest.BodyPublishers.noBody()).header("Authorization", "Bearer " + TOKEN));
     }
 
-    /** A POST of bytes with headers, each a name and a value, and no others. */
+    /** A POST of bytes with only these headers, each a name and a value. */
     public Answer post(String path, byte[] body, String... headers) {
         HttpRequest.Builder request = request(path).POST(HttpRequest.BodyPublishers.ofByteArray(body));
         return send(headers.length == 0 ? request : request.headers(headers));
@@ -81,7 +81,7 @@ public final class TestInstance implements AutoCloseable {
         return TOKEN;
     }
 
-    /** A PATCH with a JSON body; without If-Match if that is null. */
+    /** A PATCH with a JSON body. If-Match is not sent if it is null. */
     public Answer patch(String path, String ifMatch, String body) {
         HttpRequest.Builder request = request(path)
                 .method("PATCH", HttpRequest.BodyPublishers.ofString(body))

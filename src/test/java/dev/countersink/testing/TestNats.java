@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.stream.Stream;
 
-/** A NATS server with JetStream of a test's own; it can crash and come back where it was. */
+/** A private NATS server with JetStream for a test; it can crash and restart at the same address. */
 public final class TestNats implements AutoCloseable {
     private final Path dir = TestFolder.create("nats");
     private EmbeddedNats server = EmbeddedNats.start(dir);
@@ -28,20 +28,20 @@ public final class TestNats implements AutoCloseable {
         server = EmbeddedNats.start(dir, server.port());
     }
 
-    /** Copies the messages of a stream as they are on disk; the result is for {@link #bringBackMessages}. */
+    /** Copies a stream's messages from disk, for {@link #bringBackMessages}. */
     public Path keepMessages(String stream) {
         Path copy = TestFolder.create("kept");
         copy(messages(stream), copy);
         return copy;
     }
 
-    /** While the server is down: gives a stream the messages that it had, as if their deletion had not reached the disk. */
+    /** Call it while the server is down: restores a stream's messages, as if their deletion had not been written to disk. */
     public void bringBackMessages(String stream, Path kept) {
         TestFolder.delete(messages(stream));
         copy(kept, messages(stream));
     }
 
-    /** While the server is down: it comes back as a new one, with its token. */
+    /** Call it while the server is down: it restarts as a new one, with the same token. */
     public void loseEverything() {
         TestFolder.delete(dir.resolve("jetstream"));
     }

@@ -23,8 +23,8 @@ import java.util.jar.JarFile;
 import java.util.stream.Stream;
 
 /**
- * The one PostgreSQL of this JVM, of the version that the system property {@code postgres.version} names (18 without it), if it is not one
- * that was there before: see {@link PostgresServer#pick}. Each caller gets a database of its own.
+ * The one PostgreSQL server of this JVM. Its version is that of the system property {@code postgres.version} (18 by default), unless
+ * an existing server is used: see {@link PostgresServer#pick}. Each caller gets its own database.
  */
 public final class TestPostgres {
     private static final String TEMPLATE = "countersink_template";
@@ -61,7 +61,7 @@ public final class TestPostgres {
         return create("");
     }
 
-    /** A login role that, unlike the usual one, must give its password. */
+    /** A login role that, unlike the usual one, needs a password. */
     public static synchronized void createGuardedRole(String name, String password) {
         assumeTrue(server().ours(), "who must give a password is not for tests to say");
         execute("CREATE ROLE %s LOGIN PASSWORD '%s'".formatted(name, password));
@@ -76,7 +76,7 @@ public final class TestPostgres {
         execute("SELECT pg_reload_conf()");
     }
 
-    /** A statement on the server's own database, outside any transaction. */
+    /** Executes a statement in the server's own database, outside any transaction. */
     public static void execute(String sql) {
         try (Connection connection = Database.connect(administration());
                 Statement statement = connection.createStatement()) {
@@ -97,7 +97,7 @@ public final class TestPostgres {
         return server().settings(name);
     }
 
-    /** An earlier try may have failed half way, so that each test shall show why; an earlier run may have used a server that stays. */
+    /** Drops it first: an earlier attempt may have failed half way, or an earlier run may have used the same server. */
     private static void recreate(String name, String options) {
         execute("DROP DATABASE IF EXISTS %s WITH (FORCE)".formatted(name));
         execute("CREATE DATABASE %s %s".formatted(name, options));

@@ -13,7 +13,6 @@ import java.util.List;
 import tools.jackson.core.JsonParser;
 
 /**
- * /**
  * Reads one result, or a document that holds only one. Fields may have any order, and unknown ones are skipped. If a field occurs
  * twice, the last one counts, as in most JSON readers. A field with an unsuitable value is stored as a fault and skipped, because
  * a later field may turn the document into an error report, which counts whatever else it holds.

@@ -118,7 +118,7 @@ class MessageDecoderTest {
                         .error())
                 .isEqualTo("{\"code\":[1,\"a\\\"b\",null],\"why\":{}}");
         assertThat(decode("{\"error\":\"\"}").error()).isEqualTo(new MessageBody.ErrorReport(null, ""));
-        // A result may say that it has none.
+        // A result may explicitly have no error.
         for (String none : new String[] {"null", "\"\"", "[]", "[null,\" \"]"}) {
             assertThat(decode(Messages.result(5).replace("[]}", "[],\"error\":" + none + "}"))
                             .result())
@@ -498,7 +498,7 @@ class MessageDecoderTest {
         }
     }
 
-    /** Truncations and random changes of bytes: read, or a DecodeException, never anything else. */
+    /** Truncations and random changes of bytes: each is read, or raises a DecodeException, and nothing else. */
     @Test
     void garbageNeverRaisesAnythingElse() throws Exception {
         long seed = Long.getLong("seed", System.nanoTime());

@@ -129,7 +129,7 @@ class ResultListTest {
         return cut(body, MOST);
     }
 
-    /** Gives the bytes one by one, as a slow network does. */
+    /** Returns the bytes one by one, like a slow network. */
     private static List<String> cut(String body, int most) throws IOException {
         InputStream slow = new ByteArrayInputStream(body.getBytes(StandardCharsets.UTF_8)) {
             @Override

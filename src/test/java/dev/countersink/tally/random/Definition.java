@@ -10,12 +10,12 @@ import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** A random view by a key: one row or several rows a key, or rows added up by a link or a value. */
+/** A random view with a key: one row or several rows a key, or rows aggregated by a link or a value. */
 final class Definition {
     /** A column of the view. */
     record Output(String name, Type type, String expression, boolean loose) {}
 
-    /** A table that links to another. */
+    /** A table that has a link to another one. */
     private record Below(Table table, Link link) {}
 
     private static final List<String> NAMES = List.of(
@@ -105,7 +105,7 @@ final class Definition {
         return Stream.of(key, identity, others).flatMap(List::stream).toList();
     }
 
-    /** Whether a row that was joined may be left out, so that what is stored does not tell of its links. */
+    /** Whether joined rows may be filtered out. Then the stored rows do not show all links. */
     boolean filtered() {
         return !conditions.isEmpty();
     }
@@ -194,7 +194,7 @@ final class Definition {
         }
     }
 
-    /** An aggregate of the rows below, perhaps only of those with certain parents. */
+    /** An aggregate of child rows, possibly only of those with certain parents. */
     private void subquery(Alias via, Below below) {
         Alias rows = tree.down(below.table(), via, below.link(), true);
         String query = rows.table().sql() + " " + rows.name();
@@ -215,7 +215,7 @@ final class Definition {
         }
     }
 
-    /** A value of the row that comes first of those below. */
+    /** A value of the first child row. */
     private void best(Alias via, Below below) {
         Alias rows = tree.down(below.table(), via, below.link(), true);
         Column value = Type.any(rows.table().values(), random);

@@ -5,7 +5,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 
-/** What has been done, over all cases of a run. */
+/** Counts what was done, over all cases of a run. */
 final class Figures {
     final AtomicLong cases = new AtomicLong();
     final AtomicLong commits = new AtomicLong();

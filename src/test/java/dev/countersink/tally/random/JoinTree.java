@@ -9,15 +9,15 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * The tables of a definition, and by which links each hangs together with the one that has the key: what
- * {@code expand} walks back from a changed row to the keys that it touches.
+ * The tables of a definition, and the links that join each of them to the table with the key. {@code expand} follows these links
+ * from a changed row to the keys that it affects.
  */
 final class JoinTree {
     /**
      * One use of a table.
      *
-     * @param up whether {@code via} has the link to it; else it has the link to {@code via}
-     * @param hidden whether it is in a subquery, where the rest of the definition cannot name it
+     * @param up whether {@code via} has the link to it; otherwise it has the link to {@code via}
+     * @param hidden whether it is in a subquery, where the rest of the definition cannot refer to it
      */
     record Alias(String name, Table table, Alias via, Link link, boolean up, boolean hidden) {
         String column(Column column) {
@@ -28,7 +28,7 @@ final class JoinTree {
             return table.sql() + " " + name + " ON " + (up ? link.joins(via.name, name) : link.joins(name, via.name));
         }
 
-        /** What a change of this table must tell: the ends of the link toward the key, old and new. */
+        /** The columns that a change of this table must log: its ends of the link toward the key. */
         private List<Column> told(List<Column> key) {
             return via == null ? key : up ? table.key() : link.columns();
         }
@@ -37,7 +37,7 @@ final class JoinTree {
     private final List<Column> key;
     private final List<Alias> aliases = new ArrayList<>();
 
-    /** @param key columns of the table {@code root}: its own key, or what its rows are added up by */
+    /** @param key columns of the table {@code root}: its own key, or the columns by which its rows are aggregated */
     JoinTree(Table root, List<Column> key) {
         this.key = key;
         aliases.add(new Alias("t0", root, null, null, false, false));
@@ -47,7 +47,7 @@ final class JoinTree {
         return aliases.get(0);
     }
 
-    /** Those that the definition can name. */
+    /** The aliases that the definition can refer to. */
     List<Alias> visible() {
         return aliases.stream().filter(a -> !a.hidden()).toList();
     }
@@ -64,7 +64,7 @@ final class JoinTree {
         return aliases.stream().map(Alias::table).distinct().toList();
     }
 
-    /** Whether a table is the one with the key and nothing else, so that its changed rows name the key themselves. */
+    /** Whether a table occurs only as the one with the key, so that its changed rows hold the key. */
     boolean namesKey(Table table) {
         return uses(table).equals(List.of(root()));
     }
@@ -73,7 +73,7 @@ final class JoinTree {
         return aliases.stream().filter(a -> a.table() == table).toList();
     }
 
-    /** Which columns of a table are to be watched. */
+    /** The columns of a table to watch. */
     Set<String> watched(Table table) {
         return uses(table).stream()
                 .flatMap(a -> a.told(key).stream())
@@ -81,7 +81,7 @@ final class JoinTree {
                 .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
-    /** From changed rows of a table to keys, through the links as they are; links that were tell of themselves. */
+    /** Leads from changed rows of a table to keys, through the present links; former links log themselves. */
     String expand(Table table) {
         return uses(table).stream().map(this::walk).collect(Collectors.joining(" UNION ALL "));
     }

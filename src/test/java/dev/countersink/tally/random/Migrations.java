@@ -9,9 +9,9 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Collectors;
 
-/** One change of the schema while others write, merge and read; and what is refused at declaration. */
+/** Changes the schema while others write, merge and read; and tests what is refused at declaration. */
 final class Migrations {
-    /** What a name has more while it is another one. */
+    /** The suffix of a renamed object. */
     private static final String RENAMED = " renamed";
 
     private static final String HEAL = """
@@ -54,7 +54,7 @@ final class Migrations {
         return sql;
     }
 
-    /** Whether definitions mean something else by now. */
+    /** Whether definitions have changed their meaning. */
     boolean changesMeaning() {
         return changesMeaning;
     }
@@ -64,7 +64,7 @@ final class Migrations {
         afterwards.run();
     }
 
-    /** Detaches a partition, attaches it again or makes it anew, and heals those that cannot have seen its rows go and come. */
+    /** Detaches a partition, attaches it again or makes it again, and heals views that cannot have seen its rows change. */
     private boolean movePartition() throws SQLException {
         List<Table> parted =
                 schema.tables().stream().filter(t -> t.partitions() > 0).toList();
@@ -146,7 +146,7 @@ final class Migrations {
         return name.endsWith(RENAMED) ? name.substring(0, name.length() - RENAMED.length()) : name + RENAMED;
     }
 
-    /** Gives everything its first name. */
+    /** Restores all names. */
     static void undo(RandomSchema schema, Statement statement) throws SQLException {
         for (Table table : schema.tables()) {
             if (table.name().endsWith(RENAMED)) {
@@ -157,7 +157,7 @@ final class Migrations {
         }
     }
 
-    /** What triggers cannot watch, and what can be no key, is refused when it is declared. */
+    /** Tables that triggers cannot watch, and columns that cannot be a key, are refused when they are declared. */
     static void refusals(Connection connection, RandomSchema schema, Random random) throws SQLException {
         connection.setAutoCommit(false);
         try (Statement statement = connection.createStatement()) {
@@ -193,7 +193,7 @@ final class Migrations {
         connection.setAutoCommit(true);
     }
 
-    /** A table whose policy binds the role that keeps a view of it. */
+    /** A table with a policy that applies to the role that keeps a view of it. */
     private static void hidden(Statement statement, Table table, List<String> key) throws SQLException {
         statement.execute("SAVEPOINT hidden");
         statement.execute("CREATE ROLE random_owner");
@@ -208,7 +208,7 @@ final class Migrations {
         statement.execute("ROLLBACK TO SAVEPOINT hidden");
     }
 
-    /** A view of a relation cannot be kept by a key, with this SQLSTATE. */
+    /** Asserts that a view of a relation is refused with this SQLSTATE. */
     private static void refused(Statement statement, String code, String ddl, String relation, List<String> key)
             throws SQLException {
         statement.execute("SAVEPOINT refused");

@@ -25,7 +25,7 @@ final class Oracle {
         this.figures = figures;
     }
 
-    /** Every live view, and what tally.verify says of some, in one snapshot. */
+    /** Compares every live view, and what tally.verify returns for some, in one snapshot. */
     void live(Collection<View> views, List<Family> verified) throws SQLException {
         connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
         for (View view : views) {
@@ -38,7 +38,7 @@ final class Oracle {
         figures.snapshots.incrementAndGet();
     }
 
-    /** Stored, live and oracle, when nothing is pending. */
+    /** Compares stored, live and oracle, when nothing is pending. */
     void stored(Collection<View> views) throws SQLException {
         connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
         for (View view : views) {
@@ -76,7 +76,7 @@ final class Oracle {
         figures.comparisons.incrementAndGet();
     }
 
-    /** What the engine knew in this snapshot. */
+    /** The engine's state in this snapshot, for the error message. */
     private String state(View view) throws SQLException {
         String sql = """
                 SELECT concat_ws(E'\\n', 'snapshot ' || pg_current_snapshot(), (SELECT string_agg('stored  ' || x::text, E'\\n') FROM %1$s x),

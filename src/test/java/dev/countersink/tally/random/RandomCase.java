@@ -30,9 +30,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /**
- * Everything of one seed: a schema and derived views over it; writers and mergers at work, while in every snapshot each
- * live view equals its oracle; at the end the stored ones too, and nothing is left when they are dropped. The seed
- * repeats what is made and written; how the writers meet remains the scheduler's.
+ * One random case: a schema and derived views over it. Writers and mergers work, and in every snapshot each live view must equal
+ * its oracle. At the end the stored tables must too, and dropping the views must leave nothing. The seed determines what is made
+ * and written, but not how the writers interleave.
  */
 final class RandomCase {
     private static final int WRITERS = 4;
@@ -75,15 +75,15 @@ final class RandomCase {
     private final Semaphore toMerge = new Semaphore(0);
     private final CountDownLatch activated = new CountDownLatch(1);
 
-    /** Held alone by who must have no other writer. */
+    /** Held exclusively by a thread that needs all writers to stop. */
     private final ReentrantReadWriteLock writers = new ReentrantReadWriteLock(true);
 
-    /** TRUNCATE is not MVCC-safe: none may fall into a snapshot that is compared. */
+    /** TRUNCATE is not MVCC-safe, so none may run within a snapshot that is compared. */
     private final ReentrantLock snapshot = new ReentrantLock(true);
 
     /**
      * @param transactions of each writer
-     * @param sabotaged whether to disable the triggers, which must be found out
+     * @param sabotaged whether to disable the triggers, which must be detected
      */
     RandomCase(DbSettings db, long seed, int transactions, boolean sabotaged, Figures figures) {
         this.db = db;
@@ -96,7 +96,7 @@ final class RandomCase {
         this.views = new RandomViews(schema, random);
     }
 
-    /** Fails with the seed, all that was made, and the rows that differ. */
+    /** A failure reports the seed, everything that was made, and the rows that differ. */
     void run() {
         try (Connection connection = connect();
                 Statement statement = connection.createStatement()) {
@@ -133,7 +133,7 @@ final class RandomCase {
         }
     }
 
-    /** Of a failed statement: the statement, and what the server said. */
+    /** For a failed statement: the statement, and the server's message. */
     private static String messages(Throwable cause) {
         return cause.getMessage()
                 + (cause.getCause() == null ? "" : "\n" + cause.getCause().getMessage());
@@ -182,7 +182,7 @@ final class RandomCase {
         statement.execute(sql);
     }
 
-    // what goes on at once
+    // concurrent work
 
     private void runAll(Connection connection) throws Exception {
         Random random = new Random(seed - 2);
@@ -264,7 +264,7 @@ final class RandomCase {
         }
     }
 
-    /** Until no writer is in the way. */
+    /** Repeats it until no writer is in the way. */
     private void patiently(Connection connection, String sql) throws SQLException {
         script.add(sql);
         while (true) {
@@ -327,7 +327,7 @@ final class RandomCase {
         }
     }
 
-    /** Writes alone, waits until that is merged, and finds all that it changed, and nothing as it was, in what is stored. */
+    /** Writes alone, waits until that is merged, and checks that the stored rows have all of its changes. */
     private void readOwn(Connection connection, RandomWriter writer) throws SQLException {
         writers.writeLock().lock();
         snapshot.lock(); // readers keep a merge from making its functions anew
@@ -378,7 +378,7 @@ final class RandomCase {
         }
     }
 
-    /** What a migration does, alone for a moment and seen by everybody at once, whatever their snapshot. */
+    /** Runs a migration while no writer or reader works, so that all see it at once, whatever their snapshot. */
     private void migration(Connection connection, Random random) throws SQLException {
         writers.writeLock().lock();
         snapshot.lock();
@@ -410,7 +410,7 @@ final class RandomCase {
         }
     }
 
-    /** After a new meaning: whatever is old is not called healthy; then merges that follow it. */
+    /** After a change of meaning: views that are out of date must not be reported as healthy; then merges must follow. */
     private void follow(Connection connection) throws SQLException {
         for (Family family : active) {
             connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
@@ -437,7 +437,7 @@ final class RandomCase {
         }
     }
 
-    /** A name as the catalog has it: quoted where that must be. */
+    /** A name as the catalog shows it: quoted only if necessary. */
     private static String plain(View view) {
         return view.name().replaceAll("\"([a-z_]+)\"", "$1");
     }
@@ -486,7 +486,7 @@ final class RandomCase {
         }
     }
 
-    /** Not to leave it paused when a lock is in the way: nobody else would resume it. */
+    /** Repeats resume if a lock is in the way; otherwise nobody would resume the view. */
     private static void patientlyResume(Connection connection, Statement statement, String name) throws SQLException {
         while (true) {
             try {
@@ -586,7 +586,7 @@ final class RandomCase {
         }
     }
 
-    // what remains when all is quiet
+    // the final checks, when nothing else runs
 
     private void settle(Connection connection) throws SQLException {
         try (Statement statement = connection.createStatement()) {
@@ -624,7 +624,7 @@ final class RandomCase {
         return connection;
     }
 
-    /** Settings of a session that nobody else has: none of them may show in what is stored. */
+    /** Sets unusual session settings, none of which may affect what is stored. */
     private void set(Connection connection, Random random) throws SQLException {
         try (Statement statement = connection.createStatement()) {
             for (List<String> choices : SETTINGS) {

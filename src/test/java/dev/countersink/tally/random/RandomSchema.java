@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/** Two to five tables with links among them, in one schema or in two that have a name in common. */
+/** Two to five tables with links between them, in one schema or in two that share a table name. */
 final class RandomSchema {
     private static final List<String> NAMES =
             List.of("item", "order", "Big Item", "group", "détail", "leaf", "a\"b", "select");
@@ -55,7 +55,7 @@ final class RandomSchema {
         return schemas;
     }
 
-    /** Whether nothing of the application's own names its tables in texts, which a rename does not follow. */
+    /** Whether no trigger of the application has table names in its text, which a rename would not update. */
     boolean renames() {
         return triggers.isEmpty();
     }
@@ -75,7 +75,7 @@ final class RandomSchema {
                 .toList();
     }
 
-    /** A trigger of the application's own, which writes somewhere or changes what is written. */
+    /** A trigger of the application, which writes somewhere or changes the written row. */
     private void trigger(Table table, RandomStatements statements) {
         String name = Table.quoted(random.nextBoolean() ? "a trigger" : "zz trigger");
         String function = "random_app." + Table.quoted("trigger " + triggers.size());

@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * Schemas, derived views and writers made at random: each live view equals its oracle in every snapshot.
- * {@code -Dcountersink.seed=N} repeats one case alone; {@code -Dcountersink.seeds=N} takes so many random seeds in place of one, or
- * the given one so often.
+ * {@code -Dcountersink.seed=N} repeats one case; {@code -Dcountersink.seeds=N} runs that many random seeds instead of one, or the
+ * given seed that many times.
  */
 class RandomSchemasTest {
     private static final long ALWAYS = 20_260_601;

@@ -10,7 +10,7 @@ import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** Statements that write to the tables of a random schema, in every way that there is. */
+/** Random statements that write to the tables of a random schema. */
 final class RandomStatements {
     private final RandomSchema schema;
     private final Random random;
@@ -43,7 +43,7 @@ final class RandomStatements {
         };
     }
 
-    /** What a trigger may do as well. */
+    /** A statement that a trigger may execute. */
     String simple() {
         String sql = next();
         return sql.startsWith("DO ") || sql.startsWith("SELECT ") ? updateValues(anyTable()) : sql;
@@ -62,7 +62,7 @@ final class RandomStatements {
         return Type.any(schema.tables(), random);
     }
 
-    /** Children before their parents, which only a deferred constraint allows; nothing if there is none. */
+    /** Inserts children before their parents, which only a deferred constraint allows; empty if there is none. */
     List<String> childrenFirst() {
         Table t = anyTable();
         for (Link link : t.links()) {
@@ -113,7 +113,7 @@ final class RandomStatements {
         return "INSERT INTO %s (%s) %s".formatted(t.sql(), Table.list(t.columns()), rows(t, keys));
     }
 
-    /** Rows with these keys, random values, and links to rows that are there. */
+    /** Rows with these keys, random values, and links to existing rows. */
     private String rows(Table t, Collection<Integer> keys) {
         String values = keys.stream().map(k -> row(t, k)).collect(Collectors.joining(", "));
         List<Column> given = new ArrayList<>(t.key());
@@ -182,7 +182,7 @@ final class RandomStatements {
                         String.join(", ", Table.prefixed("n", t.columns())));
     }
 
-    /** Rows of a MERGE that get another key, and so perhaps another partition. */
+    /** Rows of a MERGE that get another key, and so perhaps move to another partition. */
     private String moves(Table t) {
         List<String> to = t.keyOf(random.nextInt(t.keys()));
         return IntStream.range(0, to.size())
@@ -283,7 +283,7 @@ final class RandomStatements {
                         random.nextInt(2));
     }
 
-    /** The same, but naming a partition instead of the table. */
+    /** The same on a partition instead of the table. */
     private String inPartition(Table t) {
         if (t.partitions() == 0) {
             return updateValues(t);
@@ -308,7 +308,7 @@ final class RandomStatements {
         };
     }
 
-    /** Two statements in a block of their own, which may be undone by its handler. */
+    /** Two statements in a block, which its exception handler may undo. */
     private String inBlock() {
         String body = IntStream.range(0, 2)
                 .mapToObj(i -> next())

@@ -17,10 +17,10 @@ import java.util.stream.Collectors;
 final class RandomViews {
     private static final List<String> NAMES = List.of("fact", "Per Key", "doc's", "größen");
 
-    /** A derived view: what it is compared with, and what columns it has. */
+    /** A derived view: its oracle, and its columns. */
     record View(
             String name, String live, String oracle, boolean projection, Map<String, Type> columns, Set<String> loose) {
-        /** A row x of it as something that can be compared. */
+        /** An expression for row x that can be compared. */
         String row() {
             return columns.entrySet().stream()
                     .map(c -> c.getValue().image("x." + Table.quoted(c.getKey()), loose.contains(c.getKey())))
@@ -31,11 +31,11 @@ final class RandomViews {
     /**
      * A projection, the rollups above it, and the statements that make them.
      *
-     * @param definitions statements that make its oracle and what it may be redefined to
-     * @param activation the statement that activates it; it may declare it, too
+     * @param definitions statements that make its oracle and the views for its redefinitions
+     * @param activation the statement that activates it; it may also declare it
      * @param lower the projection that it reads, null if it reads tables
-     * @param redefinitions views that it may be redefined to in turn; none when another projection reads it
-     * @param replacements statements that replace its definition by one that leaves keys out, and by what it was; none if there is no view below it
+     * @param redefinitions views to which it is redefined in turn; none if another projection reads it
+     * @param replacements statements that replace its definition by one that leaves keys out, and then restore it; none if there is no view below it
      */
     record Family(
             View projection,
@@ -133,7 +133,7 @@ final class RandomViews {
         return "SELECT tally.watch(%s, %s)".formatted(literal(projection.name()), literal(table));
     }
 
-    /** A projection that reads another: the same rows, or some of its rows added up. */
+    /** A projection that reads another one: the same rows, or some of them aggregated. */
     private Family chain(Family lower) {
         String in = Type.any(schema.schemas(), random);
         String oracle = qualified(in, "chain_def");
@@ -265,7 +265,7 @@ final class RandomViews {
         return watch(projection, table, List.copyOf(tree.watched(table)), tree.expand(table));
     }
 
-    /** The child says only which of its rows changed; where it was before is in what is stored. */
+    /** A child row tells only which row changed. The stored rows tell its previous parent. */
     private static String watchByIdentity(Definition definition, View projection, Alias rows) {
         List<Column> key = rows.table().key();
         String now = "SELECT %s FROM changed ch JOIN %s x ON %s"

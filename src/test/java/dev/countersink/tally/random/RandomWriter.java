@@ -12,7 +12,7 @@ import java.util.Random;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyManager;
 
-/** One writer: transactions of random statements, some of them undone in part or in whole. */
+/** One writer: transactions of random statements, some of them rolled back partly or completely. */
 final class RandomWriter {
     private final Connection connection;
     private final RandomStatements statements;
@@ -28,12 +28,12 @@ final class RandomWriter {
         this.random = random;
     }
 
-    /** Whether the next transaction is to truncate: it must know, for no snapshot may span it. */
+    /** Whether the next transaction truncates. This must be known before, because no snapshot may span it. */
     boolean willTruncate() {
         return random.nextInt(60) == 0;
     }
 
-    /** One transaction; its token, or null if it was rolled back. */
+    /** Runs one transaction; returns its token, or null if it was rolled back. */
     String transaction(boolean truncates) throws SQLException {
         kinds.clear();
         int level = random.nextInt(12);
@@ -139,7 +139,7 @@ final class RandomWriter {
         }
     }
 
-    /** Deadlocks, serialization failures, constraints that chance or another writer broke. */
+    /** Deadlocks, serialization failures, and violated constraints. */
     static boolean isOfChance(SQLException e) {
         String state = String.valueOf(e.getSQLState());
         return state.startsWith("40") || state.startsWith("23") || state.equals("27000");

@@ -11,8 +11,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 
 /**
- * Random cases, a new seed for each, for {@code -Dcountersink.soak.minutes=N}, of which either version of PostgreSQL has
- * half; {@code ./countersink test --soak N}.
+ * Random cases, a new seed for each, for {@code -Dcountersink.soak.minutes=N}. Each version of PostgreSQL gets half of the time;
+ * {@code ./countersink test --soak N}.
  */
 @EnabledIfSystemProperty(named = "countersink.soak.minutes", matches = "[0-9.]+")
 class SoakTest {

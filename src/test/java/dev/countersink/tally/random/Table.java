@@ -36,7 +36,7 @@ final class Table {
         }
     }
 
-    /** A foreign key; to this table itself too. */
+    /** A foreign key, possibly to the same table. */
     record Link(List<Column> columns, Table parent, boolean nullable, String actions) {
         boolean deferred() {
             return actions.contains("DEFERRED");
@@ -107,7 +107,7 @@ final class Table {
         return quoted(schema) + "." + quoted(name);
     }
 
-    /** Its name in its schema. */
+    /** Its name without the schema. */
     String name() {
         return name;
     }
@@ -120,7 +120,7 @@ final class Table {
         return quoted(schema) + "." + quoted(born + " part " + i);
     }
 
-    /** What makes a partition that is not there. */
+    /** The statement that makes a missing partition. */
     String partitionDdl(int i) {
         return "CREATE TABLE %s PARTITION OF %s FOR VALUES WITH (MODULUS %d, REMAINDER %d)"
                 .formatted(partition(i), sql(), partitions, i);
@@ -128,7 +128,7 @@ final class Table {
 
     /** The i-th key, as literals. */
     List<String> keyOf(int i) {
-        // a composite key has prefixes in common
+        // composite keys share prefixes
         return key.size() == 1
                 ? List.of(key.get(0).type().key(i))
                 : List.of(key.get(0).type().key(i / 4), key.get(1).type().key(i % 4));

@@ -4,8 +4,8 @@ import java.util.List;
 import java.util.Random;
 
 /**
- * Types of columns. Their values come from small sets, so that they meet, leave and come back; many are equal to another one
- * and look different.
+ * Types of columns. Their values come from small sets, so that equal values occur often and come back. Many values are equal to
+ * another one but look different.
  */
 enum Type {
     INT("int"),
@@ -34,16 +34,16 @@ enum Type {
     SMALL("random_app.small"),
     MOOD("random_app.mood");
 
-    /** What the types of a random schema are made of. */
+    /** The statements that make the types of a random schema. */
     static final List<String> DDL = List.of(
             "CREATE COLLATION random_app.folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
             "CREATE TYPE random_app.pair AS (a int, b text)",
             "CREATE DOMAIN random_app.small AS int CHECK (VALUE BETWEEN -100 AND 100)",
             "CREATE TYPE random_app.mood AS ENUM ('sad', 'ok', 'happy', 'Happy')",
-            // what equal intervals have in common: a month is 30 days, a day 24 hours; shares of them are rounded apart
+            // what equal intervals have in common: a month is 30 days, a day 24 hours; each part is rounded separately
             "CREATE FUNCTION random_app.span(i interval) RETURNS numeric LANGUAGE sql IMMUTABLE RETURN round(((extract(year FROM i) * 12 + extract(month FROM i)) * 30 + extract(day FROM i)) * 86400 + extract(hour FROM i) * 3600 + extract(minute FROM i) * 60 + extract(second FROM i), 2)");
 
-    /** What a column of values may be. */
+    /** The types of value columns. */
     static final List<Type> VALUES = List.of(
             INT,
             INT,
@@ -71,7 +71,7 @@ enum Type {
             SMALL,
             MOOD);
 
-    /** What a key may be, beside the ordinary ones. */
+    /** The types of keys, besides the ordinary ones. */
     static final List<Type> KEYS = List.of(NUMERIC, CITEXT, FOLDED, BPCHAR, TIMESTAMPTZ, INTERVAL, BYTEA, SMALL);
 
     private static final List<String> NUMERICS =
@@ -126,7 +126,7 @@ enum Type {
         };
     }
 
-    /** The i-th of the values that a key takes. */
+    /** The i-th of the values that a key can have. */
     String key(int i) {
         return switch (this) {
             case INT, BIGINT, SMALL -> cast(Integer.toString(i));
@@ -143,7 +143,7 @@ enum Type {
         };
     }
 
-    /** An expression for a value that is equal to that of a column and looks different, if there is one. */
+    /** An expression that is equal to a column but looks different, if possible. */
     String respelled(String column) {
         return switch (this) {
             case NUMERIC -> column + " * 1.0";
@@ -154,7 +154,7 @@ enum Type {
         };
     }
 
-    /** A condition on an expression of this type: often true, often not. */
+    /** A condition on an expression of this type that is often true and often false. */
     String condition(String e, Random random) {
         if (random.nextInt(5) == 0) {
             return e + " IS NOT NULL";
@@ -181,12 +181,12 @@ enum Type {
                 || this == INTERVAL;
     }
 
-    /** Whether there is a min() of it in every version. */
+    /** Whether min() exists for it in every version. */
     boolean ordered() {
         return compares() && this != UUID && this != BOOLEAN && this != JSONB && this != BYTEA && this != PAIR;
     }
 
-    /** Whether it has an order at all, so that it may be grouped by. */
+    /** Whether it has an order, so that rows may be grouped by it. */
     boolean compares() {
         return this != JSON && this != POINT;
     }
@@ -196,7 +196,7 @@ enum Type {
         return compares() && this != INTS && this != TEXTS && this != PAIR;
     }
 
-    /** Whether equal values are the same in every way, so that it does not matter which of them is seen. */
+    /** Whether equal values are always identical, so that it does not matter which of them is shown. */
     boolean exact() {
         return switch (this) {
             case NUMERIC, FLOAT, REAL, JSONB, CITEXT, FOLDED, INTERVAL -> false;
@@ -204,7 +204,7 @@ enum Type {
         };
     }
 
-    /** Whether no setting changes how it is written into JSON. */
+    /** Whether its JSON form depends on no setting. */
     boolean steady() {
         return switch (this) {
             case FLOAT, REAL, TIMESTAMPTZ, INTERVAL, BYTEA, POINT -> false;
@@ -212,7 +212,7 @@ enum Type {
         };
     }
 
-    /** A value for comparisons: its image, or where equal values are as good as each other, what those have in common. */
+    /** An expression for comparisons: the value's image, or, if any of several equal values may be shown, what they have in common. */
     String image(String e, boolean loose) {
         if (!loose) {
             return e + "::text";

@@ -6,7 +6,7 @@
 --   Raises     TL007, TL008, TL015
 --   Used by    the owner of the schema, once. On an active view it does nothing
 CREATE OR REPLACE FUNCTION tally.activate(name text)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN

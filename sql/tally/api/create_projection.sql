@@ -8,6 +8,16 @@
 --   Used by    the owner of the schema, once; then tally.watch … and tally.activate
 CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition regclass, key text[], identity text[] DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.declare_projection(tally.full_name(name, pg_catalog.current_schema()), definition, key, identity);
+END
+$$;
+COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
+    'declare a stored table kept equal to the view "definition", key by key';
+
+-- tally.declare_projection: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.declare_projection(name text, definition regclass, key text[], identity text[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parts name[] := tally.split_name(name);
     ident name[];
@@ -42,8 +52,6 @@ BEGIN
     PERFORM tally.comment_projection(v);
 END
 $$;
-COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
-    'declare a stored table kept equal to the view "definition", key by key';
 
 -- tally.comment_projection: put comments on a projection's table, delta table and type. The rows of the delta table, by
 -- tally_source: 0: a row names one key, in the key's columns

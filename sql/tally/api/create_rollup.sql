@@ -9,6 +9,16 @@
 --   Used by    the owner of the schema, once
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.create_rollup_of(tally.full_name(name, pg_catalog.current_schema()), source, group_by, measures, filter, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
+    'declare a stored GROUP BY over a projection or another rollup, kept by adding differences';
+
+-- tally.create_rollup_of: the same, whatever the caller's search_path (path), with which a filter is parsed.
+CREATE OR REPLACE FUNCTION tally.create_rollup_of(name text, source text, group_by text[], measures jsonb, filter text, path text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parts name[] := tally.split_name(name);
     root  tally.derived_view := tally.lock_root(source);
@@ -18,14 +28,13 @@ BEGIN
         PERFORM tally.fail('TL004', format('%s is a snapshot; a rollup adds up a projection or a rollup.', source));
     END IF;
     PERFORM tally.require_group(base, group_by);
-    PERFORM tally.declare_rollup(parts, root, base, group_by::name[], measures, filter);
+    PERFORM tally.declare_rollup(parts, root, base, group_by::name[], measures, tally.canonical_filter(base, filter, path));
 END
 $$;
-COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
-    'declare a stored GROUP BY over a projection or another rollup, kept by adding differences';
 
 -- tally.declare_rollup: the same, with the name already split.
---   Parameters definition: the view that was split into this rollup; NULL: it was declared as a rollup
+--   Parameters filter: as tally.canonical_filter prints it
+--              definition: the view that was split into this rollup; NULL: it was declared as a rollup
 CREATE OR REPLACE FUNCTION tally.declare_rollup(parts name[], root tally.derived_view, base tally.derived_view, group_by name[], measures jsonb, filter text, definition regclass DEFAULT NULL)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
 DECLARE
@@ -34,8 +43,7 @@ DECLARE
 BEGIN
     PERFORM tally.require_free(parts, ARRAY['', '_live', '_state', '_cell', '_touched', '_change', CASE WHEN definition IS NULL THEN '_def' ELSE '_oracle' END]);
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, definition, root_id, source_id, group_by, filter)
-    VALUES (parts[1], parts[2], 'rollup', 'active', definition, root.id, base.id, group_by,
-            tally.canonical_filter(base, filter)) RETURNING * INTO r;
+    VALUES (parts[1], parts[2], 'rollup', 'active', definition, root.id, base.id, group_by, filter) RETURNING * INTO r;
     PERFORM tally.declare_measures(r, base, measures);
     BEGIN
         FOR finer IN SELECT DISTINCT argument FROM tally.measures_of(r) m WHERE function = 'count_distinct' LOOP
@@ -55,21 +63,17 @@ $$;
 CREATE OR REPLACE FUNCTION tally.lock_class() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 31249';
 
 -- tally.canonical_filter: a filter, parsed with the caller's search_path and printed with every name qualified.
-CREATE OR REPLACE FUNCTION tally.canonical_filter(base tally.derived_view, filter text)
-RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally.canonical_filter(base tally.derived_view, filter text, path text)
+RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
 DECLARE
-    path text := current_setting('search_path');
-    quoted text := current_setting('quote_all_identifiers');
     body text;
 BEGIN
     IF filter IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('CREATE TEMP VIEW tally_filter AS SELECT (%s)::boolean AS f FROM %s d', filter, tally.part(base));
+    PERFORM tally.run_in(path, format('CREATE TEMP VIEW tally_filter AS SELECT (%s)::boolean AS f FROM %s d', filter, tally.part(base)));
     PERFORM tally.refuse_unsafe_filter(base, filter, 'pg_temp.tally_filter');
-    PERFORM set_config('search_path', 'pg_catalog', true), set_config('quote_all_identifiers', 'off', true);
     body := pg_get_viewdef('pg_temp.tally_filter'::regclass);
-    PERFORM set_config('search_path', path, true), set_config('quote_all_identifiers', quoted, true);
     DROP VIEW pg_temp.tally_filter;
     RETURN '(' || (regexp_match(body, '^\s*SELECT (.*?)\s+AS f\s+FROM ', 's'))[1] || ')';
 END

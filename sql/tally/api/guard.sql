@@ -11,7 +11,7 @@ BEGIN
     END IF;
     CREATE EVENT TRIGGER tally_guard ON ddl_command_end
         WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER SCHEMA', 'ALTER FUNCTION', 'ALTER ROUTINE', 'ALTER AGGREGATE', 'ALTER TYPE', 'ALTER DOMAIN',
-                     'CREATE VIEW', 'CREATE FUNCTION')
+                     'ALTER TEXT SEARCH CONFIGURATION', 'ALTER TEXT SEARCH DICTIONARY', 'CREATE VIEW', 'CREATE FUNCTION', 'CREATE AGGREGATE')
         EXECUTE FUNCTION tally.follow_migration();
     COMMENT ON EVENT TRIGGER tally_guard IS 'derived views follow a migration inside its transaction; tally.unguard() removes it';
 EXCEPTION WHEN insufficient_privilege THEN

@@ -4,7 +4,7 @@
 --   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
 --   Used by    the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN

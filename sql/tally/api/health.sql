@@ -1,27 +1,32 @@
 -- tally.health: what the engine needs from each table that it watches, and whether it has it.
---   Returns   view, relation, trigger, ok, problem: a row per trigger. Also rows with ok = false: for each trigger that a partition or child
---             attached later lacks, for each that a detached one still has, and for a partition that was dropped
+--   Returns   view, relation, trigger, ok, problem: a row per trigger. Also rows with ok = false: one for each partition or child that was attached later
+--             and lacks triggers, one for each that was detached and still has some, and one for partitions that were dropped
 --   Used by    operators, the API
 CREATE OR REPLACE VIEW tally.health AS
-SELECT tally.name_of(v.schema_name, v.relation_name) AS view, tally.shown(t.relation) AS relation,
-       n.trigger::text AS trigger,
-       coalesce(g.tgenabled IN ('O', 'A'), false) AS ok,
-       CASE WHEN g.oid IS NULL AND t.relation <> s.relation THEN 'a partition without the trigger: its rows came unseen, and what is written to it directly is not seen'
-            WHEN g.oid IS NULL THEN 'the trigger is missing'
-            WHEN g.tgenabled = 'D' THEN 'the trigger is disabled'
-            WHEN g.tgenabled = 'R' THEN 'the trigger fires in replica mode only' END AS problem
-FROM tally.derived_view v
-JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
-CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
-CROSS JOIN LATERAL tally.triggers_needed(v, s, t.relation) AS n
-LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = n.trigger
-WHERE v.state <> 'defined' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+WITH needed AS MATERIALIZED (
+    SELECT tally.name_of(v.schema_name, v.relation_name) AS view, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled
+    FROM tally.derived_view v
+    JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
+    CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
+    CROSS JOIN LATERAL tally.triggers_needed(v, s, t.relation) AS n
+    LEFT JOIN pg_trigger g ON g.tgrelid = t.relation AND g.tgname = n.trigger
+    WHERE v.state <> 'defined' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation)
+)
+SELECT n.view, tally.shown(n.relation) AS relation, n.trigger, coalesce(n.enabled IN ('O', 'A'), false) AS ok,
+       CASE WHEN n.there IS NULL THEN 'the trigger is missing'
+            WHEN n.enabled = 'D' THEN 'the trigger is disabled'
+            WHEN n.enabled = 'R' THEN 'the trigger fires in replica mode only' END AS problem
+FROM needed n WHERE n.there IS NOT NULL OR n.relation = n.source
 UNION ALL
-SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(g.relation), g.trigger::text, false,
+SELECT n.view, tally.shown(n.relation), CASE WHEN bool_and(n.there IS NULL) THEN NULL ELSE string_agg(n.trigger, ', ' ORDER BY n.trigger) FILTER (WHERE n.there IS NULL) END, false,
+       'a partition without the trigger: its rows came unseen, and what is written to it directly is not seen'
+FROM needed n WHERE n.relation <> n.source GROUP BY n.view, n.source, n.relation HAVING bool_or(n.there IS NULL)
+UNION ALL
+SELECT DISTINCT tally.name_of(v.schema_name, v.relation_name), tally.shown(g.relation), NULL, false,
        format('the table is no longer part of %s: its rows left unseen', s.relation)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL tally.stray_triggers(s) g
 UNION ALL
-SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(c.oid), NULL, false,
+SELECT DISTINCT tally.name_of(v.schema_name, v.relation_name), tally.shown(c.oid), NULL, false,
        format(CASE WHEN c.oid IS NULL THEN 'a partition of %s was dropped: its rows left unseen' ELSE 'the table is no longer part of %s: its rows left unseen' END, s.relation)
 FROM tally.derived_view v
 JOIN tally.source s ON s.projection_id = v.id AND EXISTS (SELECT FROM pg_class k WHERE k.oid = s.relation)
@@ -52,7 +57,7 @@ FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id AND s.co
 CROSS JOIN LATERAL tally.source_troubles(s.relation) t WHERE v.state <> 'defined'
 UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(t.relation), NULL, false,
-       format('%s is written by the subscription %I, whose apply fires no statement trigger; publish what is derived from it, or SELECT tally.rebuild(%L) now and then', t.relation, b.subname,
+       format('%s is written by the subscription %I, whose apply fires no statement trigger; publish what is derived from it, or SELECT tally.rebuild(%L) now and then', t.relation, b.subname::text COLLATE "default",
               tally.name_of(v.schema_name, v.relation_name))
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
 JOIN pg_subscription_rel r ON r.srrelid = t.relation JOIN pg_subscription b ON b.oid = r.srsubid WHERE v.state <> 'defined'

@@ -13,6 +13,7 @@ DECLARE
     result tally.merge_result;
 BEGIN
     PERFORM tally.require_active(v);
+    PERFORM tally.require_firing(v);
     IF max_keys IS NULL OR max_keys < 1 THEN
         PERFORM tally.fail('TL018', format('max_keys is %s; it must be at least 1.', coalesce(max_keys::text, 'NULL')));
     END IF;
@@ -68,6 +69,18 @@ BEGIN
 END
 $$;
 
+-- tally.require_firing: raise TL005 in a session whose writes fire no triggers. Views that watch the derived tables would not see what a
+-- merge writes there.
+CREATE OR REPLACE FUNCTION tally.require_firing(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF current_setting('session_replication_role') = 'replica' THEN
+        PERFORM tally.fail('TL005', format('session_replication_role is replica, so what a merge of %s writes would fire no trigger.', tally.part(v)),
+            'RESET session_replication_role, or merge in another session.');
+    END IF;
+END
+$$;
+
 -- tally.merge_and_advance: a merge, and, if the projection is being redefined, a step of the redefinition.
 CREATE OR REPLACE FUNCTION tally.merge_and_advance(v tally.derived_view, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql AS $$
@@ -82,12 +95,13 @@ BEGIN
 END
 $$;
 
--- tally.record_failure: store why a view could not be merged. The pause before the next attempt grows.
+-- tally.record_failure: store why a view could not be merged. The pause before the next attempt grows: to 4 seconds if the merge
+-- waits for a lock, otherwise to 5 minutes.
 --   Writes     tally.merge_state
 CREATE OR REPLACE FUNCTION tally.record_failure(view_id integer, state text, message text)
 RETURNS void LANGUAGE sql AS $$
     UPDATE tally.merge_state m SET error = message, error_sqlstate = state, failures = m.failures + 1,
-        retry_at = clock_timestamp() + least(interval '5 minutes', interval '1 second' * 2 ^ least(m.failures, 9))
+        retry_at = clock_timestamp() + least(CASE state WHEN 'TL015' THEN interval '4 seconds' ELSE interval '5 minutes' END, interval '1 second' * 2 ^ least(m.failures, 9))
     WHERE m.view_id = record_failure.view_id
 $$;
 
@@ -100,15 +114,16 @@ DECLARE
     state   text;
     message text;
 BEGIN
+    PERFORM tally.require_usage(v);
     IF tally.follow_definition(v) OR tally.follow_partitions(v) THEN
         RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
     END IF;
     IF v.kind = 'snapshot' THEN
-        EXECUTE format('SELECT * FROM %s()', tally.part(v, '_refresh')) INTO result;
+        EXECUTE format('SELECT * FROM %s()', tally.declarers(v, '_refresh')) INTO result;
         RETURN result;
     END IF;
     v := tally.view_by_id(v.id);
-    EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_consume')) INTO result USING max_keys;
+    EXECUTE format('SELECT * FROM %s($1)', tally.declarers(v, '_consume')) INTO result USING max_keys;
     result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
     result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
     RETURN result;
@@ -131,7 +146,8 @@ $$;
 
 -- tally.doubt_all: if a definition has changed in a way that merges cannot follow, enqueue every key. Then _live reads the definition,
 -- and is never out of date without a sign.
---   Writes     the delta table, unless every key is pending already
+--   Writes     the delta table, unless every key is pending already; if its owner may not write it, the fingerprint, so that every key is
+--              swept as soon as he may
 CREATE OR REPLACE FUNCTION tally.doubt_all(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -145,6 +161,23 @@ BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_source = %s AND %s)', delta, tally.delta_code('sweep'), tally.sql_some_null(v.key, 'd.')) INTO waits;
     IF NOT waits THEN
         PERFORM tally.enqueue_sweep(v);
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    UPDATE tally.fingerprint f SET meaning = '', glance = '' WHERE f.view_id = v.id;
+END
+$$;
+
+-- tally.require_usage: raise TL023 if the owner of a derived view may not use its schema. The trigger functions run with his rights, and log
+-- nothing then.
+CREATE OR REPLACE FUNCTION tally.require_usage(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r record;
+BEGIN
+    SELECT c.relowner::regrole AS owner, c.relnamespace AS schema INTO r FROM pg_class c WHERE c.oid = tally.relation_of(v);
+    IF NOT has_schema_privilege(r.owner::oid, r.schema, 'USAGE') THEN
+        PERFORM tally.fail('TL023', format('%s, to whom %s belongs, may not use schema %s, so nothing that is written is logged for it.', r.owner, tally.part(v), r.schema::regnamespace),
+            format('GRANT USAGE ON SCHEMA %s TO %s; every key is swept then.', r.schema::regnamespace, r.owner));
     END IF;
 END
 $$;

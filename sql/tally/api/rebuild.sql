@@ -9,7 +9,7 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
-    EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
+    EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
     PERFORM tally.enqueue_sweep(v);
 EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);

@@ -11,7 +11,7 @@
 --              <name>_next is verified. With another definition it starts over. tally.drop('<name>_next') cancels it.
 --              tally.status shows its progress
 CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v    tally.derived_view := tally.lock_root(name);  -- so that no merge swaps meanwhile
     next tally.derived_view;
@@ -26,6 +26,7 @@ BEGIN
     END IF;
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
+    PERFORM tally.require_firing(v);
     IF v.replaces_id IS NOT NULL THEN
         PERFORM tally.fail('TL005', format('%s is itself about to take the place of another view.', tally.part(v)));
     END IF;

@@ -14,6 +14,7 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
+    PERFORM tally.require_firing(v);
     IF v.state = 'paused' THEN
         PERFORM tally.fail('TL005', format('%s is paused.', tally.part(v)));
     END IF;

@@ -26,7 +26,7 @@ BEGIN
             EXECUTE format('DROP VIEW %s', f);  -- made by engines up to 2026-11
         END LOOP;
         IF renewed <> '{}' THEN
-            EXECUTE format('SELECT %s()', tally.part(v, '_mend'));  -- fills the empty rollups with the declarer's rights, because a filter may call the declarer's code
+            EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));  -- fills the empty rollups with the declarer's rights, because a filter may call the declarer's code
         END IF;
         IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.lacks_moves(v, s)) THEN
             PERFORM tally.enqueue_sweep(v);  -- makes a merge due, which puts the triggers on and holds their locks only briefly

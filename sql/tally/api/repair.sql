@@ -16,8 +16,8 @@ BEGIN
         PERFORM tally.rebuild(name);
         RETURN 1;
     END IF;
-    EXECUTE format('SELECT %s()', tally.part(v, '_repair')) INTO enqueued;
-    EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
+    EXECUTE format('SELECT %s()', tally.declarers(v, '_repair')) INTO enqueued;
+    EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
     RETURN enqueued;
 EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);

@@ -22,7 +22,7 @@ BEGIN
     IF sample IS NULL OR sample <= 0 OR sample > 1 THEN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
-    RETURN QUERY EXECUTE format('SELECT * FROM %s($1)', tally.part(v, '_verify')) USING sample;
+    RETURN QUERY EXECUTE format('SELECT * FROM %s($1)', tally.declarers(v, '_verify')) USING sample;
 EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);
     RAISE;

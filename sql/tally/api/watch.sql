@@ -8,6 +8,16 @@
 --   Used by    the owner of the schema, before tally.activate, or before tally.redefine
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[] DEFAULT NULL, expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.watch_source(projection, source, columns, expand, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
+    'say which columns of a source tell what changed, and how they lead to keys';
+
+-- tally.watch_source: the same, whatever the caller's search_path (path), with which an expand is parsed.
+CREATE OR REPLACE FUNCTION tally.watch_source(projection text, source regclass, columns text[], expand text, path text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v   tally.derived_view := tally.lookup(projection);
 BEGIN
@@ -19,17 +29,15 @@ BEGIN
     ELSE
         PERFORM tally.require_columns(source, columns);
         PERFORM tally.require_seen(source, columns);
-        PERFORM tally.add_source(v, source, columns::name[], tally.without_changed(expand, source, columns::name[]), false);
+        PERFORM tally.add_source(v, source, columns::name[], tally.without_changed(expand, source, columns::name[]), false, path);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
-    'say which columns of a source tell what changed, and how they lead to keys';
 
 -- tally.add_source: store a source, add the columns for its logged values, and make the function that runs its expand.
---   Parameters derived: columns and expand come from tally.derive
+--   Parameters derived: columns and expand come from tally.derive; path: the search_path that expand is parsed with
 --   Writes     as tally.watch
-CREATE OR REPLACE FUNCTION tally.add_source(v tally.derived_view, source regclass, columns name[], expand text, derived boolean)
+CREATE OR REPLACE FUNCTION tally.add_source(v tally.derived_view, source regclass, columns name[], expand text, derived boolean, path text)
 RETURNS tally.source LANGUAGE plpgsql AS $$
 DECLARE
     s   tally.source;
@@ -42,14 +50,14 @@ BEGIN
         PERFORM tally.lock_sources(v);
     END IF;
     IF expand IS NULL THEN
-        PERFORM tally.require_keys(v, s);
+        PERFORM tally.require_keys(v, s, path);
     ELSE
         PERFORM tally.require_scalar(source, columns, 'watched with an expand');
         FOREACH col IN ARRAY columns LOOP
             EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s',
                 tally.part(v, '_delta'), tally.logged_column(s.ordinal, col), tally.bare_type(source, col) || tally.sql_collate(source, col));
         END LOOP;
-        PERFORM tally.generate_expand(v, s.ordinal);
+        PERFORM tally.generate_expand(v, s.ordinal, path);
         PERFORM tally.refuse_unsafe_expand(v, s);
     END IF;
     IF v.state <> 'defined' THEN
@@ -105,7 +113,7 @@ $$;
 -- tally.assume_static: declare that a table or materialized view which a projection reads never changes. The engine trusts this.
 --   Writes     tally.source, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
@@ -125,7 +133,7 @@ COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table w
 -- tally.allow_function: let a definition call a volatile function, or a stable function made by a user.
 --   Writes     tally.derived_view
 CREATE OR REPLACE FUNCTION tally.allow_function(projection text, function regprocedure)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN

@@ -9,7 +9,7 @@
 --   Notes      A row whose key is no longer kept gets NULL, or 0 in a column that is NOT NULL and numeric
 --   Used by    the owner of the schema, who may UPDATE the target
 CREATE OR REPLACE FUNCTION tally.write_back(name text, target regclass, columns jsonb, key jsonb DEFAULT NULL)
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     v    tally.derived_view := tally.lookup(name);
@@ -150,7 +150,7 @@ DECLARE
     done bigint;
 BEGIN
     FOR d IN SELECT x.* FROM tally.derived_view x WHERE root IN (x.id, x.root_id) AND EXISTS (SELECT FROM tally.write_back w JOIN tally.to_write_back q ON q.write_back_id = w.id WHERE w.view_id = x.id) ORDER BY x.id LOOP
-        EXECUTE format('SELECT %s(1000)', tally.part(d, '_write_back')) INTO done;
+        EXECUTE format('SELECT %s(1000)', tally.declarers(d, '_write_back')) INTO done;
         made := made + coalesce(done, 0);
     END LOOP;
     RETURN made;

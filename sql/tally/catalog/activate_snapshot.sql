@@ -26,7 +26,7 @@ $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta
     PERFORM tally.remember_members(v);
     PERFORM tally.own_made(v);
     PERFORM tally.grant_engine(v);
-    EXECUTE format('INSERT INTO %s DEFAULT VALUES', tally.part(v, '_delta'));
+    PERFORM tally.enqueue_sweep(v);
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state <> 'paused';
 END
 $$;

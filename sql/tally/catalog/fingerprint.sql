@@ -6,25 +6,44 @@
 CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
 RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    RETURN format('%s %s %s %s %s %s %s',
+    RETURN format('%s %s %s %s %s %s %s %s',
         (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_class c WHERE c.oid = ANY (f.relations)),
         (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
         (SELECT (count(*), sum(r.xmin::text::bigint)) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
         (SELECT (count(*), sum(p.xmin::text::bigint)) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
         (SELECT (count(*), sum(n.xmin::text::bigint)) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations))),
         CASE WHEN f.types <> '{}' THEN tally.glance_types(f.types) END,
+        CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.relrowsecurity) THEN  -- whom a policy binds is in no row of these
+            (SELECT md5(string_agg(p.relation::oid || p.role, ' ' ORDER BY p.relation::oid, p.role)) FROM tally.policies_that_bind(tally.definition_of(tally.view_by_id(f.view_id))) p) END,
         extract(epoch FROM pg_postmaster_start_time()));
 END
 $$;
 
--- tally.glance_types: the same for types: their rows, labels, checks and attributes.
+-- tally.glance_types: the same for types: their rows, labels, checks and attributes; and for text search configurations and dictionaries.
 CREATE OR REPLACE FUNCTION tally.glance_types(types oid[])
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(' ',
         (SELECT (count(*), sum(t.xmin::text::bigint)) FROM pg_type t WHERE t.oid = ANY (types)),
         (SELECT (count(*), sum(e.xmin::text::bigint)) FROM pg_enum e WHERE e.enumtypid = ANY (types)),
         (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_constraint c WHERE c.contypid = ANY (types)),
-        (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)))
+        (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)),
+        (SELECT (count(*), sum(m.xmin::text::bigint)) FROM pg_ts_config_map m WHERE m.mapcfg = ANY (types)),
+        (SELECT (count(*), sum(d.xmin::text::bigint)) FROM pg_ts_dict d WHERE d.oid = ANY (types)))
+$$;
+
+-- tally.words_in: names and operators in the bodies of functions, as the catalog spells them. Words in strings and comments count too: better too many
+-- than too few.
+CREATE OR REPLACE FUNCTION tally.words_in(functions oid[])
+RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT DISTINCT w FROM pg_proc p
+                 CROSS JOIN LATERAL regexp_matches(p.prosrc, '"((?:[^"]|"")+)"|([[:alpha:]_\x80-\uffff][[:alnum:]_$\x80-\uffff]*)|([-+*/<>=~!@#%^&|`?]+)', 'g') m
+                 CROSS JOIN LATERAL unnest(ARRAY[replace(m[1], '""', '"'), lower(m[2]), m[3]]) w WHERE p.oid = ANY (functions) AND w IS NOT NULL)
+$$;
+
+-- tally.is_extensions: whether something belongs to an extension.
+CREATE OR REPLACE FUNCTION tally.is_extensions(catalog regclass, object oid)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_depend d WHERE d.classid = catalog AND d.objid = object AND d.deptype = 'e')
 $$;
 
 -- tally.functions_below: the users' functions that trees call, and those that these call in turn. The catalog knows some of these
@@ -40,13 +59,41 @@ BEGIN
         next := ARRAY(SELECT DISTINCT n FROM unnest(next) n WHERE n >= 16384 AND n <> ALL (known));  -- those of PostgreSQL itself have lower OIDs
         EXIT WHEN next = '{}';
         known := known || next;
-        next := ARRAY(SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = ANY (next) AND d.refclassid = 'pg_proc'::regclass)
-             || ARRAY(SELECT m FROM pg_aggregate a CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE a.aggfnoid = ANY (next))
-             || ARRAY(SELECT q.oid FROM pg_proc q WHERE q.oid >= 16384 AND q.proname = ANY (ARRAY(
-                          SELECT DISTINCT lower(m[1]) FROM pg_proc p, regexp_matches(p.prosrc, '"?([[:alpha:]_][[:alnum:]_$]*)"?\s*\(', 'g') m WHERE p.oid = ANY (next))));
+        next := tally.functions_called_by(next);
     END LOOP;
     RETURN ARRAY(SELECT k FROM unnest(known) k ORDER BY k);
 END
+$$;
+
+-- tally.functions_called_by: the functions that these call directly: by the catalog, and by name.
+CREATE OR REPLACE FUNCTION tally.functions_called_by(functions oid[])
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH word AS MATERIALIZED (SELECT w FROM unnest(tally.words_in(functions)) w)
+    SELECT ARRAY(
+        SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = ANY (functions) AND d.refclassid = 'pg_proc'::regclass
+        UNION SELECT o.oprcode FROM pg_depend d JOIN pg_operator o ON o.oid = d.refobjid WHERE d.classid = 'pg_proc'::regclass AND d.objid = ANY (functions) AND d.refclassid = 'pg_operator'::regclass
+        UNION SELECT m FROM pg_aggregate a CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE a.aggfnoid = ANY (functions)
+        UNION SELECT q.oid FROM pg_proc q JOIN word ON word.w = q.proname WHERE q.oid >= 16384
+        UNION SELECT o.oprcode FROM pg_operator o JOIN word ON word.w = o.oprname WHERE o.oid >= 16384 AND NOT tally.is_extensions('pg_operator', o.oid)
+        UNION SELECT c.castfunc FROM pg_cast c JOIN pg_type t ON t.oid IN (c.castsource, c.casttarget) JOIN word ON word.w = t.typname WHERE c.castfunc >= 16384 AND NOT tally.is_extensions('pg_cast', c.oid))
+$$;
+
+-- tally.types_in: types, text search configurations and dictionaries that functions or views use: named in bodies, or known to the catalog.
+CREATE OR REPLACE FUNCTION tally.types_in(functions oid[], views oid[])
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH word AS MATERIALIZED (SELECT w FROM unnest(tally.words_in(functions)) w)
+    SELECT ARRAY(
+        SELECT t.oid FROM pg_type t JOIN word ON word.w = t.typname WHERE t.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
+        UNION SELECT g.oid FROM pg_ts_config g JOIN word ON word.w = g.cfgname WHERE g.oid >= 16384
+        UNION SELECT g.oid FROM pg_ts_dict g JOIN word ON word.w = g.dictname WHERE g.oid >= 16384
+        UNION SELECT d.refobjid FROM pg_depend d WHERE (d.classid = 'pg_proc'::regclass AND d.objid = ANY (functions) OR d.classid = 'pg_rewrite'::regclass AND d.objid IN (SELECT r.oid FROM pg_rewrite r WHERE r.ev_class = ANY (views)))
+            AND d.refclassid IN ('pg_type'::regclass, 'pg_ts_config'::regclass, 'pg_ts_dict'::regclass))
+$$;
+
+-- tally.dictionaries_of: these OIDs, with the dictionaries of the text search configurations among them.
+CREATE OR REPLACE FUNCTION tally.dictionaries_of(objects oid[])
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT unnest(objects) UNION SELECT m.mapdict FROM pg_ts_config_map m WHERE m.mapcfg = ANY (objects) AND m.mapdict >= 16384 ORDER BY 1)
 $$;
 
 -- tally.types_below: the user-defined ones among these types, and the types that they are built from.
@@ -57,7 +104,8 @@ RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         UNION
         SELECT x.oid FROM below b JOIN pg_type t ON t.oid = b.oid
         CROSS JOIN LATERAL (SELECT unnest(ARRAY[t.typbasetype, t.typelem]) UNION ALL SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0
-                            AND t.typrelid NOT IN (SELECT c.oid FROM pg_class c WHERE c.relkind <> 'c')) x(oid) WHERE x.oid <> 0)
+                            AND t.typrelid NOT IN (SELECT c.oid FROM pg_class c WHERE c.relkind <> 'c')
+                            UNION ALL SELECT CASE t.oid WHEN r.rngtypid THEN r.rngsubtype ELSE r.rngtypid END FROM pg_range r WHERE t.typtype IN ('r', 'm') AND t.oid IN (r.rngtypid, r.rngmultitypid)) x(oid) WHERE x.oid <> 0)
     SELECT ARRAY(SELECT DISTINCT b.oid FROM below b WHERE b.oid >= 16384 ORDER BY b.oid)
 $$;
 
@@ -104,8 +152,9 @@ BEGIN
     f.place := tally.place();
     f.mend := false;
     f.functions := tally.functions_below(trees || expands || filters);
-    f.types := tally.types_below(ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees || expands) t, regexp_matches(t, ':(?:\w*type|typid|typeId) (\d+)', 'g') m)
-                              || ARRAY(SELECT a.atttypid FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum));
+    f.types := tally.dictionaries_of(tally.types_below(tally.types_in(f.functions || ARRAY(SELECT m.function::regprocedure::oid FROM tally.functions_made(v) m WHERE m.suffix ~ '^_expand_'), views)
+                              || ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees || expands) t, regexp_matches(t, ':(?:\w*type|typid|typeId) (\d+)', 'g') m)
+                              || ARRAY(SELECT a.atttypid FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum)));
     f.relations := ARRAY(SELECT unnest(views) UNION SELECT c.relation FROM tally.columns_below(v) c UNION SELECT t FROM tally.tables_read(v.definition) t
                          UNION SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id
                          UNION SELECT m.relation FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND v.id IN (d.id, d.root_id) ORDER BY 1);
@@ -127,8 +176,13 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT string_agg(concat_ws(' ', c.relation, c.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, CASE WHEN c.by_row THEN a.attname END,
                 (SELECT pg_get_expr(e.adbin, e.adrelid) FROM pg_attrdef e WHERE a.attgenerated <> '' AND e.adrelid = a.attrelid AND e.adnum = a.attnum)), E'\n' ORDER BY c.relation, c.attnum, c.by_row)
          FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
-        (SELECT string_agg(concat_ws(' ', p.oid, p.prosrc, p.prosqlbody::text, p.probin, p.proconfig, p.provolatile, p.proisstrict, p.prosecdef, p.prolang, p.prorettype), E'\n' ORDER BY p.oid)
+        (SELECT string_agg(concat_ws(' ', p.oid, p.prosrc, p.prosqlbody::text, p.probin, p.proconfig, p.provolatile, p.proisstrict, p.prosecdef, p.prolang, p.prorettype,
+                (SELECT concat_ws(' ', a.aggkind, a.aggnumdirectargs, a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggserialfn::oid, a.aggdeserialfn::oid, a.aggmtransfn::oid, a.aggminvtransfn::oid,
+                    a.aggmfinalfn::oid, a.aggfinalextra, a.aggmfinalextra, a.aggfinalmodify, a.aggmfinalmodify, a.aggsortop, a.aggtranstype, a.aggmtranstype, '=' || a.agginitval, '=' || a.aggminitval)
+                 FROM pg_aggregate a WHERE a.aggfnoid = p.oid)), E'\n' ORDER BY p.oid)
          FROM pg_proc p WHERE p.oid = ANY (f.functions)),
+        (SELECT string_agg(concat_ws(' ', m.mapcfg, m.maptokentype, m.mapseqno, m.mapdict), E'\n' ORDER BY m.mapcfg, m.maptokentype, m.mapseqno) FROM pg_ts_config_map m WHERE m.mapcfg = ANY (f.types)),
+        (SELECT string_agg(concat_ws(' ', d.oid, d.dicttemplate, d.dictinitoption), E'\n' ORDER BY d.oid) FROM pg_ts_dict d WHERE d.oid = ANY (f.types)),
         (SELECT string_agg(concat_ws(' ', t.oid, t.typbasetype, t.typtypmod, t.typcollation, t.typnotnull,
                 (SELECT string_agg(e.enumlabel, ',' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
                 (SELECT string_agg(k.conbin::text, ',' ORDER BY k.oid) FROM pg_constraint k WHERE k.contypid = t.oid),

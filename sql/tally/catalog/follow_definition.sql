@@ -27,6 +27,7 @@ BEGIN
     IF old.place IS DISTINCT FROM new.place THEN  -- made by an engine without fingerprints, or restored from a dump
         PERFORM tally.remember_made(v);
         PERFORM tally.take_fingerprint(v);
+        PERFORM tally.note_wanted(v);
         IF old.collations IS DISTINCT FROM new.collations AND old.place IS NOT NULL THEN
             PERFORM tally.enqueue_sweep(v);
         END IF;
@@ -65,7 +66,7 @@ BEGIN
     INSERT INTO tally.since_crash (view_id) VALUES (v.id);
     IF EXISTS (SELECT FROM tally.unlogged_parts(v.id)) THEN
         IF v.kind = 'projection' THEN
-            EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
+            EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
         END IF;
         PERFORM tally.enqueue_sweep(v);
     END IF;
@@ -97,6 +98,7 @@ BEGIN
         PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
         PERFORM tally.note_doubts(v);
+        PERFORM tally.note_wanted(v);
         IF old.meaning <> new.meaning OR old.collations <> new.collations THEN
             PERFORM tally.reindex_made(v, old.collations <> new.collations);
         END IF;
@@ -133,7 +135,7 @@ CREATE OR REPLACE FUNCTION tally.mend_if_noted(v tally.derived_view, f tally.fin
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     IF f.mend THEN
-        EXECUTE format('SELECT %s()', tally.part(v, '_mend'));
+        EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
         UPDATE tally.fingerprint x SET mend = false WHERE x.view_id = v.id;
     END IF;
     RETURN false;

@@ -63,14 +63,13 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.lookup: the derived view of a name.
---   Parameters name: schema.name, or a bare name that is unambiguous
---   Returns    its row; Raises TL001
+--   Parameters name: schema.name, or a bare name that only one has
+--   Returns    its row; Raises TL001, TL003
 CREATE OR REPLACE FUNCTION tally.lookup(name text)
-RETURNS tally.derived_view LANGUAGE plpgsql STABLE AS $$
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parts text[];
-    v     tally.derived_view;
-    found_views integer;
+    views integer[];
 BEGIN
     BEGIN
         parts := parse_ident(name);
@@ -78,26 +77,35 @@ BEGIN
         PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
     END;
     IF cardinality(parts) = 1 THEN
-        SELECT count(*) INTO found_views FROM tally.derived_view d WHERE d.relation_name = parts[1];
-        IF found_views = 1 THEN
-            SELECT * INTO v FROM tally.derived_view d WHERE d.relation_name = parts[1];
-            RETURN tally.with_definition(v);
-        END IF;
-        parts := ARRAY[current_schema()::text, parts[1]];
+        parts := ARRAY[NULL, parts[1]];
     END IF;
-    SELECT * INTO v FROM tally.derived_view d
-    WHERE d.schema_name = parts[1] AND d.relation_name = parts[2] AND cardinality(parts) = 2;
-    IF NOT FOUND THEN  -- its table was renamed, and the engine has not followed yet
-        SELECT d.* INTO v FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id JOIN pg_catalog.pg_class c ON c.oid = m.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE m.suffix = '' AND n.nspname = parts[1] AND c.relname = parts[2] AND cardinality(parts) = 2;
+    IF cardinality(parts) = 2 THEN
+        views := tally.views_named(parts[1], parts[2]);
     END IF;
-    IF v.id IS NULL THEN  -- a view that tally.keep split: it reads from a rollup
-        SELECT d.* INTO v FROM tally.split s JOIN tally.derived_view d ON d.id = s.rollup_id WHERE d.schema_name = parts[1] AND s.shown = parts[2] AND cardinality(parts) = 2;
-    END IF;
-    IF v.id IS NULL THEN
+    IF cardinality(views) > 1 THEN
+        PERFORM tally.fail('TL001', format('There are %s derived views "%s".', cardinality(views), name), 'Give the schema and the name: ''app.x'', say.');
+    ELSIF views[1] IS NULL THEN
         PERFORM tally.fail('TL001', format('There is no derived view "%s".', name));
     END IF;
-    RETURN tally.with_definition(v);
+    RETURN tally.with_definition(d) FROM tally.derived_view d WHERE d.id = views[1];
+END
+$$;
+
+-- tally.views_named: the derived views of a name, in one schema or in any (NULL). First by the name in the catalog, then by the name that somebody gave to
+-- the table since the last merge, then the rollups that a view of that name was split into.
+CREATE OR REPLACE FUNCTION tally.views_named(schema text, called text)
+RETURNS integer[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_ integer[] := ARRAY(SELECT d.id FROM tally.derived_view d WHERE d.relation_name = called AND coalesce(d.schema_name = schema, true));
+BEGIN
+    IF found_ = '{}' THEN
+        found_ := ARRAY(SELECT m.view_id FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+                        WHERE m.suffix = '' AND c.relname = called AND coalesce(n.nspname = schema, true));
+    END IF;
+    IF found_ = '{}' THEN
+        found_ := ARRAY(SELECT d.id FROM tally.split s JOIN tally.derived_view d ON d.id = s.rollup_id WHERE s.shown = called AND coalesce(d.schema_name = schema, true));
+    END IF;
+    RETURN found_;
 END
 $$;
 
@@ -162,6 +170,8 @@ BEGIN
     END IF;
     IF to_regnamespace(quote_ident(parts[1])) IS NULL THEN
         PERFORM tally.fail('TL003', format('Schema "%s" does not exist.', parts[1]));
+    ELSIF to_regnamespace(quote_ident(parts[1])) = pg_my_temp_schema() OR parts[1] ~ '^pg_' THEN
+        PERFORM tally.fail('TL003', format('"%s" cannot hold a derived view: it is not a schema of yours that stays.', parts[1]), 'Give the schema and the name: ''app.x'', say.');
     END IF;
 END
 $$;

@@ -1,6 +1,6 @@
 -- Names: the names of what the engine makes for a derived view are made from the view's name.
 
--- tally.split_name: 'app.x' or '"My App"."X y"' as {schema, name}; a bare name gets the current schema.
+-- tally.split_name: 'app.x' or '"My App"."X y"' as {schema, name}.
 --   Raises    TL003
 CREATE OR REPLACE FUNCTION tally.split_name(name text)
 RETURNS name[] LANGUAGE plpgsql STABLE AS $$
@@ -19,6 +19,44 @@ BEGIN
         PERFORM tally.fail('TL003', format('"%s" cannot name a derived view.', name));
     END IF;
     RETURN parts;
+END
+$$;
+
+-- tally.full_name: a name with its schema. A bare name gets the given one, the first of the caller's search_path.
+--   Raises    TL003
+CREATE OR REPLACE FUNCTION tally.full_name(name text, schema name)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF cardinality(parse_ident(name)) > 1 THEN
+        RETURN name;
+    ELSIF schema IS NULL THEN
+        PERFORM tally.fail('TL003', format('"%s" has no schema, and search_path leads to none.', name), 'Give the schema and the name: ''app.x'', say.');
+    END IF;
+    RETURN format('%I.%I', schema, (parse_ident(name))[1]);
+EXCEPTION WHEN invalid_parameter_value THEN
+    PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
+END
+$$;
+
+-- tally.run_in: run a statement with the given search_path.
+CREATE OR REPLACE FUNCTION tally.run_in(path text, statement text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM set_config('search_path', path, true);
+    EXECUTE statement;
+END
+$$;
+
+-- tally.relation_named: the relation that a name leads to with a search_path; NULL if there is none.
+--   Raises    TL003
+CREATE OR REPLACE FUNCTION tally.relation_named(name text, path text)
+RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM parse_ident(name);
+    PERFORM set_config('search_path', path, true);
+    RETURN pg_catalog.to_regclass(name);
+EXCEPTION WHEN invalid_parameter_value OR syntax_error OR invalid_name OR feature_not_supported THEN
+    PERFORM tally.fail('TL003', pg_catalog.concat('"', name, '" is not a name.'));
 END
 $$;
 
@@ -186,11 +224,16 @@ RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE kind WHEN 'key' THEN 0 WHEN 'sweep' THEN -1 WHEN 'wide' THEN -2 END
 $$;
 
--- tally.enqueue_sweep: enqueue every key of a projection, as a single delta row that stands for all of them.
+-- tally.enqueue_sweep: enqueue every key of a projection, as a single delta row that stands for all of them. For a snapshot: that it is to be
+-- refreshed. The row is written with the declarer's rights: triggers that he put on the delta table run as whoever writes.
 CREATE OR REPLACE FUNCTION tally.enqueue_sweep(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('INSERT INTO %s (tally_source) VALUES (%s)', tally.part(v, '_delta'), tally.delta_code('sweep'));
+    IF EXISTS (SELECT FROM tally.functions_made(v) f WHERE f.suffix = '_enqueue') THEN
+        EXECUTE format('SELECT %s()', tally.declarers(v, '_enqueue'));
+    ELSE  -- before it is activated, or of an older engine
+        EXECUTE format('INSERT INTO %s (tally_source) VALUES (%s)', tally.part(v, '_delta'), tally.delta_code('sweep'));
+    END IF;
 END
 $$;
 

@@ -36,9 +36,25 @@ BEGIN
         UNION ALL SELECT format('GRANT SELECT ON %s TO %s', tally.relation_of(v), engine)
         UNION ALL SELECT format('GRANT SELECT, INSERT, DELETE ON %s TO %s', tally.relation_of(v, '_delta'), engine)
         UNION ALL SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', f.function, engine) FROM tally.functions_made(v) f
-                  WHERE f.suffix IN ('_consume', '_verify', '_repair', '_mend', '_first', '_refresh', '_write_back') LOOP
+                  WHERE f.suffix IN ('_consume', '_verify', '_repair', '_mend', '_first', '_refresh', '_write_back', '_enqueue') LOOP
         EXECUTE command;
     END LOOP;
+END
+$$;
+
+-- tally.declarers: the name of a function that was made for a derived view, to be called. Its owner may have changed it: it must run with his rights,
+-- not with the caller's.
+--   Raises    TL023
+CREATE OR REPLACE FUNCTION tally.declarers(v tally.derived_view, suffix text)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+               WHERE n.nspname = v.schema_name AND p.proname = v.relation_name || suffix
+                 AND (NOT p.prosecdef OR p.proowner IS DISTINCT FROM (SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v)))) THEN
+        PERFORM tally.fail('TL023', format('%s is not as the engine made it: it would not run with the rights of the declarer of %s.', tally.part(v, suffix), tally.part(v)),
+            format('Its owner, or a superuser, has to call tally.heal(%L), which makes it anew.', tally.part(v)));
+    END IF;
+    RETURN tally.part(v, suffix);
 END
 $$;
 

@@ -23,12 +23,22 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.refclassid = 'pg_class'::regclass
 $$;
 
+-- tally.writes_any: the setting that a function in C depends on if it takes values of any type: it may print them as text, as hstore(record) does.
+CREATE OR REPLACE FUNCTION tally.writes_any(p pg_proc, tree jsonb, node jsonb, path text[], levels text[])
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT min(tally.text_setting(v, 'text'))
+    FROM jsonb_array_elements(CASE jsonb_typeof(node -> 'args' -> 0) WHEN 'array' THEN node -> 'args' -> 0 ELSE '[]' END) WITH ORDINALITY a(item, n)
+    JOIN pg_type t ON t.oid = p.proargtypes[(a.n - 1)::integer] AND t.typtype = 'p'
+    CROSS JOIN LATERAL tally.value_types(tree, a.item, path || ARRAY['args', '0', (a.n - 1)::text], levels) v
+    WHERE p.prolang = (SELECT l.oid FROM pg_language l WHERE l.lanname = 'c')
+$$;
+
 -- tally.unstable_calls: the functions that one node calls, and what each depends on; NULL: on its arguments alone.
 CREATE OR REPLACE FUNCTION tally.unstable_calls(tree jsonb, node jsonb, path text[], levels text[])
 RETURNS TABLE (signature text, why text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT tally.signature_of(f.called_as), CASE
         WHEN p.provolatile = 'v' THEN CASE WHEN p.proname IN ('clock_timestamp', 'timeofday') THEN 'the clock' ELSE 'chance, a sequence or a table: it is volatile' END
-        WHEN p.provolatile = 'i' THEN tally.tables_of_function(p.oid)
+        WHEN p.provolatile = 'i' THEN coalesce(tally.tables_of_function(p.oid), CASE WHEN p.pronamespace <> 'pg_catalog'::regnamespace THEN tally.writes_any(p, tree, node, path, levels) END)
         WHEN p.pronamespace = 'pg_catalog'::regnamespace THEN tally.call_trouble(tally.signature_of(p.oid), tree, node, path, levels)
         ELSE 'a table or a setting: it is only stable' END
     FROM tally.functions_called(node) f JOIN pg_proc p ON p.oid = f.function

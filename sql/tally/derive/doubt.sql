@@ -67,6 +67,15 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = function AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
 $$;
 
+-- tally.note_wanted: store again the indexes that the derived ways need: columns were renamed, or tables have other OIDs in a restored dump.
+--   Writes    tally.source
+--   Used by   tally.follow_definition
+CREATE OR REPLACE FUNCTION tally.note_wanted(v tally.derived_view)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE tally.source x SET wanted = tally.wanted_indexes(d.ways, d.shape) FROM tally.derive(v.definition, v.key, tally.part(v)) d
+    WHERE v.kind = 'projection' AND x.projection_id = v.id AND x.relation = d.source AND x.columns IS NOT NULL
+$$;
+
 -- tally.note_doubts: compare what was declared by hand with what is derived, and store the doubts, and the indexes that the derived ways need.
 --   Writes    tally.source
 --   Used by   tally.activate

@@ -8,7 +8,7 @@
 --   Used by    any role that may read the catalog; statistics of tables that it may not read are missing
 CREATE OR REPLACE FUNCTION tally.explain(definition regclass, key text[] DEFAULT NULL)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     k name[];
 BEGIN
@@ -71,29 +71,44 @@ $$;
 CREATE OR REPLACE FUNCTION tally.explain(name text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.explain_named(name, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside what was declared by hand';
+
+-- tally.explain_named: the same, whatever the caller's search_path (path), by which an undeclared view is found.
+CREATE OR REPLACE FUNCTION tally.explain_named(name text, path text)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v record;
 BEGIN
     SELECT * INTO v FROM tally.declared_as(name);
     IF v.definition IS NULL THEN
-        IF to_regclass(name) IS NULL THEN
-            PERFORM tally.fail('TL001', format('There is no view "%s".', name));
-        END IF;
-        RETURN QUERY SELECT * FROM tally.explain(name::regclass, NULL::text[]);
+        RETURN QUERY SELECT * FROM tally.explain(tally.view_named(name, path), NULL::text[]);
     ELSE
         RETURN QUERY SELECT * FROM tally.explain_key(v.definition, v.key, v.stored, v.id);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside what was declared by hand';
 
--- tally.declared_as: the projection that a name stands for: that projection itself, or the one under a rollup of that name.
+-- tally.declared_as: the projection that a name stands for: that projection itself, or the one under a rollup of that name. Also found by a new name
+-- that no merge has followed yet.
 CREATE OR REPLACE FUNCTION tally.declared_as(name text, OUT id integer, OUT definition regclass, OUT key name[], OUT stored text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parts text[];
 BEGIN
+    BEGIN
+        parts := parse_ident(name);
+    EXCEPTION WHEN invalid_parameter_value THEN
+        PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
+    END;
     SELECT p.id, p.definition, p.key, tally.part(p) INTO id, definition, key, stored
-    FROM tally.derived_view d JOIN tally.derived_view p ON p.id = coalesce(d.root_id, d.id)
-    LEFT JOIN tally.split s ON s.rollup_id = d.id
-    WHERE p.kind = 'projection' AND (ARRAY[d.schema_name, d.relation_name]::text[] = parse_ident(name) OR ARRAY[d.schema_name, s.shown]::text[] = parse_ident(name) OR d.relation_name = (parse_ident(name))[1] AND cardinality(parse_ident(name)) = 1) ORDER BY d.id LIMIT 1;
+    FROM unnest(CASE cardinality(parts) WHEN 1 THEN tally.views_named(NULL, parts[1]) WHEN 2 THEN tally.views_named(parts[1], parts[2]) END) u(view_id)
+    JOIN tally.derived_view d ON d.id = u.view_id
+    JOIN tally.derived_view p ON p.id = coalesce(d.root_id, d.id)
+    WHERE p.kind = 'projection' ORDER BY d.id LIMIT 1;
 END
 $$;

@@ -6,31 +6,36 @@
 CREATE OR REPLACE FUNCTION tally.explain_view(view text, key text[] DEFAULT NULL)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.explain_in(view, key, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: by its name as text';
+
+-- tally.explain_in: the same, whatever the caller's search_path (path), by which an undeclared view is found.
+CREATE OR REPLACE FUNCTION tally.explain_in(view text, key text[], path text)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found_ regclass := tally.view_named(view);
+    found_ regclass := tally.view_named(view, path);
 BEGIN
     IF key IS NULL THEN
-        RETURN QUERY SELECT * FROM tally.explain(view);
+        RETURN QUERY SELECT * FROM tally.explain_named(view, path);
     ELSE
         RETURN QUERY SELECT * FROM tally.explain(found_, key);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: by its name as text';
 
--- tally.view_named: the definition of a declared view; otherwise the relation of that name.
+-- tally.view_named: the definition of a declared view; otherwise the relation that the name leads to with a search_path.
 --   Raises    TL001, TL003
-CREATE OR REPLACE FUNCTION tally.view_named(view text)
-RETURNS regclass LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION tally.view_named(view text, path text)
+RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     relation regclass;
 BEGIN
-    BEGIN
-        PERFORM parse_ident(view);
-        relation := coalesce((SELECT d.definition FROM tally.declared_as(view) d), to_regclass(view));
-    EXCEPTION WHEN invalid_parameter_value OR syntax_error OR invalid_name OR feature_not_supported THEN
-        PERFORM tally.fail('TL003', format('"%s" is not a name.', view));
-    END;
+    relation := tally.relation_named(view, path);  -- raises if it is no name
+    relation := coalesce((SELECT d.definition FROM tally.declared_as(view) d), relation);
     IF relation IS NULL THEN
         PERFORM tally.fail('TL001', format('There is no view "%s".', view));
     END IF;
@@ -46,8 +51,17 @@ $$;
 --   Used by    ./countersink explain
 CREATE OR REPLACE FUNCTION tally.keep_statements(view text, key text[] DEFAULT NULL)
 RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.keep_statements_in(view, key, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.keep_statements(text, text[]) IS 'the statements with which a view would be kept as tally.explain says';
+
+-- tally.keep_statements_in: the same, whatever the caller's search_path (path), by which an undeclared view is found.
+CREATE OR REPLACE FUNCTION tally.keep_statements_in(view text, key text[], path text)
+RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    definition regclass := tally.view_named(view);
+    definition regclass := tally.view_named(view, path);
     declared   text     := (SELECT d.stored FROM tally.declared_as(view) d);
     indexes    text[];
     unwatched  regclass[];
@@ -55,7 +69,7 @@ DECLARE
 BEGIN
     SELECT array_agg(DISTINCT i ORDER BY i) FILTER (WHERE i LIKE 'CREATE INDEX%'), array_agg(DISTINCT e.source) FILTER (WHERE e.declared = 'not watched'), bool_or(e.reach = 'every key')
     INTO indexes, unwatched, every
-    FROM (SELECT x.*, first_value(x.key_columns) OVER (ORDER BY x.n) AS best FROM tally.explain_view(view, key) WITH ORDINALITY
+    FROM (SELECT x.*, first_value(x.key_columns) OVER (ORDER BY x.n) AS best FROM tally.explain_in(view, key, path) WITH ORDINALITY
               x(source, columns, expand, reach, reason, index, keys_per_row, key_columns, declared, n)) e
     LEFT JOIN LATERAL string_to_table(e.index, E'\n') i ON true WHERE e.key_columns = e.best;
     RETURN QUERY SELECT i || ';' FROM unnest(indexes) i;
@@ -66,7 +80,6 @@ BEGIN
     END IF;
 END
 $$;
-COMMENT ON FUNCTION tally.keep_statements(text, text[]) IS 'the statements with which a view would be kept as tally.explain says';
 
 -- tally.name_for: a free name for the table that keeps a view: the view's name without _def, or with _kept.
 CREATE OR REPLACE FUNCTION tally.name_for(definition regclass)

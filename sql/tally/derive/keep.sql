@@ -9,6 +9,16 @@
 CREATE OR REPLACE FUNCTION tally.keep(name text, definition regclass, key text[] DEFAULT NULL, identity text[] DEFAULT NULL, allow_every_key boolean DEFAULT false)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.keep_view(tally.full_name(name, pg_catalog.current_schema()), definition, key, identity, allow_every_key);
+END
+$$;
+COMMENT ON FUNCTION tally.keep(text, regclass, text[], text[], boolean) IS 'keep a view: declare it, derive what to watch, activate';
+
+-- tally.keep_view: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.keep_view(name text, definition regclass, key text[], identity text[], allow_every_key boolean)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view;
     i text;
@@ -28,7 +38,6 @@ BEGIN
     RETURN QUERY SELECT * FROM tally.explain_key(v.definition, v.key, tally.part(v), v.id);
 END
 $$;
-COMMENT ON FUNCTION tally.keep(text, regclass, text[], text[], boolean) IS 'keep a view: declare it, derive what to watch, activate';
 
 -- tally.keep_by_key: declare a projection, watch what its definition reads, activate it.
 CREATE OR REPLACE FUNCTION tally.keep_by_key(name text, definition regclass, key text[], identity text[], allow_every_key boolean)

@@ -12,7 +12,7 @@
 --   Raises     TL001, TL005, TL018
 --   Used by    the owner of the schema, on a copy or in production. It takes max_time and one attempt at most
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, seed double precision DEFAULT 0.5, max_time interval DEFAULT '30 seconds')
-RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
+RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view;
     c record;
@@ -54,6 +54,15 @@ COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS
 --   Raises     TL001, TL005, TL018
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
 RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.rehearse_statement(name, statement, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';
+
+-- tally.rehearse_statement: the same, whatever the caller's search_path (path), with which the statement runs.
+CREATE OR REPLACE FUNCTION tally.rehearse_statement(name text, statement text, path text)
+RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     v      tally.derived_view;
@@ -66,7 +75,7 @@ BEGIN
     v := tally.lock_rehearsed(name);
     BEGIN
         seen := tally.begin_trial(v);
-        EXECUTE statement;
+        PERFORM tally.run_in(path, statement);
         report := tally.trial_report(v, seen);
         RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
     EXCEPTION WHEN SQLSTATE 'TLZZZ' THEN NULL;
@@ -74,7 +83,6 @@ BEGIN
     RETURN QUERY SELECT x.what, x.key, x.count, x.before, x.after FROM jsonb_to_recordset(report) AS x(i integer, what text, key jsonb, count bigint, before jsonb, after jsonb) ORDER BY x.i;
 END
 $$;
-COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';
 
 -- tally.lock_rehearsed: a projection for tally.rehearse, with its advisory lock held.
 --   Raises     TL005

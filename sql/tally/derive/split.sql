@@ -8,6 +8,15 @@
 --   Used by    tally.keep; the owner of the schema
 CREATE OR REPLACE FUNCTION tally.split(name text, definition regclass, allow_every_key boolean DEFAULT false)
 RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.split_view(tally.full_name(name, pg_catalog.current_schema()), definition, allow_every_key);
+END
+$$;
+COMMENT ON FUNCTION tally.split(text, regclass, boolean) IS 'keep a view that groups by differences: its rows as a projection, and a rollup over it';
+
+-- tally.split_view: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.split_view(name text, definition regclass, allow_every_key boolean)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     place  name[] := tally.split_name(name);
@@ -38,7 +47,6 @@ BEGIN
     PERFORM tally.require_columns_of(format('%I.%I', place[1], place[2])::regclass, definition);
 END
 $$;
-COMMENT ON FUNCTION tally.split(text, regclass, boolean) IS 'keep a view that groups by differences: its rows as a projection, and a rollup over it';
 
 -- tally.make_above: the views over a rollup that have the columns of the view that was split.
 CREATE OR REPLACE FUNCTION tally.make_above(parts name[], r tally.derived_view, above jsonb)

@@ -13,7 +13,7 @@ BEGIN
     IF NOT FOUND AND v.state = 'defined' THEN
         PERFORM tally.fail('TL018', format('%s does not read %s, so nothing can be derived of it.', v.definition, source));
     ELSIF NOT FOUND THEN  -- the next definition reads it; tally.copy_sources will derive it then
-        PERFORM tally.add_source(v, source, tally.watched(source, '[]'), tally.sql_no_key(v.definition, v.key), true);
+        PERFORM tally.add_source(v, source, tally.watched(source, '[]'), tally.sql_no_key(v.definition, v.key), true, tally.fixed_path(source));
         RETURN;
     END IF;
     IF d.reach = 'every key' THEN
@@ -27,13 +27,10 @@ $$;
 CREATE OR REPLACE FUNCTION tally.add_derived(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    path text := current_setting('search_path');
-    s    tally.source;
+    s tally.source;
 BEGIN
     PERFORM tally.require_source(source);
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-    s := tally.add_source(v, source, columns, expand, true);
-    PERFORM set_config('search_path', path, true);
+    s := tally.add_source(v, source, columns, expand, true, tally.fixed_path(source));
     UPDATE tally.source x SET wanted = tally.wanted_indexes(ways, shape) WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
 END
 $$;
@@ -100,7 +97,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.watch_otherwise(v tally.derived_view, s tally.source, columns name[], expand text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    path  text := current_setting('search_path');
+    path  text := tally.fixed_path(s.relation);
     delta text := tally.part(v, '_delta');
     col   name;
 BEGIN
@@ -115,17 +112,15 @@ BEGIN
     UPDATE tally.source x SET columns = watch_otherwise.columns, expand = watch_otherwise.expand
     WHERE x.projection_id = v.id AND x.ordinal = s.ordinal RETURNING * INTO s;
     IF expand IS NULL THEN
-        PERFORM tally.require_keys(v, s);
+        PERFORM tally.require_keys(v, s, path);
         RETURN;
     END IF;
     PERFORM tally.require_scalar(s.relation, columns, 'watched with an expand');
     FOREACH col IN ARRAY columns LOOP
         EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s%s', delta, tally.logged_column(s.ordinal, col), tally.bare_type(s.relation, col), tally.sql_collate(s.relation, col));
     END LOOP;
-    PERFORM set_config('search_path', 'pg_catalog, pg_temp', true);
-    PERFORM tally.generate_expand(v, s.ordinal);
+    PERFORM tally.generate_expand(v, s.ordinal, path);
     PERFORM tally.refuse_unsafe_expand(v, s);
-    PERFORM set_config('search_path', path, true);
 END
 $$;
 

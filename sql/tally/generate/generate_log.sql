@@ -10,12 +10,12 @@ DECLARE
     parted boolean := tally.is_partitioned(s.relation);
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $body$
+CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off{pins} AS $body$
 #variable_conflict use_column
 {variables}
 BEGIN
-    IF has_table_privilege(to_regclass({delta_literal}), 'INSERT') IS NOT TRUE THEN
-        RETURN NULL;  -- the delta table was dropped or renamed
+    IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')) IS NOT TRUE THEN
+        RETURN NULL;  -- the delta table was dropped or renamed, or its schema closed to its owner
     END IF;
     {sweep_without_types}
     IF TG_OP = 'INSERT' THEN
@@ -33,9 +33,11 @@ BEGIN
 END
 $body$ $template$, jsonb_build_object(
         'log',                 log,
+        'pins',                tally.sql_pins_of_log(s),
         'variables',           CASE WHEN parted THEN E'DECLARE\n    tally_flag text;' ELSE '' END,
         'delta',               tally.part(v, '_delta'),
         'delta_literal',       quote_literal(tally.part(v, '_delta')),
+        'schema_literal',      quote_literal(quote_ident(v.schema_name)),
         'sweep',               tally.delta_code('sweep'),
         'sweep_without_types', tally.sql_sweep_without_types(v, s),
         'end_insert',          CASE WHEN parted THEN tally.sql_end_statement(v, s, 'inserting') ELSE '' END,
@@ -64,13 +66,20 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%L::regtype', a.atttypid::regtype) FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col
 $$;
 
--- tally.sql_cast_watched: a watched column, cast to its type in the delta table. Common types are cast by way of text, so that the
--- statement can still be parsed after the column gets another type.
+-- tally.sql_cast_watched: a watched column, cast to its type in the delta table, by way of text, so that the statement can still be
+-- parsed after the column gets another type.
 CREATE OR REPLACE FUNCTION tally.sql_cast_watched(v tally.derived_view, s tally.source, i integer)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format(CASE WHEN a.atttypid = ANY ('{int2,int4,int8,uuid,text,varchar}'::regtype[]) THEN 'CAST(%I::text AS %s)' ELSE 'CAST(%I AS %s)' END, a.attname,
+    SELECT format(CASE WHEN a.atttypid::regtype::text !~ '^reg' THEN 'CAST(%I::text AS %s)' ELSE 'CAST(%I AS %s)' END, a.attname,  -- of a regproc the text may name several
                   tally.bare_type(CASE WHEN s.expand IS NULL THEN v.definition ELSE s.relation END, CASE WHEN s.expand IS NULL THEN v.key[i] ELSE s.columns[i] END))
     FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.columns[i]
+$$;
+
+-- tally.sql_pins_of_log: SET clauses with which the text of the watched columns is read as it was printed.
+CREATE OR REPLACE FUNCTION tally.sql_pins_of_log(s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = ANY (s.columns) AND tally.text_setting(a.atttypid, 'text') IS NOT NULL)
+                THEN ' SET timezone = ''UTC'' SET datestyle = ''ISO, YMD'' SET intervalstyle = ''postgres'' SET extra_float_digits = 1' ELSE '' END
 $$;
 
 -- tally.sql_logged: SELECT from a transition table. Its columns: tally_ok: the watched columns have the names and types that the code was

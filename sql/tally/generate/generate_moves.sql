@@ -28,10 +28,10 @@ $body$ $template$, jsonb_build_object(
         'updating',   tally.sql_flag(v, s, 'updating')));
     PERFORM tally.seal(begin_name || '()', format('notes that %s is being written', s.relation));
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {move_name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $body$
+CREATE OR REPLACE FUNCTION {move_name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off{pins} AS $body$
 #variable_conflict use_column
 BEGIN
-    IF has_table_privilege(to_regclass({delta_literal}), 'INSERT') IS NOT TRUE THEN
+    IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
     {sweep_without_types}
@@ -46,7 +46,9 @@ BEGIN
 END
 $body$ $template$, jsonb_build_object(
         'move_name',           move_name,
+        'pins',                tally.sql_pins_of_log(s),
         'delta_literal',       quote_literal(tally.part(v, '_delta')),
+        'schema_literal',      quote_literal(quote_ident(v.schema_name)),
         'sweep_without_types', tally.sql_sweep_without_types(v, s),
         'columns_hold',        (SELECT string_agg(format('a.attname = %L AND a.atttypid = %s', c, tally.sql_watched_type(s, c)), ' OR ' ORDER BY c COLLATE "C")
                                 FROM (SELECT DISTINCT unnest(s.columns)) AS u(c)),

@@ -2,6 +2,7 @@
 -- code called by a definition never runs with the rights of the caller, or of the role that installed the engine.
 --   Makes     <view>_verify(sample) RETURNS TABLE (view, side, data), of a projection or a snapshot
 --             <snapshot>_refresh() RETURNS tally.merge_result
+--             <view>_enqueue(): see tally.enqueue_sweep
 --             <projection>_repair() RETURNS bigint, <projection>_mend()
 CREATE OR REPLACE FUNCTION tally.generate_upkeep(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
@@ -14,6 +15,11 @@ BEGIN
 END
 $body$ $template$, jsonb_build_object('verify', tally.part(v, '_verify'), 'view_id', v.id));
     PERFORM tally.seal(tally.part(v, '_verify') || '(float8)', 'the rows in which ' || tally.part(v) || ' and what is above it differ from their oracles');
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {enqueue}() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+    INSERT INTO {delta} (tally_source) VALUES ({sweep})
+$body$ $template$, jsonb_build_object('enqueue', tally.part(v, '_enqueue'), 'delta', tally.part(v, '_delta'), 'sweep', tally.delta_code('sweep')));
+    PERFORM tally.seal(tally.part(v, '_enqueue') || '()', 'puts every key of ' || tally.part(v) || ' into its delta table');
     IF v.kind = 'snapshot' THEN
         EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {refresh}() RETURNS tally.merge_result LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$

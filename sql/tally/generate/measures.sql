@@ -125,7 +125,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
                       ELSE '0' END))
 $$;
 
--- tally.aggregate_of: the aggregate of a measure. For a type of an extension it may be the extension's own min(), for example, with its schema.
+-- tally.aggregate_of: the aggregate of a measure. For a type of an extension it may be the extension's own min(), for example, with its schema. One that
+-- somebody else made in that schema is not taken: it would run with the rights of the view's owner.
 CREATE OR REPLACE FUNCTION tally.aggregate_of(m tally.measure)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -133,7 +134,10 @@ DECLARE
 BEGIN
     RETURN coalesce((SELECT format('%I.%I', n.nspname, p.proname)
                      FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace JOIN pg_proc p ON p.pronamespace = n.oid
-                     WHERE t.oid = type AND n.nspname <> 'pg_catalog' AND p.proname = m.function AND p.prokind = 'a' AND p.pronargs = 1 AND p.proargtypes[0] = type),
+                     WHERE t.oid = type AND n.nspname <> 'pg_catalog' AND p.proname = m.function AND p.prokind = 'a' AND p.pronargs = 1 AND p.proargtypes[0] = type
+                       AND (p.proowner = t.typowner OR EXISTS (
+                           SELECT FROM pg_depend a JOIN pg_depend b ON (b.refclassid, b.refobjid, b.deptype) = (a.refclassid, a.refobjid, 'e')
+                           WHERE (a.classid, a.objid, a.deptype) = ('pg_proc'::regclass, p.oid, 'e') AND (b.classid, b.objid) = ('pg_type'::regclass, t.oid)))),
                     m.function);
 END
 $$;

@@ -9,8 +9,9 @@ DECLARE
 BEGIN
     RETURN QUERY
     SELECT c.key, c.singly FROM (
-        SELECT DISTINCT ON (x.key) x.key, x.singly, x.n FROM tally.possible_keys(definition, shape) x WHERE cardinality(x.key) > 0 ORDER BY x.key, x.singly DESC, x.n) c
-    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE d.reach = 'every key') AS every, count(*) FILTER (WHERE d.reach = 'wider') AS wider FROM tally.derive(definition, c.key, definition::text) d) d
+        SELECT DISTINCT ON (x.key) x.key, x.singly, x.n, min(x.key) OVER () <> max(x.key) OVER () AS several
+        FROM tally.possible_keys(definition, shape) x WHERE cardinality(x.key) > 0 ORDER BY x.key, x.singly DESC, x.n) c
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE d.reach = 'every key') AS every, count(*) FILTER (WHERE d.reach = 'wider') AS wider FROM tally.derive(definition, c.key, definition::text) d WHERE c.several) d   -- one candidate needs no comparison
     ORDER BY d.every, NOT c.singly, d.wider, c.n, c.key LIMIT 5;
 END
 $$;

@@ -15,9 +15,13 @@ $$;
 --   Returns    way, step; relation; col (NULL: an expression, or no equality); index: one that begins with col; missing: the CREATE INDEX;
 --              rows: for an average value; common: for the most common one (NULL: no statistics)
 CREATE OR REPLACE FUNCTION tally.way_steps(ways jsonb, shape jsonb)
-RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regclass, missing text, rows float8, common float8, value text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regclass, missing text, rows float8, common float8, value text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$   -- a few rows, looked up in catalogs by index
 #variable_conflict use_column
 BEGIN
+    IF NOT EXISTS (SELECT FROM jsonb_array_elements(ways) w WHERE w -> 'joins' <> '[]') THEN
+        RETURN;
+    END IF;
     RETURN QUERY
     SELECT w.n, s.n, r.oid::regclass, a.attname, x.index, CASE WHEN x.index IS NULL AND e.expression IS NOT NULL THEN format('CREATE INDEX ON %s %s(%s)', r.oid::regclass, CASE s.j -> 'e' ->> 'mb' WHEN 'gin' THEN 'USING gin ' ELSE '' END, e.expression) END,
            (k.many * CASE WHEN u.is_unique THEN 1 WHEN s.j -> 'e' ->> 'mb' = 'gin' THEN nullif(r.reltuples, -1) * (p.elem_count_histogram)[array_upper(p.elem_count_histogram, 1)] / nullif(cardinality(p.most_common_elem_freqs) - 3, 0)
@@ -28,7 +32,8 @@ BEGIN
     CROSS JOIN LATERAL jsonb_array_elements(w.way -> 'joins') WITH ORDINALITY s(j, n)
     JOIN pg_class r ON r.oid = (shape -> 'instances' -> (s.j ->> 'b')::integer / 8 ->> 'relation')::oid
     LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum = (s.j -> 'e' ->> 'cb')::integer
-    LEFT JOIN pg_stats p ON p.schemaname = r.relnamespace::regnamespace::text AND p.tablename = r.relname AND p.attname = a.attname AND p.inherited = (r.relkind = 'p')
+    LEFT JOIN LATERAL (SELECT y.* FROM pg_stats y   -- OFFSET 0: else the view is read as a whole
+        WHERE y.tablename = r.relname AND y.attname = a.attname AND y.schemaname = (SELECT n.nspname FROM pg_namespace n WHERE n.oid = r.relnamespace) AND y.inherited = (r.relkind = 'p') OFFSET 0) p ON true
     CROSS JOIN LATERAL (SELECT CASE WHEN a.attname IS NOT NULL THEN quote_ident(a.attname)
                                     WHEN s.j -> 'e' ? 'op' THEN '(' || replace(s.j -> 'e' ->> 'qb', E'\x01n' || (s.j ->> 'b') || E'\x02.', '') || ')' END) AS e(expression)
     CROSS JOIN LATERAL (SELECT min(i.indexrelid)::regclass AS index FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_am m ON m.oid = ic.relam
@@ -45,7 +50,7 @@ $$;
 
 -- tally.estimated_rows: how many rows a view has, as the planner estimates; NULL if the caller may not read it.
 CREATE OR REPLACE FUNCTION tally.estimated_rows(definition regclass)
-RETURNS float8 LANGUAGE plpgsql AS $$
+RETURNS float8 LANGUAGE plpgsql SET join_collapse_limit = 1 SET from_collapse_limit = 1 AS $$   -- the order of joins does not matter here
 DECLARE
     plan json;
 BEGIN

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.context.ConfigurableApplicationContext;
@@ -23,7 +24,7 @@ public final class ProgramEnd {
     private static volatile int status;
     private static volatile boolean ending;
     private static volatile boolean started;
-    private static ConfigurableApplicationContext context;
+    private static @Nullable ConfigurableApplicationContext context;
 
     private final AtomicBoolean failing = new AtomicBoolean();
 
@@ -67,7 +68,7 @@ public final class ProgramEnd {
     }
 
     private static void end() {
-        ConfigurableApplicationContext open;
+        @Nullable ConfigurableApplicationContext open;
         Deque<Runnable> tasks;
         synchronized (ProgramEnd.class) {
             ending = true;

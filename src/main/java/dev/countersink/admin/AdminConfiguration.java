@@ -6,6 +6,7 @@ import dev.countersink.config.StartupException;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.boot.web.server.ConfigurableWebServerFactory;
@@ -94,7 +95,7 @@ class AdminConfiguration {
         };
     }
 
-    private static InetAddress address(String configured, boolean token) {
+    private static @Nullable InetAddress address(@Nullable String configured, boolean token) {
         try {
             if (configured == null) {
                 return token ? null : InetAddress.getByName("127.0.0.1");

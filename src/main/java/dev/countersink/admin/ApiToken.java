@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The bearer token of the admin API.
@@ -13,7 +14,7 @@ import java.util.HexFormat;
 record ApiToken(String value, boolean configured) {
     private static final int BYTES = 24;
 
-    static ApiToken of(String value) {
+    static ApiToken of(@Nullable String value) {
         return value == null ? new ApiToken(random(), false) : new ApiToken(value, true);
     }
 

@@ -4,6 +4,7 @@ import dev.countersink.db.ResultsReads;
 import dev.countersink.jobs.RunService;
 import java.net.URI;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
@@ -28,7 +29,7 @@ class DeadLettersController {
     JsonRows.Page deadLetters(
             @RequestParam(defaultValue = "0") long after,
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
-            @RequestParam(required = false) String fields) {
+            @RequestParam(required = false) @Nullable String fields) {
         return rows.page(results.deadLetters(after, Limit.check(limit)), limit, fields, "/api/dead-letters", "id");
     }
 

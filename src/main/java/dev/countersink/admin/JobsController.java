@@ -3,6 +3,7 @@ package dev.countersink.admin;
 import dev.countersink.db.ResultsReads;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RequestParam;
@@ -24,7 +25,7 @@ class JobsController {
     JsonRows.Page jobs(
             @RequestParam(defaultValue = "0") long after,
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
-            @RequestParam(required = false) String fields) {
+            @RequestParam(required = false) @Nullable String fields) {
         return rows.page(results.jobs(after, Limit.check(limit)), limit, fields, "/api/jobs", "id");
     }
 

@@ -3,6 +3,7 @@ package dev.countersink.admin;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -22,14 +23,14 @@ class JsonRows {
      * @param items the rows
      * @param next path of the next page, null if there is none
      */
-    record Page(List<ObjectNode> items, String next) {}
+    record Page(List<ObjectNode> items, @Nullable String next) {}
 
     ObjectNode object(String row) {
         return (ObjectNode) json.readTree(row);
     }
 
     /** @param fields names separated by commas, null for all */
-    List<ObjectNode> objects(List<String> rows, String fields) {
+    List<ObjectNode> objects(List<String> rows, @Nullable String fields) {
         List<ObjectNode> objects = rows.stream().map(this::object).toList();
         if (fields != null && !objects.isEmpty()) {
             List<String> wanted =
@@ -48,8 +49,8 @@ class JsonRows {
      * @param path the path of the list
      * @param key the field by which the list is ordered; its last value is where the next page starts
      */
-    Page page(List<String> rows, int limit, String fields, String path, String key) {
-        String next = null;
+    Page page(List<String> rows, int limit, @Nullable String fields, String path, String key) {
+        @Nullable String next = null;
         if (rows.size() == limit) {
             String last = object(rows.get(limit - 1)).path(key).asString();
             next = String.format(Locale.ROOT, "%s?after=%s&limit=%d", path, last, limit)

@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.SqlError;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
@@ -26,7 +27,7 @@ class Problems extends ResponseEntityExceptionHandler {
     private static final String SCHEDULE_CHANGED = "TL021";
     private static final String INVALID_PARAMETER = "22023";
 
-    static ProblemDetail problem(HttpStatus status, String code, String detail, String hint) {
+    static ProblemDetail problem(HttpStatus status, String code, String detail, @Nullable String hint) {
         ProblemDetail problem = ProblemDetail.forStatusAndDetail(status, detail);
         problem.setTitle(status.getReasonPhrase());
         problem.setProperty("code", code);
@@ -36,17 +37,17 @@ class Problems extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler
     ProblemDetail notFound(NotFoundException e) {
-        return problem(HttpStatus.NOT_FOUND, e.code(), e.getMessage(), e.hint());
+        return problem(HttpStatus.NOT_FOUND, e.code(), String.valueOf(e.getMessage()), e.hint());
     }
 
     @ExceptionHandler
     ProblemDetail badRequest(BadRequestException e) {
-        return problem(HttpStatus.BAD_REQUEST, INVALID_PARAMETER, e.getMessage(), e.hint());
+        return problem(HttpStatus.BAD_REQUEST, INVALID_PARAMETER, String.valueOf(e.getMessage()), e.hint());
     }
 
     @ExceptionHandler
     ResponseEntity<ProblemDetail> notTaken(IntakeRefusedException e) {
-        ProblemDetail problem = problem(e.status(), e.code(), e.getMessage(), e.hint());
+        ProblemDetail problem = problem(e.status(), e.code(), String.valueOf(e.getMessage()), e.hint());
         problem.setProperty("results_queued", e.queued());
         problem.setProperty("rejected", e.rejected());
         ResponseEntity.BodyBuilder answer =
@@ -59,12 +60,12 @@ class Problems extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler
     ProblemDetail refused(RefusedException e) {
-        return problem(e.status(), e.code(), e.getMessage(), e.hint());
+        return problem(e.status(), e.code(), String.valueOf(e.getMessage()), e.hint());
     }
 
     @ExceptionHandler({DataAccessException.class, TransactionException.class})
     ProblemDetail database(RuntimeException e) {
-        SqlError error = SqlError.in(e).orElseGet(() -> new SqlError("XX000", e.getMessage(), null));
+        SqlError error = SqlError.in(e).orElseGet(() -> new SqlError("XX000", String.valueOf(e.getMessage()), null));
         HttpStatus status = status(error);
         if (status.is5xxServerError()) {
             LOG.warn("A request failed: {} (SQLSTATE {})", error.message(), error.code());
@@ -75,7 +76,7 @@ class Problems extends ResponseEntityExceptionHandler {
     /** Errors that Spring itself raises, such as an unsupported method, get a code too. */
     @Override
     protected ResponseEntity<Object> createResponseEntity(
-            Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+            @Nullable Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
         if (body instanceof ProblemDetail problem) {
             problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
             problem.setProperty(

@@ -18,6 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Semaphore;
 import java.util.zip.ZipException;
+import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpStatus;
 import org.springframework.stereotype.Component;
 
@@ -138,7 +139,7 @@ class ResultIntake {
 
         Outcome read(Bounded body) throws IOException, InterruptedException {
             ResultList results = new ResultList(body, publisher.mostBytes());
-            IOException failure = null;
+            @Nullable IOException failure = null;
             try {
                 boolean going = true;
                 for (ResultList.Entry entry = results.next(); entry != null && going; entry = results.next()) {
@@ -154,7 +155,7 @@ class ResultIntake {
                 throw interrupted(refusal);
             }
             if (failure instanceof ResultList.NotAListException) {
-                throw invalid(failure.getMessage());
+                throw invalid(String.valueOf(failure.getMessage()));
             }
             if (failure instanceof ZipException || failure instanceof EOFException) {
                 throw invalid("The body ends too early, or is not gzip from some place on.");

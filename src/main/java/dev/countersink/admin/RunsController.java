@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RequestMapping;
@@ -22,9 +23,9 @@ class RunsController {
 
     @GetMapping
     JsonRows.Page runs(
-            @RequestParam(required = false) Long after,
+            @RequestParam(required = false) @Nullable Long after,
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
-            @RequestParam(required = false) String fields) {
+            @RequestParam(required = false) @Nullable String fields) {
         return rows.page(control.runs(after, Limit.check(limit)), limit, fields, "/api/runs", "id");
     }
 

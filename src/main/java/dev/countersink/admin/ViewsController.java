@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
@@ -42,7 +43,7 @@ class ViewsController {
     }
 
     @GetMapping
-    JsonRows.Page views(@RequestParam(required = false) String fields) {
+    JsonRows.Page views(@RequestParam(required = false) @Nullable String fields) {
         return new JsonRows.Page(rows.objects(tally.views(), fields), null);
     }
 
@@ -62,7 +63,7 @@ class ViewsController {
     @PatchMapping("/{name}/schedule")
     ObjectNode schedule(
             @PathVariable String name,
-            @RequestHeader(value = HttpHeaders.IF_MATCH, required = false) String ifMatch,
+            @RequestHeader(value = HttpHeaders.IF_MATCH, required = false) @Nullable String ifMatch,
             @RequestBody ObjectNode changes,
             HttpServletResponse response) {
         Integer version = expectedVersion(ifMatch);
@@ -76,7 +77,7 @@ class ViewsController {
         return view;
     }
 
-    private static Integer expectedVersion(String ifMatch) {
+    private static @Nullable Integer expectedVersion(@Nullable String ifMatch) {
         if (ifMatch == null) {
             throw RefusedException.noIfMatch();
         }

@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
 /**
@@ -9,7 +10,7 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
  * @param token the bearer token, 16 characters or more; without one a random one is made and printed once
  */
 @ConfigurationProperties("countersink.api")
-public record ApiSettings(String token) {
+public record ApiSettings(@Nullable String token) {
     private static final int FLOOR = 16;
 
     public ApiSettings {

@@ -2,6 +2,7 @@ package dev.countersink.config;
 
 import java.time.Duration;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.util.unit.DataSize;
 
 /** Checks of settings. Each message names the key, the value, the bounds and the default. */
@@ -62,11 +63,11 @@ final class Check {
     }
 
     /** A setting given as an empty string counts as not set. */
-    static String orNull(String value) {
+    static @Nullable String orNull(@Nullable String value) {
         return value == null || value.isBlank() ? null : value.strip();
     }
 
-    static StartupException refused(String key, Object value, String why, String standard) {
+    static StartupException refused(String key, @Nullable Object value, String why, String standard) {
         return new StartupException(
                 String.format(Locale.ROOT, "%s is %s, but %s.", key, value, why),
                 String.format(Locale.ROOT, "Change it, or leave it out: the default is %s.", standard));

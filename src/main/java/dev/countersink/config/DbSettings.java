@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
@@ -14,9 +15,9 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  */
 @ConfigurationProperties("countersink.db")
 public record DbSettings(
-        String url,
-        String user,
-        String password,
+        @Nullable String url,
+        @Nullable String user,
+        @Nullable String password,
         @DefaultValue("12") int poolSize) {
     public static final int DEFAULT_POOL_SIZE = 12;
 
@@ -27,7 +28,7 @@ public record DbSettings(
         Check.within("countersink.db.pool-size", poolSize, 4, 1000, DEFAULT_POOL_SIZE);
     }
 
-    public static DbSettings of(String url, String user, String password) {
+    public static DbSettings of(@Nullable String url, @Nullable String user, @Nullable String password) {
         return new DbSettings(url, user, password, DEFAULT_POOL_SIZE);
     }
 

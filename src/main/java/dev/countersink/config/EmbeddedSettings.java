@@ -11,6 +11,7 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 @ConfigurationProperties("countersink.embedded")
 public record EmbeddedSettings(Path dir) {
 
+    // Spring passes null if it is not set; the component itself never is.
     public EmbeddedSettings {
         dir = dir == null ? dataHome().resolve("countersink") : dir.toAbsolutePath();
     }

@@ -1,5 +1,6 @@
 package dev.countersink.config;
 
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
 
@@ -10,7 +11,8 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * @param address if null: all addresses, or only 127.0.0.1 if no API token is configured either
  */
 @ConfigurationProperties("countersink.http")
-public record HttpSettings(@DefaultValue("8080") int port, String address) {
+public record HttpSettings(
+        @DefaultValue("8080") int port, @Nullable String address) {
 
     public HttpSettings {
         Check.within("countersink.http.port", port, 0, 65_535, 8080);

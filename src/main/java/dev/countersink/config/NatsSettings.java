@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 
 /**
@@ -17,14 +18,14 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
  */
 @ConfigurationProperties("countersink.nats")
 public record NatsSettings(
-        String url,
-        String user,
-        String password,
-        String token,
-        String credentials,
+        @Nullable String url,
+        @Nullable String user,
+        @Nullable String password,
+        @Nullable String token,
+        @Nullable String credentials,
         boolean tls,
-        String domain,
-        String prefix) {
+        @Nullable String domain,
+        @Nullable String prefix) {
 
     public NatsSettings {
         url = Check.orNull(url);
@@ -45,7 +46,7 @@ public record NatsSettings(
         }
     }
 
-    public static NatsSettings of(String url, String token) {
+    public static NatsSettings of(String url, @Nullable String token) {
         return new NatsSettings(url, null, null, token, null, false, null, null);
     }
 

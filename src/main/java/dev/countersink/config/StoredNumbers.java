@@ -1,6 +1,7 @@
 package dev.countersink.config;
 
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which numbers of an array are stored.
@@ -19,7 +20,7 @@ public record StoredNumbers(int most) {
     }
 
     /** Reads {@code all}, {@code none} or {@code top-N}; an empty value means {@code all}. */
-    static StoredNumbers read(String key, String value) {
+    static StoredNumbers read(String key, @Nullable String value) {
         String word = value == null ? "" : value.strip().toLowerCase(Locale.ROOT);
         if (word.isEmpty() || word.equals("all")) {
             return ALL;

@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
@@ -24,11 +25,17 @@ public class ControlDb {
      * @param deadLetter its id, null otherwise
      * @param sample for verify: the share of the keys, null for all
      */
-    public record Task(String action, String view, Long deadLetter, Double sample) {}
+    public record Task(
+            String action,
+            @Nullable String view,
+            @Nullable Long deadLetter,
+            @Nullable Double sample) {}
 
-    public long requestRun(String view, String action, Double sample) {
+    public long requestRun(String view, String action, @Nullable Double sample) {
         return jdbc.sql("SELECT r FROM control.request_run(?, ?, ?::float8) r")
-                .params(view, action, sample)
+                .param(view)
+                .param(action)
+                .param(sample)
                 .query(Long.class)
                 .single();
     }
@@ -77,9 +84,10 @@ public class ControlDb {
     }
 
     /** A page of runs, the newest first, each as a JSON object. */
-    public List<String> runs(Long after, int limit) {
+    public List<String> runs(@Nullable Long after, int limit) {
         return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?) r")
-                .params(after, limit)
+                .param(after)
+                .param(limit)
                 .query(String.class)
                 .list();
     }

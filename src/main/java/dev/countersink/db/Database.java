@@ -50,8 +50,7 @@ public final class Database {
         config.setMinimumIdle(Math.min(4, settings.poolSize()));
         config.setConnectionTimeout(10_000);
         // Independent of the database's default: merges are written for this level, and at SERIALIZABLE a merge could
-        // make
-        // writers fail.
+        // make writers fail.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setDataSourceProperties(properties(url));
         return new HikariDataSource(config);
@@ -128,6 +127,6 @@ public final class Database {
     }
 
     private static String sentence(SQLException e) {
-        return e.getMessage().strip().replace('\n', ' ').replaceFirst("(\\. Check that .*|\\.)$", "");
+        return String.valueOf(e.getMessage()).strip().replace('\n', ' ').replaceFirst("(\\. Check that .*|\\.)$", "");
     }
 }

@@ -1,5 +1,7 @@
 package dev.countersink.db;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A derived view that the scheduler calls.
  *
@@ -10,4 +12,10 @@ package dev.countersink.db;
  * @param cron instead of an interval, or null
  * @param priority of views due at the same moment, the highest goes first
  */
-public record DueView(String name, String kind, String action, Integer intervalMs, String cron, int priority) {}
+public record DueView(
+        String name,
+        String kind,
+        String action,
+        @Nullable Integer intervalMs,
+        @Nullable String cron,
+        int priority) {}

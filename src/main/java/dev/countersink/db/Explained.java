@@ -1,5 +1,7 @@
 package dev.countersink.db;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * How a source of a view leads to keys: a row of {@code tally.explain}.
  *
@@ -18,7 +20,7 @@ public record Explained(
         String expand,
         String reach,
         String reason,
-        String index,
-        String keysPerRow,
+        @Nullable String index,
+        @Nullable String keysPerRow,
         String key,
-        String declared) {}
+        @Nullable String declared) {}

@@ -1,5 +1,7 @@
 package dev.countersink.db;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * What one call of {@code tally.merge} or {@code tally.refresh} did.
  *
@@ -12,4 +14,10 @@ package dev.countersink.db;
  * @param error if it failed, otherwise null
  */
 public record MergeResult(
-        String outcome, long consumed, long keys, long changed, long quarantined, boolean more, String error) {}
+        String outcome,
+        long consumed,
+        long keys,
+        long changed,
+        long quarantined,
+        boolean more,
+        @Nullable String error) {}

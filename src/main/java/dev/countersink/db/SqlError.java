@@ -2,6 +2,7 @@ package dev.countersink.db;
 
 import java.sql.SQLException;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.util.PSQLException;
 import org.postgresql.util.ServerErrorMessage;
 
@@ -12,7 +13,8 @@ import org.postgresql.util.ServerErrorMessage;
  * @param message a sentence
  * @param hint what to do, or null
  */
-public record SqlError(String code, String message, String hint) {
+public record SqlError(
+        String code, String message, @Nullable String hint) {
     private static final String UNKNOWN = "XX000";
 
     /** The server's error in an exception's causes; empty if no database is involved. */
@@ -34,7 +36,7 @@ public record SqlError(String code, String message, String hint) {
         String code = e.getSQLState() == null ? UNKNOWN : e.getSQLState();
         ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;
         return server == null
-                ? new SqlError(code, e.getMessage(), null)
+                ? new SqlError(code, String.valueOf(e.getMessage()), null)
                 : new SqlError(code, server.getMessage(), server.getHint());
     }
 }

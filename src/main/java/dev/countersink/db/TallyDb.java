@@ -2,6 +2,7 @@ package dev.countersink.db;
 
 import java.util.List;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
@@ -58,19 +59,21 @@ public class TallyDb {
      *
      * @param key columns; null: every possible key
      */
-    public List<Explained> explain(String view, List<String> key) {
+    public List<Explained> explain(String view, @Nullable List<String> key) {
         return jdbc.sql(
                         "SELECT source, array_to_string(columns, ',') AS columns, expand, reach, reason, index,"
                                 + " keys_per_row, array_to_string(key_columns, ',') AS key, declared FROM tally.explain_view(?, ?::text[])")
-                .params(view, array(key))
+                .param(view)
+                .param(array(key))
                 .query(Explained.class)
                 .list();
     }
 
     /** The statements that keep a view as {@link #explain} proposes. */
-    public List<String> keepStatements(String view, List<String> key) {
+    public List<String> keepStatements(String view, @Nullable List<String> key) {
         return jdbc.sql("SELECT s FROM tally.keep_statements(?, ?::text[]) s")
-                .params(view, array(key))
+                .param(view)
+                .param(array(key))
                 .query(String.class)
                 .list();
     }
@@ -93,9 +96,11 @@ public class TallyDb {
      * @param changesJson an object with the changes
      * @param expectedVersion the version as last read; null: not checked
      */
-    public void schedule(String name, String changesJson, Integer expectedVersion) {
+    public void schedule(String name, String changesJson, @Nullable Integer expectedVersion) {
         jdbc.sql("SELECT tally.schedule(?, ?::jsonb, ?::integer)")
-                .params(name, changesJson, expectedVersion)
+                .param(name)
+                .param(changesJson)
+                .param(expectedVersion)
                 .query(row -> {});
     }
 
@@ -115,7 +120,7 @@ public class TallyDb {
         act("resume", name);
     }
 
-    private static String[] array(List<String> values) {
+    private static String @Nullable [] array(@Nullable List<String> values) {
         return values == null ? null : values.toArray(String[]::new);
     }
 

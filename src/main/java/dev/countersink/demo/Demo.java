@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import javax.sql.DataSource;
@@ -98,19 +99,23 @@ final class Demo {
                     .query()
                     .singleRow();
             IngestSnapshot ingest = metrics.snapshot();
-            long pending = ((Number) stored.get("pending")).longValue();
+            long pending = number(stored, "pending").longValue();
             boolean over = messages.all() && ingest.messages() >= messages.published() && pending == 0;
             line.show(
-                    ((Number) stored.get("done")).longValue(),
+                    number(stored, "done").longValue(),
                     ingest,
                     pending,
-                    ((Number) stored.get("lag")).doubleValue(),
+                    number(stored, "lag").doubleValue(),
                     over);
             if (over) {
                 return;
             }
             LockSupport.parkNanos(LOOK_NANOS);
         }
+    }
+
+    private static Number number(Map<String, Object> row, String column) {
+        return (Number) Objects.requireNonNull(row.get(column), column);
     }
 
     private int report() {
@@ -121,15 +126,15 @@ final class Demo {
         Map<String, Object> result = jdbc.sql("SELECT compared, different FROM demo.compare()")
                 .query()
                 .singleRow();
-        long different = ((Number) result.get("different")).longValue();
+        long different = number(result, "different").longValue();
+        long compared = number(result, "compared").longValue();
+        if (different == 0) {
+            System.out.printf(Locale.ROOT, "Stored, live and oracle agree: %,d rows compared.%n", compared);
+            return 0;
+        }
         System.out.printf(
-                Locale.ROOT,
-                different == 0
-                        ? "Stored, live and oracle agree: %,d rows compared.%n"
-                        : "Stored, live and oracle DISAGREE: %,d rows compared, %,d differ.%n",
-                result.get("compared"),
-                different);
-        return different == 0 ? 0 : DISAGREE;
+                Locale.ROOT, "Stored, live and oracle DISAGREE: %,d rows compared, %,d differ.%n", compared, different);
+        return DISAGREE;
     }
 
     private static int freePort() throws IOException {

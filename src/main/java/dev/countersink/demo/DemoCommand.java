@@ -18,6 +18,7 @@ public final class DemoCommand implements Callable<Integer> {
     private static final int MOST_JOBS = 1000;
 
     @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it before call()
     private CommandSpec spec;
 
     @Option(

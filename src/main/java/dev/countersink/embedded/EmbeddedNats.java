@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /** A private NATS server with JetStream, started from the nats-server on the PATH, on a free port of the loopback address. */
 public final class EmbeddedNats implements AutoCloseable {
@@ -66,7 +67,7 @@ public final class EmbeddedNats implements AutoCloseable {
             server.awaitReady(log);
             return server;
         } catch (IOException e) {
-            throw failed(log, e.getMessage(), e);
+            throw failed(log, String.valueOf(e.getMessage()), e);
         }
     }
 
@@ -106,7 +107,7 @@ public final class EmbeddedNats implements AutoCloseable {
         }
     }
 
-    private static StartupException failed(Path log, String why, Throwable cause) {
+    private static StartupException failed(Path log, String why, @Nullable Throwable cause) {
         return new StartupException(
                 String.format(Locale.ROOT, "The embedded NATS server did not start: %s.", why),
                 String.format(Locale.ROOT, "Read %s, or use a server of your own: set COUNTERSINK_NATS_URL.", log),

@@ -14,6 +14,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -66,7 +68,7 @@ public final class Servers implements AutoCloseable {
         DbSettings settings = server.settings();
         LOG.info(
                 "Embedded PostgreSQL: psql {} (data in {})",
-                settings.url().replace("jdbc:postgresql://", "postgres://" + settings.user() + "@"),
+                address(settings.url()).replace("jdbc:postgresql://", "postgres://" + settings.user() + "@"),
                 dir.resolve("postgres"));
         return new DbSettings(settings.url(), settings.user(), settings.password(), poolSize);
     }
@@ -76,11 +78,15 @@ public final class Servers implements AutoCloseable {
         owned.push(server);
         LOG.info(
                 "Embedded NATS: nats --server {} (data in {})",
-                server.settings()
-                        .url()
+                address(server.settings().url())
                         .replace("nats://", "nats://$(cat " + EmbeddedNats.tokenFile(dir.resolve("nats")) + ")@"),
                 dir.resolve("nats"));
         return server.settings();
+    }
+
+    /** The settings of a server that runs have an address, unlike those of a user who leaves it out. */
+    private static String address(@Nullable String url) {
+        return Objects.requireNonNull(url, "address of an embedded server");
     }
 
     private static AutoCloseable lock(Path dir) {
@@ -106,7 +112,7 @@ public final class Servers implements AutoCloseable {
         }
     }
 
-    private static FileLock tryLock(FileChannel channel) throws IOException {
+    private static @Nullable FileLock tryLock(FileChannel channel) throws IOException {
         try {
             return channel.tryLock();
         } catch (OverlappingFileLockException e) {

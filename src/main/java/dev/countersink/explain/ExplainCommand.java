@@ -11,6 +11,7 @@ import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import org.springframework.dao.DataAccessException;
 import org.springframework.jdbc.datasource.SingleConnectionDataSource;
 import picocli.CommandLine.Command;
@@ -29,9 +30,11 @@ public final class ExplainCommand implements Callable<Integer> {
     private static final List<String> ENGINE_MISSING = List.of("42883", "3F000");
 
     @Spec
+    @SuppressWarnings("NullAway.Init") // picocli sets it before call()
     private CommandSpec spec;
 
     @Parameters(paramLabel = "VIEW", description = "its name, as SQL would quote it")
+    @SuppressWarnings("NullAway.Init") // picocli sets it before call(), or refuses the command line
     private String view;
 
     @Option(
@@ -39,19 +42,19 @@ public final class ExplainCommand implements Callable<Integer> {
             paramLabel = "COLUMN",
             split = ",",
             description = "the key; without it the keys that would do")
-    private List<String> key;
+    private @Nullable List<String> key;
 
     @Option(
             names = "--url",
             paramLabel = "URL",
             description = "the database, as in postgres://host/name (COUNTERSINK_DB_URL)")
-    private String url;
+    private @Nullable String url;
 
     @Option(names = "--user", paramLabel = "USER", description = "in it (COUNTERSINK_DB_USER)")
-    private String user;
+    private @Nullable String user;
 
     @Option(names = "--password", paramLabel = "PASSWORD", description = "the user's (COUNTERSINK_DB_PASSWORD)")
-    private String password;
+    private @Nullable String password;
 
     @Override
     public Integer call() {
@@ -73,7 +76,7 @@ public final class ExplainCommand implements Callable<Integer> {
                         given(password, environment.get("COUNTERSINK_DB_PASSWORD"))));
     }
 
-    private static String given(String option, String variable) {
+    private static @Nullable String given(@Nullable String option, @Nullable String variable) {
         return option != null ? option : variable;
     }
 

@@ -2,6 +2,7 @@ package dev.countersink.explain;
 
 import dev.countersink.config.DbSettings;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The arguments of the command.
@@ -10,4 +11,4 @@ import java.util.List;
  * @param key columns; null: every possible key
  * @param db the database with the view
  */
-record ExplainOptions(String view, List<String> key, DbSettings db) {}
+record ExplainOptions(String view, @Nullable List<String> key, DbSettings db) {}

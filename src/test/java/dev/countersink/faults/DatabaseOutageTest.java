@@ -152,7 +152,7 @@ class DatabaseOutageTest {
         kill(Long.parseLong(pid));
         meanwhile.run();
         server.close();
-            // Another server may use the files only when the last process of this one has ended.
+        // Another server may use the files only when the last process of this one has ended.
         server = Eventually.await("it starts", PATIENCE, this::startAgain, Optional::isPresent)
                 .orElseThrow();
         proxy.lead(FaultProxy.port(server.settings().url()));

@@ -24,8 +24,9 @@ class ArraysTest {
                 CREATE VIEW app.held_def AS SELECT p.id, count(*) AS n FROM app.tag t JOIN app.post p ON p.tag_ids @> ARRAY[t.id] GROUP BY p.id;
                 CREATE VIEW app.codes_def AS SELECT p.id, array_agg(t.id ORDER BY t.id) AS ids FROM app.post p JOIN app.tag t ON t.name = ANY (p.names) GROUP BY p.id;
                 """);
-        KEPT.forEach(name -> engine.run(
-                "SELECT tally.keep('app.%1$s', 'app.%1$s_def', '{id}'); SELECT tally.refresh('app.%1$s')".formatted(name)));
+        KEPT.forEach(name ->
+                engine.run("SELECT tally.keep('app.%1$s', 'app.%1$s_def', '{id}'); SELECT tally.refresh('app.%1$s')"
+                        .formatted(name)));
     }
 
     @AfterEach
@@ -47,7 +48,8 @@ class ArraysTest {
 
     @Test
     void anIndexOfElementsIsNamedAndTaken() {
-        String index = "SELECT string_agg(index, ', ') FROM tally.explain('app.posts') WHERE source = 'app.tag'::regclass";
+        String index =
+                "SELECT string_agg(index, ', ') FROM tally.explain('app.posts') WHERE source = 'app.tag'::regclass";
         assertThat(engine.text(index)).isEqualTo("CREATE INDEX ON app.post USING gin (tag_ids)");
         engine.run("CREATE INDEX post_tags ON app.post USING gin (tag_ids)");
         assertThat(engine.text(index)).isEqualTo("app.post_tags");
@@ -57,8 +59,7 @@ class ArraysTest {
 
     @Test
     void anArrayWhoseTextDependsOnASettingIsRefused() {
-        engine.run(
-                """
+        engine.run("""
                 CREATE TABLE app.day (day date PRIMARY KEY);
                 CREATE TABLE app.plan (id int PRIMARY KEY, days date[]);
                 CREATE VIEW app.day_def AS SELECT d.day, count(*) AS n FROM app.day d JOIN app.plan p ON d.day = ANY (p.days) GROUP BY d.day;

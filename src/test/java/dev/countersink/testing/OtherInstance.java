@@ -23,7 +23,8 @@ public final class OtherInstance implements AutoCloseable {
                 System.getProperty("java.class.path"),
                 Main.class.getName(),
                 "run");
-        // The class path may have an empty entry, which means the current folder. So that must not contain the changelog.
+        // The class path may have an empty entry, which means the current folder.
+        // So that folder must not contain the changelog.
         builder.directory(TestFolder.create("other").toFile());
         builder.environment()
                 .putAll(Map.of(

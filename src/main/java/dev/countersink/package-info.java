@@ -1,0 +1,5 @@
+/** The service: starts an instance, and ends it in order. */
+@NullMarked
+package dev.countersink;
+
+import org.jspecify.annotations.NullMarked;

@@ -96,13 +96,14 @@ END
 $$;
 
 -- tally.prefers_sweep: whether a sweep through every key is estimated to be faster than merging this many keys by key.
---   Writes     tally.merge_choice: what was chosen and why, if that is a sweep, or at least 1,000 keys
+--   Writes     tally.merge_choice: what was chosen and why, if that is a sweep, or at least 1,000 keys. A NOTICE says the same
 --   Used by    <projection>_consume, once it knows how many keys it has; only if an index has the keys in order
 CREATE OR REPLACE FUNCTION tally.prefers_sweep(view_id integer, keys numeric, max_keys integer)
 RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     e     record;
     sweep boolean;
+    why   text;
 BEGIN
     SELECT NULL::float8 AS by_key_us, NULL::float8 AS sweep_us INTO e;
     IF keys > 0 THEN
@@ -112,8 +113,10 @@ BEGIN
     IF sweep IS NULL OR NOT sweep AND keys < 1000 THEN
         RETURN false;
     END IF;
-    UPDATE tally.merge_choice c SET choice = format('%s: %s of about %s keys changed, which take %s ms by key and %s ms by a sweep.', CASE WHEN sweep THEN 'sweep' ELSE 'by key' END,
-        prefers_sweep.keys, round(e.total), round(e.by_key_us / 1000), round(e.sweep_us / 1000)) WHERE c.view_id = prefers_sweep.view_id;
+    why := format('%s: %s of about %s keys changed, which take %s ms by key and %s ms by a sweep.', CASE WHEN sweep THEN 'sweep' ELSE 'by key' END,
+        prefers_sweep.keys, round(e.total), round(e.by_key_us / 1000), round(e.sweep_us / 1000));
+    UPDATE tally.merge_choice c SET choice = why WHERE c.view_id = prefers_sweep.view_id;
+    RAISE NOTICE '% is merged by %', tally.part(tally.view_by_id(view_id)), regexp_replace(why, '^(by key|sweep)', CASE WHEN sweep THEN 'a sweep' ELSE 'key' END);
     RETURN sweep;
 END
 $$;

@@ -2,6 +2,7 @@ package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Session;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -67,6 +68,13 @@ class MergeChoiceTest {
         engine.liveAgrees("in the middle of the sweep");
         engine.run("SELECT tally.refresh('app.fact')");
         engine.storedAgrees("the sweep");
+    }
+
+    @Test
+    void aMergeItselfSaysWhichWayAndWhy() throws Exception {
+        engine.run("UPDATE app.item SET v = v + 1");
+        assertThat(String.join("\n", Session.jdbc(engine.db(), "SELECT tally.merge('app.fact', 5000)")))
+                .containsPattern("app.fact is merged by (key|a sweep): 2000 of about 2000 keys changed, which take \\d+ ms by key");
     }
 
     @Test

@@ -165,9 +165,23 @@ BEGIN
 END
 $$;
 
--- tally.require_scalar: raise for a column whose values cannot be elements of an array. Keys are passed in arrays, one for each
--- column of the key. An array of arrays or of rows would not come back from unnest as it was. Watched arrays are passed as their text, if
--- no setting changes that.
+-- tally.not_scalar: the first of some columns whose values cannot be elements of an array; NULL: all can. Keys are passed in arrays, one for
+-- each column of the key. An array of arrays or of rows would not come back from unnest as it was. Watched arrays are passed as their
+-- text, if no setting changes that.
+CREATE OR REPLACE FUNCTION tally.not_scalar(relation regclass, columns name[], watched boolean)
+RETURNS name LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT a.attname FROM pg_attribute a JOIN pg_type t ON t.oid = tally.base_type(a.atttypid)
+        WHERE a.attrelid = relation AND a.attname = ANY (columns) AND CASE
+            WHEN t.typtype = 'c' THEN true
+            WHEN t.typsubscript <> 'array_subscript_handler'::regproc THEN t.typarray = 0
+            ELSE NOT watched OR tally.text_setting(t.oid, 'text') IS NOT NULL OR tally.text_setting(t.oid, 'input') IS NOT NULL END
+        ORDER BY a.attnum LIMIT 1);
+END
+$$;
+
+-- tally.require_scalar: raise for such a column.
 --   Raises     TL024
 CREATE OR REPLACE FUNCTION tally.require_scalar(relation regclass, columns name[], use text)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
@@ -176,11 +190,7 @@ DECLARE
 BEGIN
     SELECT a.attname, a.atttypid, t.typtype = 'c' AS composite INTO wrong
     FROM pg_attribute a JOIN pg_type t ON t.oid = tally.base_type(a.atttypid)
-    WHERE a.attrelid = relation AND a.attname = ANY (columns) AND CASE
-        WHEN t.typtype = 'c' THEN true
-        WHEN t.typsubscript <> 'array_subscript_handler'::regproc THEN t.typarray = 0
-        ELSE use NOT LIKE 'watched%' OR tally.text_setting(t.oid, 'text') IS NOT NULL OR tally.text_setting(t.oid, 'input') IS NOT NULL END
-    ORDER BY a.attnum LIMIT 1;
+    WHERE a.attrelid = relation AND a.attname = tally.not_scalar(relation, columns, use LIKE 'watched%');
     IF FOUND THEN
         PERFORM tally.fail('TL024', format('Column "%s" of %s, which is %s, cannot be %s.', wrong.attname, relation, wrong.atttypid::regtype, use),
             CASE WHEN wrong.composite THEN 'Name its fields as columns of their own: (value).field AS field.'

@@ -100,8 +100,7 @@ BEGIN
     ELSIF why IS NOT NULL OR own = '[]' THEN
         why := coalesce(why, 'unknown');
         reach := 'every key';
-        expand := format('SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), definition)
-            || CASE WHEN stored <> definition::text THEN format(E'\nUNION SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), stored) ELSE '' END;
+        expand := tally.sql_all_keys(definition, key, stored);
         RETURN;
     END IF;
     SELECT array_agg(q ORDER BY n) INTO queries FROM (
@@ -113,6 +112,11 @@ BEGIN
     plain := tally.plain_key(definition, key, source, ways);
     IF plain IS NOT NULL AND cardinality(queries) = 1 THEN
         columns := plain;
+    ELSIF tally.not_scalar(source, columns, true) IS NOT NULL THEN
+        why := 'column ' || tally.not_scalar(source, columns, true);
+        reach := 'every key'; ways := '[]';
+        columns := tally.watched(source, ways);
+        expand := tally.sql_all_keys(definition, key, stored);
     ELSE
         expand := array_to_string(queries, E'\nUNION ALL\n');
     END IF;
@@ -139,6 +143,13 @@ RETURNS SETOF oid LANGUAGE sql STABLE AS $$
             UNION ALL SELECT o.value FROM jsonb_each(CASE jsonb_typeof(p.n) WHEN 'object' THEN p.n ELSE '{}' END) o) e
         WHERE jsonb_typeof(e.value) IN ('array', 'object') AND NOT (e.value ->> '_' IS NOT DISTINCT FROM 'COMMONTABLEEXPR' AND e.value -> 'cterefcount' ->> 0 = '0'))
     SELECT DISTINCT (p.n -> 'relid' ->> 0)::oid FROM part p WHERE p.n ->> '_' = 'RANGETBLENTRY' AND p.n -> 'relid' ->> 0 <> '0' AND p.n -> 'rtekind' ->> 0 = '0'
+$$;
+
+-- tally.sql_all_keys: an expand that returns every key, if anything has changed.
+CREATE OR REPLACE FUNCTION tally.sql_all_keys(definition regclass, key name[], stored text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format('SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), definition)
+        || CASE WHEN stored <> definition::text THEN format(E'\nUNION SELECT %1$s FROM %2$s WHERE EXISTS (SELECT FROM changed)', tally.column_list(key), stored) ELSE '' END
 $$;
 
 -- tally.sql_no_key: an expand that returns no key.

@@ -5,6 +5,10 @@ RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     names text := array_to_string(key, ', ');
 BEGIN
+    IF starts_with(why, 'column ') THEN
+        RETURN format('A row of %s leads to the key (%s) by its column %s, whose values cannot be passed in an array: a setting changes their text, or they are composite. Keep them in a table of their own, a row each.',
+            source, names, substr(why, 8));
+    END IF;
     RETURN CASE why
         WHEN 'unread' THEN format('The view names %s where nothing is read from it (a CTE that is not used), so no change of it matters.', source)
         WHEN 'unknown' THEN format('The view reads %s in a place that is not followed, so a row of it may matter to any key.', source)

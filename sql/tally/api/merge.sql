@@ -134,7 +134,11 @@ EXCEPTION
     WHEN OTHERS THEN
         state := SQLSTATE;
         message := SQLERRM;
-        IF tally.lost_under(v.id) IS NOT NULL THEN
+        IF state = '42846' AND v.kind = 'projection' AND tally.columns_of(v.definition) <> tally.columns_of(tally.relation_of(v)) THEN
+            state := 'TL023';
+            message := format('%s has other columns (%s) than its definition, which has (%s): drop what was added to it, or redefine it.', tally.part(v),
+                tally.column_list(tally.columns_of(tally.relation_of(v))), tally.column_list(tally.columns_of(v.definition)));
+        ELSIF tally.lost_under(v.id) IS NOT NULL THEN
             state := 'TL022';
             message := tally.lost_under(v.id);
         END IF;

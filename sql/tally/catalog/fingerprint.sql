@@ -6,12 +6,13 @@
 CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
 RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    RETURN format('%s %s %s %s %s %s %s %s',
+    RETURN format('%s %s %s %s %s %s %s %s %s',
         (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_class c WHERE c.oid = ANY (f.relations)),
         (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
         (SELECT (count(*), sum(r.xmin::text::bigint)) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
         (SELECT (count(*), sum(p.xmin::text::bigint)) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
-        (SELECT (count(*), sum(n.xmin::text::bigint)) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations))),
+        CASE WHEN f.functions <> '{}' THEN (SELECT count(*) FROM pg_proc p WHERE p.proname = ANY (ARRAY(SELECT DISTINCT q.proname FROM pg_proc q WHERE q.oid = ANY (f.functions)))) END,  -- a new overload may be what a body calls now
+        (SELECT (count(*), sum(n.xmin::text::bigint)) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations) UNION SELECT p.pronamespace FROM pg_proc p WHERE p.oid = ANY (f.functions))),
         CASE WHEN f.types <> '{}' THEN tally.glance_types(f.types) END,
         CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.relrowsecurity) THEN  -- whom a policy binds is in no row of these
             (SELECT md5(string_agg(p.relation::oid || p.role, ' ' ORDER BY p.relation::oid, p.role)) FROM tally.policies_that_bind(tally.definition_of(tally.view_by_id(f.view_id))) p) END,
@@ -19,7 +20,7 @@ BEGIN
 END
 $$;
 
--- tally.glance_types: the same for types: their rows, labels, checks and attributes; and for text search configurations and dictionaries.
+-- tally.glance_types: the same for types: their rows, labels, checks and attributes; and for text search configurations, dictionaries and collations.
 CREATE OR REPLACE FUNCTION tally.glance_types(types oid[])
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(' ',
@@ -28,7 +29,10 @@ RETURNS text LANGUAGE sql STABLE AS $$
         (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_constraint c WHERE c.contypid = ANY (types)),
         (SELECT (count(*), sum(a.xmin::text::bigint)) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)),
         (SELECT (count(*), sum(m.xmin::text::bigint)) FROM pg_ts_config_map m WHERE m.mapcfg = ANY (types)),
-        (SELECT (count(*), sum(d.xmin::text::bigint)) FROM pg_ts_dict d WHERE d.oid = ANY (types)))
+        (SELECT (count(*), sum(d.xmin::text::bigint)) FROM pg_ts_dict d WHERE d.oid = ANY (types)),
+        (SELECT (count(*), sum(c.xmin::text::bigint)) FROM pg_collation c WHERE c.oid = ANY (types)),
+        (SELECT (count(*), sum(n.xmin::text::bigint)) FROM pg_namespace n
+         WHERE n.oid IN (SELECT t.typnamespace FROM pg_type t WHERE t.oid = ANY (types) UNION SELECT c.collnamespace FROM pg_collation c WHERE c.oid = ANY (types))))
 $$;
 
 -- tally.words_in: names and operators in the bodies of functions, as the catalog spells them. Words in strings and comments count too: better too many
@@ -138,12 +142,24 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL
 $$;
 
+-- tally.types_of: the types, text search configurations, dictionaries and collations below a definition.
+CREATE OR REPLACE FUNCTION tally.types_of(v tally.derived_view, functions oid[], views oid[], trees text[])
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH col AS MATERIALIZED (SELECT a.atttypid, a.attcollation FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum)
+    SELECT tally.dictionaries_of(tally.types_below(
+        tally.types_in(functions, views)
+        || ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':(?:\w*type|typid|typeId) (\d+)', 'g') m) || ARRAY(SELECT col.atttypid FROM col))
+        || ARRAY(SELECT c.oid FROM pg_collation c WHERE c.oid >= 16384 AND c.oid IN (
+            SELECT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':\w*coll\w* (\d+)', 'g') m UNION SELECT col.attcollation FROM col)))
+$$;
+
 -- tally.fingerprint_of: the fingerprint of the definition of a projection or a snapshot, as it is now.
 CREATE OR REPLACE FUNCTION tally.fingerprint_of(v tally.derived_view)
 RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
     f      tally.fingerprint;
     views  oid[] := ARRAY(SELECT u FROM tally.views_under(v.definition) u ORDER BY 1);
+    made   oid[] := ARRAY(SELECT m.function::regprocedure::oid FROM tally.functions_made(v) m WHERE m.suffix ~ '^_expand_');
     expands text[] := ARRAY(SELECT tally.bare_tree(p.prosqlbody::text) FROM tally.functions_made(v) m JOIN pg_proc p ON p.oid = m.function::regprocedure WHERE m.suffix ~ '^_expand_' ORDER BY m.suffix);
     trees  text[] := ARRAY(SELECT r.ev_class || tally.bare_tree(r.ev_action::text) FROM pg_rewrite r WHERE r.ev_class = ANY (views) ORDER BY r.ev_class);
     filters text[] := ARRAY(SELECT r.ev_action::text FROM tally.derived_view d JOIN pg_rewrite r ON r.ev_class = tally.relation_of(d, '_def') WHERE d.root_id = v.id);
@@ -152,9 +168,9 @@ BEGIN
     f.place := tally.place();
     f.mend := false;
     f.functions := tally.functions_below(trees || expands || filters);
-    f.types := tally.dictionaries_of(tally.types_below(tally.types_in(f.functions || ARRAY(SELECT m.function::regprocedure::oid FROM tally.functions_made(v) m WHERE m.suffix ~ '^_expand_'), views)
-                              || ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees || expands) t, regexp_matches(t, ':(?:\w*type|typid|typeId) (\d+)', 'g') m)
-                              || ARRAY(SELECT a.atttypid FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum)));
+    f.types := tally.types_of(v, f.functions || made, views, trees || expands);
+    f.functions := tally.functions_below(trees || expands || filters || ARRAY(SELECT c.conbin::text FROM pg_constraint c WHERE c.contypid = ANY (f.types) AND c.conbin IS NOT NULL));
+    f.types := tally.types_of(v, f.functions || made, views, trees || expands);  -- those that the checks of domains use, too
     f.relations := ARRAY(SELECT unnest(views) UNION SELECT c.relation FROM tally.columns_below(v) c UNION SELECT t FROM tally.tables_read(v.definition) t
                          UNION SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id
                          UNION SELECT m.relation FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND v.id IN (d.id, d.root_id) ORDER BY 1);
@@ -176,7 +192,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT string_agg(concat_ws(' ', c.relation, c.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, CASE WHEN c.by_row THEN a.attname END,
                 (SELECT pg_get_expr(e.adbin, e.adrelid) FROM pg_attrdef e WHERE a.attgenerated <> '' AND e.adrelid = a.attrelid AND e.adnum = a.attnum)), E'\n' ORDER BY c.relation, c.attnum, c.by_row)
          FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
-        (SELECT string_agg(concat_ws(' ', p.oid, p.prosrc, p.prosqlbody::text, p.probin, p.proconfig, p.provolatile, p.proisstrict, p.prosecdef, p.prolang, p.prorettype,
+        (SELECT string_agg(concat_ws(' ', p.oid, p.prosrc, p.prosqlbody::text, p.probin, p.proconfig, p.provolatile, p.proisstrict, p.prosecdef, p.prolang, p.prorettype, p.proretset, p.provariadic, tally.bare_tree(p.proargdefaults::text),
                 (SELECT concat_ws(' ', a.aggkind, a.aggnumdirectargs, a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggserialfn::oid, a.aggdeserialfn::oid, a.aggmtransfn::oid, a.aggminvtransfn::oid,
                     a.aggmfinalfn::oid, a.aggfinalextra, a.aggmfinalextra, a.aggfinalmodify, a.aggmfinalmodify, a.aggsortop, a.aggtranstype, a.aggmtranstype, '=' || a.agginitval, '=' || a.aggminitval)
                  FROM pg_aggregate a WHERE a.aggfnoid = p.oid)), E'\n' ORDER BY p.oid)
@@ -199,7 +215,9 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT string_agg(c.oid::regclass::text, E'\n' ORDER BY c.oid) FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.oid NOT IN (SELECT m.relation FROM tally.made_now m WHERE m.relation IS NOT NULL AND m.view_id IN (SELECT d.id FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id)))),
         (SELECT string_agg(concat_ws(' ', c.relation, a.attnum, a.attname), E'\n' ORDER BY c.relation, a.attnum) FROM (SELECT DISTINCT b.relation, b.attnum FROM tally.columns_below(v) b) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
         (SELECT string_agg(concat_ws(' ', a.attnum, a.attname), E'\n' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = v.definition AND a.attnum > 0 AND NOT a.attisdropped),
-        (SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.oid = ANY (f.functions)))
+        (SELECT string_agg(p.oid::regprocedure::text, E'\n' ORDER BY p.oid) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
+        (SELECT string_agg(t.oid::regtype::text, E'\n' ORDER BY t.oid) FROM pg_type t WHERE t.oid = ANY (f.types)),
+        (SELECT string_agg(c.oid::regcollation::text, E'\n' ORDER BY c.oid) FROM pg_collation c WHERE c.oid = ANY (f.types)))
 $$;
 
 -- tally.collations_below: the versions of the collations in trees, as the installed libraries report them.

@@ -104,6 +104,7 @@ BEGIN
         END IF;
         IF renamed OR old.meaning <> new.meaning OR old.collations <> new.collations THEN
             PERFORM tally.enqueue_sweep(v);
+            DISCARD PLANS;  -- a body's plan may still call the function that a new overload takes the place of
         END IF;
     END IF;
     PERFORM tally.take_fingerprint(v);

@@ -25,6 +25,22 @@ BEGIN
             PERFORM tally.fail('TL025', format('Trigger "%s" on %s failed: %s (SQLSTATE %s).', culprit.tgname, culprit.relation, rtrim(message, '.'), state));
         END IF;
     END IF;
+    IF left(state, 2) = '23' THEN
+        SELECT c.conname, c.conrelid::regclass AS relation INTO culprit
+        FROM tally.derived_view d JOIN pg_constraint c ON c.conrelid = tally.relation_of(d) AND c.contype <> 'n'
+        WHERE is_fault_of_key.view_id IN (d.id, d.root_id) AND strpos(message, format('"%s"', c.conname)) > 0 LIMIT 1;
+        IF FOUND THEN
+            PERFORM tally.fail('TL025', format('Constraint "%s" on %s refuses what a merge stores: %s (SQLSTATE %s).', culprit.conname, culprit.relation, rtrim(message, '.'), state),
+                'Drop the constraint: a derived table has to take what its definition returns. The merge is tried again by itself.');
+        END IF;
+        SELECT a.attname, a.attrelid::regclass AS relation INTO culprit
+        FROM tally.derived_view d JOIN pg_class r ON r.oid = tally.relation_of(d) JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnotnull AND a.attnum > 0
+        WHERE is_fault_of_key.view_id IN (d.id, d.root_id) AND is_fault_of_key.state = '23502' AND strpos(message, format('column "%s" of relation "%s"', a.attname, r.relname)) > 0 LIMIT 1;
+        IF FOUND THEN
+            PERFORM tally.fail('TL025', format('Column "%s" of %s refuses NULL, which a merge has to store there.', culprit.attname, culprit.relation),
+                format('ALTER TABLE %s ALTER %I DROP NOT NULL: a derived table has to take what its definition returns. The merge is tried again by itself.', culprit.relation, culprit.attname));
+        END IF;
+    END IF;
     RETURN tally.is_fault_of_key(state);
 END
 $$;

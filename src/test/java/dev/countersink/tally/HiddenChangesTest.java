@@ -26,8 +26,10 @@ class HiddenChangesTest {
                 CREATE FUNCTION a."Rate"(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
                 CREATE FUNCTION a.made(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
                 'BEGIN RETURN concat_ws('','', $1 OPERATOR(a.|+|) 1, a."Rate"($1), a."Rate of"($1), enum_range(NULL::a.level), to_tsvector(''a.hidden'', ''the dogs'')); END';
+                CREATE FUNCTION a.rate(bigint) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; CREATE FUNCTION a.rated(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN a.rate($1); END';
+                CREATE FUNCTION a.over(int, by int DEFAULT 10) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 / $2';
                 CREATE FUNCTION a.checked(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1::a.small; EXCEPTION WHEN check_violation THEN RETURN ''large''; END';
-                CREATE VIEW a.f_def AS SELECT id, r::text AS r, a.made(v) AS made, a.checked(v) AS checked, to_tsvector('a.words', x) AS words, (SELECT a.tot(q.v) FROM a.t q WHERE q.id = t.id) AS tot FROM a.t;
+                CREATE VIEW a.f_def AS SELECT id, r::text AS r, a.made(v) AS made, a.checked(v) AS checked, to_tsvector('a.words', x) AS words, a.rated(v) AS rated, a.over(v) AS over_, (SELECT a.tot(q.v) FROM a.t q WHERE q.id = t.id) AS tot FROM a.t;
                 SELECT tally.keep('a.f', 'a.f_def', '{id}'); SELECT tally.refresh('a.f')""");
     }
 
@@ -49,6 +51,8 @@ class HiddenChangesTest {
             "CREATE OR REPLACE FUNCTION a.\"Rate\"(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2'",
             "CREATE OR REPLACE FUNCTION a.\"Rate of\"(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 3'",
             "ALTER TYPE a.level RENAME VALUE 'hi' TO 'high'",
+            "CREATE FUNCTION a.rate(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2'",
+            "CREATE OR REPLACE FUNCTION a.over(int, by int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 / $2'",
             "ALTER DOMAIN a.small ADD CONSTRAINT smaller CHECK (VALUE < 5)"
         }) {
             engine.run(change);
@@ -78,6 +82,26 @@ class HiddenChangesTest {
                 .contains("the row-level security of a.doc (it binds hidden_viewer)");
         engine.run("ALTER ROLE hidden_viewer BYPASSRLS; SELECT tally.heal('a.d'); SELECT tally.refresh('a.d')");
         engine.storedAgrees("nothing binds again");
+    }
+
+    @Test
+    void aCollationOrAnExtensionThatIsCalledOtherwiseIsFollowed() {
+        engine.run("""
+                CREATE SCHEMA x; CREATE SCHEMA y; CREATE EXTENSION citext SCHEMA x;
+                CREATE COLLATION a.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+                CREATE TABLE a.c (id text COLLATE a.ci PRIMARY KEY, k x.citext, v int); INSERT INTO a.c VALUES ('a', 'K', 10), ('B', 'k', 25);
+                CREATE VIEW a.c_def AS SELECT id, k, v FROM a.c; SELECT tally.keep('a.cf', 'a.c_def', '{id}'); SELECT tally.create_rollup('a.cr', 'a.cf', '{k}', '{"n":"count(*)"}'); SELECT tally.refresh('a.cf')""");
+        for (String change : new String[] {
+            "ALTER COLLATION a.ci RENAME TO cj", "ALTER COLLATION a.cj SET SCHEMA y", "ALTER EXTENSION citext SET SCHEMA y", "ALTER SCHEMA y RENAME TO z"
+        }) {
+            engine.run(change + "; UPDATE a.c SET v = v + 1 WHERE id = 'A'; UPDATE a.c SET id = lower(id) WHERE v = 25; SELECT tally.refresh('a.cf')");
+            assertThat(engine.text("SELECT coalesce(string_agg(error, ' '), 'none') FROM tally.status"))
+                    .as(change)
+                    .isEqualTo("none");
+            engine.storedAgrees(change);
+            engine.run("UPDATE a.c SET id = upper(id) WHERE v = 25; SELECT tally.refresh('a.cf')");
+            engine.storedAgrees(change);
+        }
     }
 
     @Test

@@ -7,8 +7,8 @@ import java.util.Arrays;
 import java.util.Locale;
 
 /**
- * The same writes of base tables with and without triggers, in turn: batches of 1,000 detections (each with an occurrence
- * and two classifications), and of one. Both databases are on the same server; nothing is merged meanwhile.
+ * The same writes to base tables with and without triggers, in turn. Batches have 1,000 detections (each with an occurrence
+ * and two classifications) or one. Both databases are on the same server, and nothing is merged during the measurement.
  */
 final class WriteOverheadBench {
     private static final int ROUNDS = 25;

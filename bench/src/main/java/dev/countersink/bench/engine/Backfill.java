@@ -3,7 +3,7 @@ package dev.countersink.bench.engine;
 import java.util.List;
 import java.util.Locale;
 
-/** The first fill of a projection, in bounded merges, against one CREATE TABLE AS. */
+/** The first fill of a projection in bounded merges, compared with one CREATE TABLE AS. */
 final class Backfill implements Scenario {
     @Override
     public String name() {

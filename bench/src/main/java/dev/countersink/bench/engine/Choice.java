@@ -4,7 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** What the merge chooses, against a merge by key, a sweep, and REFRESH of the same content, by the share of keys that changed. */
+/**
+ * What a merge chooses for different shares of changed keys. The times are compared with a merge by key, a sweep, and a
+ * REFRESH of the same content.
+ */
 final class Choice implements Scenario {
     private static final long SALES = 300_000;
     private static final double[] PERCENT = {0.01, 0.1, 1, 10, 30, 60, 100};
@@ -76,7 +79,7 @@ final class Choice implements Scenario {
                         Plot.Series.bars("REFRESH CONCURRENTLY", ms[3]))));
     }
 
-    /** A merge by key and a sweep, so that the engine knows what either costs. */
+    /** Runs a merge by key and a sweep, so that the engine has measured the cost of both. */
     private static void measureOneOfEach(Shop shop, Session session) throws Exception {
         change(shop, session, 20);
         session.run(refresh(shop));
@@ -84,7 +87,7 @@ final class Choice implements Scenario {
         session.run(refresh(shop));
     }
 
-    /** The medians go into ms; returns what status said of the last choice. */
+    /** Stores the medians in {@code ms}; returns what {@code tally.status} shows about the last choice. */
     private static String measure(Shop shop, Session session, double percent, int i, double[][] ms) throws Exception {
         double[][] taken = new double[WAYS][ROUNDS];
         String choice = "";

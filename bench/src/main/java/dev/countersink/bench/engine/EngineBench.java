@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** {@code bench engine}: what the engine costs, a scenario a question, each a ratio of two things done in one run. */
+/** {@code bench engine}: the cost of the engine. Each scenario answers one question with ratios of two times of one run. */
 final class EngineBench {
     private static final Path README = Path.of("bench", "README.md");
 
@@ -40,9 +40,9 @@ final class EngineBench {
     private EngineBench() {}
 
     /**
-     * Measures what is asked for.
+     * Runs the scenarios of the options.
      *
-     * @param dir for a server of the bench's own
+     * @param dir for the embedded server
      */
     static void execute(Options options, Path dir) throws Exception {
         if (options.server() != null) {
@@ -64,7 +64,7 @@ final class EngineBench {
         }
     }
 
-    /** Runs what is asked for in an empty database; each scenario's figures, by name. */
+    /** Runs the scenarios of the options in an empty database; returns the figures of each, by name. */
     static Map<String, Outcome> run(Options options, DbSettings db, PrintStream out) throws Exception {
         double load = system().getSystemLoadAverage();
         List<Scenario> wanted = SCENARIOS.stream().filter(options::wants).toList();
@@ -94,7 +94,7 @@ final class EngineBench {
         return outcomes;
     }
 
-    /** What the figures were taken on. */
+    /** The machine and the server that were measured. */
     private static String conditions(Lab lab, double load) throws SQLException, IOException {
         try (InputStream in = EngineBench.class.getClassLoader().getResourceAsStream("bench/engine.sql");
                 Session session = lab.session()) {

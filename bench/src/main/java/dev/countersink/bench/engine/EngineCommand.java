@@ -15,7 +15,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code bench engine}: reads its options. */
+/** The command {@code bench engine} and its options. */
 @Command(name = "engine", description = "What the engine itself costs, by scenario.")
 public final class EngineCommand implements Callable<Integer> {
     @Spec
@@ -72,7 +72,7 @@ public final class EngineCommand implements Callable<Integer> {
         }
     }
 
-    /** Of all scenarios. */
+    /** The names of all scenarios. */
     static final class Names extends ArrayList<String> {
         private static final long serialVersionUID = 1L;
 

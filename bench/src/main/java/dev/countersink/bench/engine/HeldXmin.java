@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.locks.LockSupport;
 
-/** Merges while a reader holds one snapshot all the time, so that no dead row can be removed. */
+/** Merges while a reader keeps one snapshot open, so that vacuum cannot remove dead rows. */
 final class HeldXmin implements Scenario {
     private static final long SALES = 1_000_000;
     private static final int RATE = 2000;
@@ -14,10 +14,10 @@ final class HeldXmin implements Scenario {
     private static final int HELD_WINDOWS = 10;
     private static final int FREE_WINDOWS = 3;
 
-    /** What is read per merge while a minute passes. */
+    /** What a merge reads, on average over one minute. */
     private record Window(double minute, double millis, double entries, double buffers) {}
 
-    /** What passed, window by window, of the projection with a rollup above and of the one without. */
+    /** The windows in order of time: of the projection with a rollup, and of the one without. */
     private record Course(List<Window> fact, List<Window> label) {}
 
     @Override
@@ -183,7 +183,7 @@ final class HeldXmin implements Scenario {
                 (double) (after[1] - before[1]) / merges.size());
     }
 
-    /** Index entries and buffers of the delta table that were read until now, as the server counts them. */
+    /** Index entries and buffers of the delta table read so far, from the server's statistics. */
     private static long[] reads(Session statistics, String projection) throws Exception {
         String[] numbers =
                 statistics.text(String.format(Locale.ROOT, """

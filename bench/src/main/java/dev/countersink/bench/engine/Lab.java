@@ -6,7 +6,7 @@ import java.sql.SQLException;
 import java.util.Arrays;
 import java.util.Locale;
 
-/** Where scenarios run: a database of the bench's own, how much of the full size, and where progress is told. */
+/** What scenarios share: the database of the bench, the scale, and the output for progress. */
 final class Lab {
     private static final long LARGE = 20_000_000;
 
@@ -29,27 +29,27 @@ final class Lab {
         return new Session(db);
     }
 
-    /** So many at full scale, but never fewer than the least that says anything. */
+    /** A number at full scale, scaled down, but not below the least that gives a meaningful result. */
     int scaled(long full, int least) {
         return (int) Math.max(least, Math.round(full * scale));
     }
 
-    /** A time at full scale, in nanoseconds. */
+    /** A time in seconds at full scale, scaled down, in nanoseconds. */
     long nanos(double seconds, double least) {
         return (long) (Math.max(least, seconds * scale) * 1e9);
     }
 
-    /** Tells how far a scenario is. */
+    /** Prints the progress of a scenario. */
     void say(String format, Object... arguments) {
         out.printf(Locale.ROOT, "  " + format + "%n", arguments);
     }
 
-    /** A shop of its own for a scenario, without anything derived. */
+    /** A new shop for one scenario, without derived views. */
     Shop shop(String name, long sales) throws SQLException {
         return Shop.make(this, name, scaled(sales, 2000));
     }
 
-    /** The shop of 20 million sales: made when it is first asked for, with its projection and rollup if backfilled. */
+    /** The shop of 20 million sales, created at the first call. It has a projection and a rollup once they are backfilled. */
     Shop large() throws SQLException {
         if (large == null) {
             large = shop("large", LARGE);

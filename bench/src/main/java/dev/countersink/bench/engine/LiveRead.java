@@ -5,14 +5,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
-/** What a {@code _live} read costs, beside the stored read and the oracle. */
+/** The cost of reading {@code _live}, compared with the stored view and the oracle. */
 final class LiveRead implements Scenario {
     private static final int SALES = 500_000;
     private static final int ROUNDS = 15;
     private static final double MORE_THAN_STORED = 2;
     private static final double WITH_MANY_PENDING = 20;
 
-    /** What is read: a derived view, the condition by key, and the arguments of the function by key. */
+    /** A derived view to read, the condition that selects a key, and the arguments of the function that does. */
     private record View(String name, String oracle, String key, String arguments) {}
 
     private static final List<View> VIEWS = List.of(
@@ -110,7 +110,7 @@ final class LiveRead implements Scenario {
                 Aim.atMost(1));
     }
 
-    /** The median of each query, which take turns. */
+    /** The median time of each query. The queries run in turn. */
     private static double[] milliseconds(Lab lab, Session session, String... queries) throws SQLException {
         int rounds = lab.scaled(ROUNDS, 3);
         double[][] times = new double[queries.length][rounds];

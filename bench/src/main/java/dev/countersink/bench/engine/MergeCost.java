@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.Random;
 import java.util.function.ToDoubleFunction;
 
-/** What a changed key costs a merge, in a small table and in one twenty times as large. */
+/** The cost of a changed key in a merge, for a small table and for one that is twenty times as large. */
 final class MergeCost implements Scenario {
     private static final long SMALL = 1_000_000;
     private static final int KEYS = 20_000;
@@ -19,10 +19,10 @@ final class MergeCost implements Scenario {
         return "merge-cost";
     }
 
-    /** What one round cost, or the median of all: µs a key of the UPDATE and of the merge, and bytes of WAL a key of the merge. */
+    /** The cost of a round, or the median of all rounds: µs per key of the UPDATE and of the merge, WAL bytes per key of the merge. */
     private record Cost(double update, double merge, double wal) {}
 
-    /** The medians in the small shop and in the large one, and of the rounds' ratios, large / small. */
+    /** The medians of the small shop, of the large shop, and of the ratio large / small of each round. */
     private record Costs(Cost small, Cost large, Cost ratio) {}
 
     @Override
@@ -97,7 +97,7 @@ final class MergeCost implements Scenario {
                 aim);
     }
 
-    /** Of the table of sales and of the projection, which a checkpoint leaves to be written whole once more. */
+    /** Writes every page of sales and of the projection, because the first write after a checkpoint logs the whole page. */
     private static void writeEveryPage(Lab lab, Shop shop) throws Exception {
         lab.say("%s: writing every page …", shop.name());
         try (Session session = lab.session()) {

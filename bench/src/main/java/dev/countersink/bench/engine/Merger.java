@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 
-/** Merges a projection at a fixed interval, again at once while there is more, as a scheduler does. */
+/** Merges a projection at a fixed interval, as the scheduler does. If a merge leaves a rest, the next one follows at once. */
 final class Merger implements AutoCloseable {
     private static final long POLL_NS = 1_000_000;
 
@@ -40,7 +40,7 @@ final class Merger implements AutoCloseable {
             while (!stopped) {
                 long start = System.nanoTime();
                 while (!stopped && merge()) {
-                    // the rest at once
+                    // The rest is merged at once.
                 }
                 LockSupport.parkNanos(interval - (System.nanoTime() - start));
             }
@@ -72,7 +72,7 @@ final class Merger implements AutoCloseable {
         return more;
     }
 
-    /** Merges that began since the last call. */
+    /** Returns and forgets the merges that began since the last call. */
     List<Merge> drain() {
         requireWell();
         synchronized (merges) {
@@ -82,7 +82,7 @@ final class Merger implements AutoCloseable {
         }
     }
 
-    /** Returns when there is a merge to {@link #drain}. */
+    /** Waits until there is a merge to {@link #drain}. */
     void awaitOne() {
         while (true) {
             requireWell();
@@ -95,7 +95,7 @@ final class Merger implements AutoCloseable {
         }
     }
 
-    /** Whether a merge that began after that moment left nothing. */
+    /** Whether a merge that began after that moment left nothing pending. */
     boolean caughtUpSince(long nanos) {
         requireWell();
         return caughtUp - nanos > 0;

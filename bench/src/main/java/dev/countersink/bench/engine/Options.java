@@ -4,19 +4,19 @@ import java.util.Locale;
 import java.util.Set;
 
 /**
- * What {@code bench engine} is asked for.
+ * The options of {@code bench engine}.
  *
- * @param names of the scenarios; none means all
- * @param scale share of the full size, at most 1
+ * @param names the scenarios to run; empty for all
+ * @param scale the share of the full size, at most 1
  * @param write whether figures and plots go into bench/README.md
- * @param server an empty database to run in; null for a server of the bench's own
+ * @param server an empty database to run in; null for an embedded server
  */
 record Options(Set<String> names, double scale, boolean write, String server) {
     boolean wants(Scenario scenario) {
         return names.isEmpty() || names.contains(scenario.name());
     }
 
-    /** How the command line was. */
+    /** The command line with these options. */
     String command() {
         return "./countersink bench engine"
                 + (names.isEmpty() ? "" : " " + String.join(" ", names))

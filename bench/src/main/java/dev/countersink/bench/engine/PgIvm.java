@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 
-/** Single-row writes under pg_ivm, which keeps its views inside the writer's transaction, where that extension is installed. */
+/** Single-row writes under pg_ivm, which updates its views in the writer's transaction. Needs that extension. */
 final class PgIvm implements Scenario {
     private static final long SALES = 500_000;
     private static final int WRITES = 2_000;
@@ -56,7 +56,7 @@ final class PgIvm implements Scenario {
         }
     }
 
-    /** The functions are in a schema pgivm, in older versions in pg_catalog. */
+    /** The functions are in the schema pgivm; in older versions they are in pg_catalog. */
     private static void incremental(Session session, Shop shop) throws Exception {
         String schema = session.text(
                 "SELECT n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = 'create_immv' LIMIT 1");

@@ -27,7 +27,7 @@ final class Pgbench {
         this.db = db;
     }
 
-    /** On the PATH, or where Debian keeps the newest server's programs. */
+    /** Finds it on the PATH, or in Debian's folder of the newest server. */
     static Optional<Pgbench> find(DbSettings db) {
         List<Path> places = new ArrayList<>();
         for (String folder : System.getenv().getOrDefault("PATH", "").split(File.pathSeparator)) {
@@ -37,17 +37,17 @@ final class Pgbench {
             try (Stream<Path> versions = Files.list(DEBIAN)) {
                 versions.sorted(Comparator.reverseOrder()).forEach(v -> places.add(v.resolve("bin/pgbench")));
             } catch (IOException e) {
-                // then it is not found there
+                // It is looked for elsewhere.
             }
         }
         return places.stream().filter(Files::isExecutable).findFirst().map(program -> new Pgbench(program, db));
     }
 
-    /** Runs a script over and over; how often a second. */
+    /** Runs a script repeatedly; returns the runs per second. */
     double speed(Path script, int clients, double seconds) throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
                 program.toString(), "-n", "-M", "prepared", "-c", "" + clients, "-j", "" + Math.min(clients, 2)));
-        // Less than a second cannot be asked for: then a few scripts each.
+        // pgbench takes no time below a second. So each client then runs a fixed number of scripts.
         command.addAll(seconds < 1 ? List.of("-t", "20") : List.of("-T", "" + Math.round(seconds)));
         command.addAll(List.of("-f", script.toString()));
         if (db.user() != null) {

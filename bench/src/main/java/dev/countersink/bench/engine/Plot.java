@@ -20,14 +20,14 @@ record Plot(String file, String svg) {
     private static final int TICKS = 5;
     private static final String[] COLOURS = {"#3d85c6", "#d9822b", "#5aa469", "#a065b5"};
 
-    /** Values of one colour: for lines, x and y by turns in two arrays of one length; for bars, only y. */
+    /** Values of one colour: for lines, x and y in two arrays of the same length; for bars, only y. */
     record Series(String name, double[] x, double[] y) {
         static Series bars(String name, double... y) {
             return new Series(name, new double[0], y);
         }
     }
 
-    /** Groups of bars, one group a category, each bar with its value on top. */
+    /** Groups of bars, one group per category. The value stands above each bar. */
     static Plot bars(String name, String title, String unit, List<String> categories, Series... series) {
         double top = niceTop(series);
         StringBuilder body = new StringBuilder();
@@ -56,7 +56,7 @@ record Plot(String file, String svg) {
         return new Plot(name + ".svg", frame(title, unit, "", top, body, series));
     }
 
-    /** Lines over one axis of numbers that begins at 0. */
+    /** Lines over a numeric axis that begins at 0. */
     static Plot lines(String name, String title, String unit, String xUnit, Series... series) {
         double top = niceTop(series);
         double end = 0;
@@ -159,7 +159,7 @@ record Plot(String file, String svg) {
         return nice(top * 1.08);
     }
 
-    /** The least round number that is not less, of those that five steps divide well. */
+    /** The smallest round number that is not less and gives five round steps. */
     private static double nice(double value) {
         if (value <= 0) {
             return 1;

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 
-/** A merge against REFRESH MATERIALIZED VIEW CONCURRENTLY of the same content after the same changes. */
+/** A merge, compared with REFRESH MATERIALIZED VIEW CONCURRENTLY of the same content after the same changes. */
 final class RefreshCost implements Scenario {
     private static final long SALES = 1_000_000;
     private static final int[] CHANGED = {1_000, 100_000};

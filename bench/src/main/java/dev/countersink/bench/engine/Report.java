@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** Figures as Markdown, and where they are kept: between markers of a file, a part for each scenario, plots beside it. */
+/** Writes figures as Markdown: a part for each scenario, between markers of a file, and plots in a folder beside it. */
 final class Report {
     private static final String BEGIN = "<!-- engine -->\n";
     private static final String END = "<!-- /engine -->\n";
@@ -39,7 +39,7 @@ final class Report {
         return table.toString();
     }
 
-    /** Puts a scenario's part into the file, in place of its former one, and its plots into the folder beside it. */
+    /** Replaces a scenario's part of the file, and writes its plots to the folder beside it. */
     void write(Path file, Scenario scenario, Outcome outcome) throws IOException {
         Path plots = Files.createDirectories(file.resolveSibling("plots"));
         StringBuilder part =
@@ -54,7 +54,7 @@ final class Report {
         Files.writeString(file, replaced(Files.readString(file), scenario.name(), part.toString()));
     }
 
-    /** The text with a part of that name; other parts stay, and all stand in the order of the scenarios. */
+    /** The text with this part replaced or added. Other parts stay; the order is that of the scenarios. */
     static String replaced(String text, String name, String part) {
         int begin = text.indexOf(BEGIN);
         int end = text.indexOf(END, begin);

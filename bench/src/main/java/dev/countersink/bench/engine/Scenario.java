@@ -1,14 +1,14 @@
 package dev.countersink.bench.engine;
 
-/** One question, and how its answer is measured. */
+/** A measurement that answers one question. */
 interface Scenario {
-    /** By which the command line calls it. */
+    /** Its name on the command line. */
     String name();
 
-    /** What is done, in a sentence or two, for the reader of the figures. */
+    /** A sentence or two about what is measured, for readers of the figures. */
     String does();
 
-    /** How long it takes at full scale on a machine of two cores. */
+    /** How long it takes at full scale on two cores. */
     int minutes();
 
     Outcome run(Lab lab) throws Exception;

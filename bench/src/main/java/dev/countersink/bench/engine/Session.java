@@ -7,7 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 
-/** One connection. */
+/** A database connection. */
 final class Session implements AutoCloseable {
     private final Connection connection;
 
@@ -25,7 +25,7 @@ final class Session implements AutoCloseable {
         }
     }
 
-    /** Runs it and says how long that took. */
+    /** Runs a statement and returns how long it took. */
     double seconds(String sql) throws SQLException {
         long start = System.nanoTime();
         run(sql);

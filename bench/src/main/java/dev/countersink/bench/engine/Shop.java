@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.Random;
 import java.util.stream.Collectors;
 
-/** A schema with sales and buyers, and what is derived from them: see {@code bench/engine.sql}. */
+/** A schema with sales and buyers, and the views derived from them: see {@code bench/engine.sql}. */
 final class Shop implements AutoCloseable {
     private static final int BUYERS = 20_000;
 
@@ -50,12 +50,12 @@ final class Shop implements AutoCloseable {
         return name + ".sale_fact";
     }
 
-    /** The name of another projection, which has nothing above it. */
+    /** The name of another projection, which no rollup reads. */
     String label() {
         return name + ".label";
     }
 
-    /** Makes and fills {@link #label}; returns this. */
+    /** Creates and fills {@link #label}; returns this shop. */
     Shop deriveLabel() throws SQLException {
         try (Session session = lab.session()) {
             session.run(String.format(Locale.ROOT, "CALL bench.derive_label('%s')", name));
@@ -65,7 +65,7 @@ final class Shop implements AutoCloseable {
         return this;
     }
 
-    /** Makes the projection and the rollup and fills them, unless that was done; returns this. */
+    /** Creates and fills the projection and the rollup, unless they exist already; returns this shop. */
     Shop derive() throws SQLException {
         if (!derived) {
             fill();
@@ -79,7 +79,7 @@ final class Shop implements AutoCloseable {
         return derived;
     }
 
-    /** Makes the projection and fills it by merges; how many seconds that took. */
+    /** Creates the projection and fills it by merges; returns the seconds that this took. */
     double fill() throws SQLException {
         try (Session session = lab.session()) {
             long start = System.nanoTime();
@@ -104,14 +104,14 @@ final class Shop implements AutoCloseable {
         }
     }
 
-    /** Makes the rollup, which is filled at once; how many seconds that took. */
+    /** Creates the rollup, which also fills it; returns the seconds that this took. */
     double rollUp() throws SQLException {
         try (Session session = lab.session()) {
             return session.seconds(String.format(Locale.ROOT, "CALL bench.derive_rollup('%s')", name));
         }
     }
 
-    /** No vacuum, no statistics and no checkpoint are due in the middle of a measurement. */
+    /** Runs vacuum, analyze and a checkpoint now, so that none is due during a measurement. */
     void settle() throws SQLException {
         try (Session session = lab.session()) {
             session.run(String.format(Locale.ROOT, "VACUUM (ANALYZE) %s.sale", name));
@@ -123,7 +123,7 @@ final class Shop implements AutoCloseable {
         }
     }
 
-    /** An UPDATE of so many sales at random, among the newest of so many. */
+    /** An UPDATE of {@code rows} random sales among the newest {@code among}. */
     String update(Random random, int rows, int among) {
         String ids = random.ints(sales - among + 1, sales + 1)
                 .distinct()
@@ -133,7 +133,7 @@ final class Shop implements AutoCloseable {
         return String.format(Locale.ROOT, "UPDATE %s.sale SET amount = amount + 1 WHERE id = ANY ('{%s}')", name, ids);
     }
 
-    /** Fails unless projection and rollup are what their definitions say. */
+    /** Fails unless the projection and the rollup equal their definitions. */
     void requireExact() throws SQLException {
         try (Session session = lab.session()) {
             session.run(String.format(Locale.ROOT, "SELECT tally.refresh('%s')", fact()));
@@ -146,7 +146,7 @@ final class Shop implements AutoCloseable {
         lab.say("%s: stored rows are what their definitions say", name);
     }
 
-    /** Makes two materialized views of what the projection and the rollup hold, with the same unique indexes. */
+    /** Creates materialized views with the same rows and unique indexes as the projection and the rollup. */
     void materialize(Session session) throws SQLException {
         for (String sql : List.of(
                 "CREATE MATERIALIZED VIEW %1$s.fact AS SELECT * FROM %1$s.sale_fact_def",
@@ -158,7 +158,7 @@ final class Shop implements AutoCloseable {
         }
     }
 
-    /** Refreshes both materialized views while they can be read; how many seconds that took. */
+    /** Refreshes both materialized views with CONCURRENTLY; returns the seconds that this took. */
     double refreshMaterialized(Session session) throws SQLException {
         double seconds = 0;
         for (String view : List.of("fact", "totals")) {
@@ -172,7 +172,7 @@ final class Shop implements AutoCloseable {
         session.run(String.format(Locale.ROOT, "DROP MATERIALIZED VIEW %1$s.fact, %1$s.totals", name));
     }
 
-    /** Brings the projections whose names are like this up to date. */
+    /** Brings the projections up to date whose names match the pattern. */
     static void refresh(Session session, String views) throws SQLException {
         session.run(String.format(
                 Locale.ROOT,
@@ -180,7 +180,7 @@ final class Shop implements AutoCloseable {
                 views));
     }
 
-    /** Fails unless the projections whose names are like this are what their definitions say; for tables that are not too large. */
+    /** Fails unless the projections whose names match the pattern equal their definitions. Slow for large tables. */
     static void requireVerified(Session session, String views) throws SQLException {
         refresh(session, views);
         if (session.number(String.format(
@@ -193,7 +193,7 @@ final class Shop implements AutoCloseable {
         }
     }
 
-    /** What is like the name of each of its views. */
+    /** A LIKE pattern that matches the name of each of its views. */
     String views() {
         return name + ".%";
     }

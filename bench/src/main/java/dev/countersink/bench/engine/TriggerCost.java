@@ -9,7 +9,7 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 
-/** What the triggers cost those who write single rows. */
+/** The cost of the triggers for single-row writers. */
 final class TriggerCost implements Scenario {
     private static final int SALES = 500_000;
     private static final int[] VIEWS = {0, 1, 2, 4};
@@ -72,7 +72,7 @@ final class TriggerCost implements Scenario {
         return shop;
     }
 
-    /** Scripts a second: a row a setting (with merges last), a column a round. */
+    /** Scripts per second: a row for each setting (the last one with merges), a column for each round. */
     private static double[][] measure(
             Lab lab, Pgbench pgbench, List<Shop> shops, String what, Function<Shop, String> script) throws Exception {
         int rounds = lab.scaled(ROUNDS, 1);
@@ -161,7 +161,7 @@ final class TriggerCost implements Scenario {
                         Plot.Series.bars("TPC-B-like transactions", together))));
     }
 
-    /** Of each setting, the median over the rounds of its speed against that without views. */
+    /** For each setting: its speed divided by the speed without views, as the median over the rounds. */
     private static double[] ratios(double[][] speeds) {
         double[] medians = new double[speeds.length];
         for (int setting = 0; setting < speeds.length; setting++) {
@@ -174,7 +174,7 @@ final class TriggerCost implements Scenario {
         return medians;
     }
 
-    /** The lines of one sort of transactions, so many of them a script. */
+    /** The lines for one kind of transaction; a script has {@code perScript} of them. */
     private static List<Figure> figures(String what, int perScript, double[][] speeds, double[] ratios) {
         List<Figure> figures = new ArrayList<>();
         for (int setting = 1; setting < speeds.length; setting++) {

@@ -6,7 +6,7 @@ import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
 
-/** Writers of single rows while one UPDATE of another table changes a million keys. */
+/** The speed of single-row writers while one UPDATE of another table makes a million keys pending. */
 final class WideChange implements Scenario {
     private static final long SALES = 2_000_000;
     private static final int WRITERS = 2;
@@ -118,7 +118,7 @@ final class WideChange implements Scenario {
                 shop.buyers() / 2));
     }
 
-    /** Commits a second for so long, or until the merger has caught up; notes each second's. */
+    /** Commits per second, for a time or until the merger has caught up; also adds each second to {@code speeds}. */
     private static double speed(Writers writers, long second, long nanos, Merger until, List<double[]> speeds) {
         long start = System.nanoTime();
         long first = writers.writes();
@@ -138,7 +138,10 @@ final class WideChange implements Scenario {
         return (writers.writes() - first) * 1e9 / (now - start);
     }
 
-    /** A wide change in eight merges, while writers go on; after every other one live views are compared. How often that was. */
+    /**
+     * Merges a wide change in eight steps while writers continue. After every other step it compares the live views with
+     * their definitions; returns the number of comparisons.
+     */
     private static int watch(Lab lab, Shop shop, Session session) throws Exception {
         long start = System.nanoTime();
         change(session, shop);

@@ -5,14 +5,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Threads with a connection each that do the same write again and again until they are stopped. */
+/** Threads that repeat the same write until they are stopped. Each has its own connection. */
 final class Writers implements AutoCloseable {
     private final List<Thread> threads = new ArrayList<>();
     private final AtomicLong writes = new AtomicLong();
     private volatile boolean stopped;
     private volatile Throwable failure;
 
-    /** What a writer does each time. */
+    /** One write. */
     interface Write {
         void run(Session session) throws SQLException;
     }
@@ -36,7 +36,7 @@ final class Writers implements AutoCloseable {
         }
     }
 
-    /** How many writes were committed until now. */
+    /** The number of writes committed so far. */
     long writes() {
         if (failure != null) {
             throw new IllegalStateException(failure);

@@ -197,8 +197,9 @@ SELECT count(*) FROM written$template$, jsonb_build_object(
         'target_keys', (SELECT string_agg(format('g.%I', e.value), ', ' ORDER BY e.key) FROM jsonb_each_text(b.key) e),
         'named_keys',  (SELECT string_agg(format('k.%I AS tally_key_%s', e.key, e.n), ', ' ORDER BY e.key) FROM (SELECT x.*, row_number() OVER (ORDER BY x.key) AS n FROM jsonb_each_text(b.key) x) e),
         'key_pairs',   (SELECT string_agg(format('%L, d.tally_key_%s', e.key, e.n), ', ' ORDER BY e.key) FROM (SELECT x.*, row_number() OVER (ORDER BY x.key) AS n FROM jsonb_each_text(b.key) x) e),
-        'same_target', (SELECT string_agg(format('g.%I = k.%I', e.value, e.key), ' AND ') FROM jsonb_each_text(b.key) e),
-        'same_view',   (SELECT string_agg(format('s.%1$I = k.%1$I', e.key), ' AND ') FROM jsonb_each_text(b.key) e),
+        'same_target', (SELECT string_agg(format('g.%I %s k.%I', e.value, CASE WHEN tally.base_type(tally.type_id(b.target, e.value)) = tally.base_type(tally.type_id(tally.part(v)::regclass, e.key))
+                                                                                  THEN tally.sql_operator(tally.part(v)::regclass, e.key) ELSE '=' END, e.key), ' AND ') FROM jsonb_each_text(b.key) e),
+        'same_view',   (SELECT string_agg(format('s.%1$I %2$s k.%1$I', e.key, tally.sql_operator(tally.part(v)::regclass, e.key)), ' AND ') FROM jsonb_each_text(b.key) e),
         'old',         (SELECT string_agg(format('g.%I', e.key), ', ' ORDER BY e.key) FROM jsonb_each_text(b.columns) e),
         'new',         (SELECT string_agg(n.value, ', ' ORDER BY n.col) FROM tally.values_back(b, v) n),
         'new_values',  (SELECT string_agg(format('%s AS tally_new_%s', n.value, n.i), ', ' ORDER BY n.col) FROM tally.values_back(b, v) n),

@@ -22,6 +22,11 @@ BEGIN
 END
 $$;
 
+-- bench.jobs: as many jobs, numbered from 1, of which seed has made the first.
+CREATE FUNCTION bench.jobs(n integer) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO results.job (id, project_id, pipeline_id, name) SELECT i, 1, 1, 'bench' FROM generate_series(2, n) i
+$$;
+
 -- bench.write: n detections on captures that follow one another, each with an occurrence and two classifications: three
 -- INSERTs, as an application would send them. The salt makes boxes of different calls differ. Returns n.
 CREATE FUNCTION bench.write(n integer, salt integer) RETURNS integer LANGUAGE plpgsql AS $$

@@ -15,9 +15,9 @@ import java.util.List;
 import org.postgresql.PGConnection;
 
 /** A migrated and seeded database, and its twin without anything derived; both of the bench's own. */
-final class BenchDatabase {
+public final class BenchDatabase {
     /** What a batch of messages writes, in the order in which foreign keys allow. */
-    static final List<String> WRITTEN = List.of("occurrence", "detection", "classification", "job_capture");
+    public static final List<String> WRITTEN = List.of("occurrence", "detection", "classification", "job_capture");
 
     private final DbSettings settings;
 
@@ -25,56 +25,90 @@ final class BenchDatabase {
         this.settings = settings;
     }
 
-    /** Migrates the database of the settings and seeds it. */
-    static BenchDatabase seeded(DbSettings settings, int captures) throws SQLException {
+    /** Migrates the database of the settings and seeds it, unless an earlier run has done so. */
+    public static BenchDatabase seeded(DbSettings settings, int captures) throws SQLException {
         Database.open(settings).close();
         BenchDatabase database = new BenchDatabase(settings);
-        try (Connection connection = database.connect();
-                Statement statement = connection.createStatement()) {
-            statement.execute(resource("bench/workload.sql"));
-            statement.execute("SELECT bench.seed(" + captures + ")");
-            statement.execute("SELECT tally.refresh('results.fact')");
-            statement.execute("SELECT tally.refresh('results.job_fact')");
-            statement.execute("CALL bench.settle()");
+        try (Connection connection = database.connect()) {
+            if (call(connection, "count(*) FROM pg_namespace WHERE nspname = 'bench'") == 0) {
+                database.run(resource("bench/workload.sql"));
+                database.run("SELECT bench.seed(" + captures + ")");
+                database.run("SELECT tally.refresh('results.fact')");
+                database.run("SELECT tally.refresh('results.job_fact')");
+                database.run("CALL bench.settle()");
+            } else if (call(connection, "count(*) FROM results.capture") < captures) {
+                throw new IllegalStateException(
+                        "The database was seeded for a smaller bench: give this one an empty database.");
+            }
         }
         return database;
     }
 
     /** A copy of it, as it is now, without triggers and derived views. */
-    BenchDatabase plainTwin() throws SQLException {
+    public BenchDatabase plainTwin() throws SQLException {
+        BenchDatabase twin = copy("plain");
+        twin.withoutTriggers();
+        return twin;
+    }
+
+    /** Removes what is derived; no checkpoint shall come in the middle of a measurement. */
+    public void withoutTriggers() throws SQLException {
+        run("SELECT bench.without_triggers()");
+        run("CALL bench.settle()");
+    }
+
+    public void run(String sql) throws SQLException {
+        try (Connection connection = connect();
+                Statement statement = connection.createStatement()) {
+            statement.execute(sql);
+        }
+    }
+
+    /** A copy of it, as it is now, beside it; nobody may be connected to it. */
+    public BenchDatabase copy(String suffix) throws SQLException {
+        String name = name();
+        execute("CREATE DATABASE " + name + "_" + suffix + " TEMPLATE " + name);
+        return new BenchDatabase(with(inDatabase(name + "_" + suffix)));
+    }
+
+    /** Removes a copy, with whoever is connected to it. */
+    public void drop() throws SQLException {
+        execute("DROP DATABASE " + name() + " WITH (FORCE)");
+    }
+
+    private void execute(String ofServer) throws SQLException {
+        try (Connection admin = Database.connect(with(inDatabase("template1")));
+                Statement statement = admin.createStatement()) {
+            statement.execute(ofServer);
+        }
+    }
+
+    private String name() {
+        String url = settings.url();
+        return url.substring(url.lastIndexOf('/') + 1).replaceFirst("\\?.*", "");
+    }
+
+    private String inDatabase(String name) {
         String url = settings.url();
         int slash = url.lastIndexOf('/');
         int end = url.indexOf('?', slash) < 0 ? url.length() : url.indexOf('?', slash);
-        String name = url.substring(slash + 1, end);
-        String twinUrl = url.substring(0, slash + 1) + name + "_plain" + url.substring(end);
-        String adminUrl = url.substring(0, slash + 1) + "template1" + url.substring(end);
-        try (Connection admin = Database.connect(with(adminUrl));
-                Statement statement = admin.createStatement()) {
-            statement.execute("CREATE DATABASE " + name + "_plain TEMPLATE " + name);
-        }
-        BenchDatabase twin = new BenchDatabase(with(twinUrl));
-        try (Connection connection = twin.connect();
-                Statement statement = connection.createStatement()) {
-            statement.execute("SELECT bench.without_triggers()");
-            statement.execute("CALL bench.settle()");
-        }
-        return twin;
+        return url.substring(0, slash + 1) + name + url.substring(end);
     }
 
     private DbSettings with(String url) {
         return new DbSettings(url, settings.user(), settings.password(), settings.poolSize());
     }
 
-    DbSettings settings() {
+    public DbSettings settings() {
         return settings;
     }
 
-    Connection connect() {
+    public Connection connect() {
         return Database.connect(settings);
     }
 
     /** The first column of the first row of a function call. */
-    static long call(Connection connection, String function) throws SQLException {
+    public static long call(Connection connection, String function) throws SQLException {
         try (Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery("SELECT " + function)) {
             rows.next();
@@ -83,7 +117,7 @@ final class BenchDatabase {
     }
 
     /** Writes the rows of a table to a file, as text, in the order in which they are stored. */
-    void copyOut(String table, Path file) throws SQLException, IOException {
+    public void copyOut(String table, Path file) throws SQLException, IOException {
         try (Connection connection = connect();
                 var out = java.nio.file.Files.newOutputStream(file)) {
             connection.unwrap(PGConnection.class).getCopyAPI().copyOut("COPY results." + table + " TO STDOUT", out);
@@ -91,7 +125,7 @@ final class BenchDatabase {
     }
 
     /** Reads the rows of a table from a file, in one COPY; returns how many. */
-    long copyIn(String table, Path file) throws SQLException, IOException {
+    public long copyIn(String table, Path file) throws SQLException, IOException {
         try (Connection connection = connect();
                 var in = java.nio.file.Files.newInputStream(file)) {
             return connection

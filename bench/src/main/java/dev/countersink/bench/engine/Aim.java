@@ -8,12 +8,12 @@ import java.util.Locale;
  * @param bound not to be passed
  * @param atMost whether it is the most, else the least
  */
-record Aim(double bound, boolean atMost) {
-    static Aim atMost(double bound) {
+public record Aim(double bound, boolean atMost) {
+    public static Aim atMost(double bound) {
         return new Aim(bound, true);
     }
 
-    static Aim atLeast(double bound) {
+    public static Aim atLeast(double bound) {
         return new Aim(bound, false);
     }
 

@@ -10,15 +10,15 @@ import java.util.Locale;
  * @param ratio of two things done in the same run; NaN if the line has none
  * @param aim what the ratio shall be; null where it is only for comparison
  */
-record Figure(String what, String value, double ratio, Aim aim) {
-    static final String HEAD = "| what | figure | ratio | aim | |\n|---|---|---|---|---|\n";
+public record Figure(String what, String value, double ratio, Aim aim) {
+    public static final String HEAD = "| what | figure | ratio | aim | |\n|---|---|---|---|---|\n";
 
     /** A line without a ratio. */
-    static Figure only(String what, String value) {
+    public static Figure only(String what, String value) {
         return new Figure(what, value, Double.NaN, null);
     }
 
-    String row() {
+    public String row() {
         return String.format(
                 Locale.ROOT,
                 "| %s | %s | %s | %s | %s |%n",
@@ -30,7 +30,7 @@ record Figure(String what, String value, double ratio, Aim aim) {
     }
 
     /** Three digits that matter. */
-    static String number(double value) {
+    public static String number(double value) {
         return String.format(Locale.ROOT, value >= 100 ? "%,.0f" : value >= 10 ? "%.1f" : "%.2f", value);
     }
 }

@@ -17,6 +17,7 @@
 \ir apply_batch.sql
 \ir has_job.sql
 \ir accepts_writes.sql
+\ir end_stalled.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql
 \ir begin_replay.sql

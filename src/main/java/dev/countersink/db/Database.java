@@ -16,6 +16,8 @@ import org.postgresql.ds.PGSimpleDataSource;
 public final class Database {
     private static final int OLDEST = 15;
     private static final String CONNECT_TIMEOUT_S = "10";
+    private static final long KEEPALIVE_MILLIS = 30_000;
+    private static final long VALIDATION_MILLIS = 2_500;
 
     private Database() {}
 
@@ -49,6 +51,9 @@ public final class Database {
         config.setMaximumPoolSize(settings.poolSize());
         config.setMinimumIdle(Math.min(4, settings.poolSize()));
         config.setConnectionTimeout(10_000);
+        // Idle connections that died unnoticed are removed before they are used.
+        config.setKeepaliveTime(KEEPALIVE_MILLIS);
+        config.setValidationTimeout(VALIDATION_MILLIS);
         // Independent of the database's default: merges are written for this level, and at SERIALIZABLE a merge could
         // make writers fail.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
@@ -81,6 +86,7 @@ public final class Database {
         }
         properties.setProperty("ApplicationName", "countersink");
         properties.setProperty("connectTimeout", CONNECT_TIMEOUT_S);
+        properties.setProperty("loginTimeout", CONNECT_TIMEOUT_S);
         properties.setProperty("tcpKeepAlive", "true");
         properties.setProperty("reWriteBatchedInserts", "true");
         return properties;

@@ -49,6 +49,9 @@ public final class Ingestor implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final long HOUSEKEEPING_MILLIS = 250;
     private static final long DATABASE_CHECK_MILLIS = 2000;
+    /** A connection on which writer and server have waited for each other for so long is ended. */
+    private static final Duration STALLED_AFTER = Duration.ofSeconds(3);
+
     private static final Duration KEEP_ALIVE_AFTER = ResultsStream.ACK_WAIT.dividedBy(3);
     private static final Duration FLUSH_PATIENCE = Duration.ofSeconds(5);
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(60);
@@ -71,6 +74,7 @@ public final class Ingestor implements AutoCloseable {
     private final Set<String> refusedSubjects = ConcurrentHashMap.newKeySet();
     private final CountDownLatch stopping = new CountDownLatch(1);
     private final List<Thread> writers = new ArrayList<>();
+    private final Set<ResultsDb> writing = ConcurrentHashMap.newKeySet();
     private final ScheduledExecutorService keeper = Executors.newSingleThreadScheduledExecutor(named("ingest-keeper"));
     private final ScheduledExecutorService databaseCheck =
             Executors.newSingleThreadScheduledExecutor(named("ingest-database-check"));
@@ -179,12 +183,23 @@ public final class Ingestor implements AutoCloseable {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             if (db.acceptsWrites()) {
                 metrics.outage().ended(databaseCheck);
+                endStalled(db);
                 tellJobs(db.followJobs(settings.failedShare()));
             } else {
                 metrics.outage().failed(databaseCheck, READ_ONLY, "The database is read-only.");
             }
         } catch (SQLException e) {
             metrics.outage().failed(databaseCheck, e.getSQLState(), SqlErrorClassifier.sentence(e));
+        }
+    }
+
+    private void endStalled(ResultsDb db) throws SQLException {
+        for (ResultsDb writer : writing) {
+            if (db.endIfStalled(writer, STALLED_AFTER)) {
+                LOG.warn(
+                        "A connection to the database has stalled for more than {} s; it is ended, and its batch tried again",
+                        STALLED_AFTER.toSeconds());
+            }
         }
     }
 
@@ -215,6 +230,7 @@ public final class Ingestor implements AutoCloseable {
 
     private void writeBatches() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
+            writing.add(db);
             BatchWriter writer = new BatchWriter(db, metrics, metrics.outage(), settings.maxAttempts(), stopping);
             List<Delivery> batch = intake.next(writer.mostMessages());
             while (!batch.isEmpty()) {
@@ -299,6 +315,7 @@ public final class Ingestor implements AutoCloseable {
         }
         stopping.countDown();
         connection.removeConnectionListener(listener);
+        watcher.stop();
         keeper.shutdown();
         databaseCheck.shutdownNow();
         intake.stop();

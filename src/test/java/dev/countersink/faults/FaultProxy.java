@@ -58,6 +58,11 @@ final class FaultProxy implements AutoCloseable {
         held = bytes;
     }
 
+    /** From now on, everything is passed on again; who was held stays so. */
+    void passOn() {
+        held = null;
+    }
+
     /** Reaches zero once a client is held. */
     CountDownLatch reached() {
         return reached;

@@ -61,7 +61,7 @@ class FaultSuiteTest {
     @ParameterizedTest
     @EnumSource
     void killedAtANamedPointItLosesNothingAndDoesNothingTwice(Point point) throws Exception {
-        assumeTrue(LONG || point == Point.BEFORE_COMMIT || point == Point.BEFORE_ACK, "part of the long form");
+        assumeTrue(LONG || point == Point.BEFORE_COMMIT, "part of the long form");
         publish(200);
         try (FaultProxy database = new FaultProxy(FaultProxy.port(rig.database().url()));
                 FaultProxy nats =
@@ -111,7 +111,7 @@ class FaultSuiteTest {
         long seed = Long.getLong("countersink.seed", System.nanoTime());
         System.out.println("killedAtRandom: -Dcountersink.seed=" + seed);
         Random random = new Random(seed);
-        int kills = LONG ? 100 : 2;
+        int kills = LONG ? Integer.getInteger("countersink.faults.kills", 100) : 1;
         long worst = 0;
         for (int i = 0; i < kills; i++) {
             publish(150);
@@ -184,8 +184,16 @@ class FaultSuiteTest {
                                 "nats://127.0.0.1:" + nats.port(),
                                 rig.nats().settings().token())
                         .awaitReady()) {
-            for (Runnable fault :
-                    List.<Runnable>of(database::cut, database::halfClose, nats::cut, nats::halfClose, nats::stall)) {
+            List<Runnable> faults = LONG
+                    ? List.of(
+                            database::cut,
+                            database::halfClose,
+                            database::stall,
+                            nats::cut,
+                            nats::halfClose,
+                            nats::stall)
+                    : List.of(database::cut, nats::stall);
+            for (Runnable fault : faults) {
                 publish(50);
                 fault.run();
                 publish(50);
@@ -194,6 +202,64 @@ class FaultSuiteTest {
             assertThat(service.log()).noneMatch(line -> line.startsWith("\tat "));
             assertThat(service.terminate()).isZero();
         }
+    }
+
+    /** Each writer is in the middle of a batch; nothing that it sends arrives any more, and no end of the connection either. */
+    @Test
+    void aWriterWhoseConnectionStallsGoesOnWithAnotherOne() throws Exception {
+        try (FaultProxy database = new FaultProxy(FaultProxy.port(rig.database().url()));
+                ServiceProcess service = ServiceProcess.start(
+                                database.through(rig.database()),
+                                rig.nats().settings().url(),
+                                rig.nats().settings().token())
+                        .awaitReady()) {
+            publish(50);
+            verify();
+            long before = done();
+            database.holdAt("apply_batch");
+            publish(200);
+            assertThat(database.reached().await(2, TimeUnit.MINUTES)).isTrue();
+            long stalled = System.nanoTime();
+            database.passOn();
+            Eventually.await(
+                    "all writers go on",
+                    PATIENCE,
+                    () -> log(service, "A connection to the database has stalled"),
+                    n -> n > 0);
+            Eventually.await("a commit", PATIENCE, () -> done() > before, done -> done);
+            verify();
+            System.out.printf(
+                    Locale.ROOT,
+                    "a stalled connection: all is applied %d ms after it%n",
+                    TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - stalled));
+            assertThat(rig.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                            + " AND state LIKE 'idle in transaction%'"))
+                    .isZero();
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    /** A statement that takes long is no stalled connection: it waits for a lock, and is not ended. */
+    @Test
+    void aWriterThatWaitsForALockIsLeftAlone() throws Exception {
+        try (ServiceProcess service = start().awaitReady();
+                Connection holder = Database.connect(rig.database());
+                Statement statement = holder.createStatement()) {
+            holder.setAutoCommit(false);
+            statement.execute("LOCK TABLE results.detection IN SHARE MODE");
+            publish(100);
+            String waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    + " AND wait_event_type = 'Lock' AND clock_timestamp() - state_change > interval '9 s'";
+            Eventually.await("a writer has waited long", PATIENCE, () -> rig.number(waiting), n -> n > 0);
+            holder.commit();
+            verify();
+            assertThat(log(service, "has stalled")).isZero();
+            assertThat(service.terminate()).isZero();
+        }
+    }
+
+    private static long log(ServiceProcess service, String text) throws IOException {
+        return service.log().stream().filter(line -> line.contains(text)).count();
     }
 
     @Test

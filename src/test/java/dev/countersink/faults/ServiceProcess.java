@@ -111,6 +111,19 @@ final class ServiceProcess implements AutoCloseable {
                 HttpResponse.BodyHandlers.ofString());
     }
 
+    /** What a GET of the API answers. */
+    String get(String path, String token) throws IOException, InterruptedException {
+        HttpResponse<String> answer = HTTP.send(
+                HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+                        .header("Authorization", "Bearer " + token)
+                        .build(),
+                HttpResponse.BodyHandlers.ofString());
+        if (answer.statusCode() != 200) {
+            throw new IOException(path + " answers " + answer.statusCode() + ": " + answer.body());
+        }
+        return answer.body();
+    }
+
     List<String> log() throws IOException {
         return Files.readAllLines(log);
     }

@@ -18,10 +18,13 @@ final class BinaryCopy implements AutoCloseable {
     private static final long EPOCH_OFFSET_MICROS = 946_684_800_000_000L;
 
     private final CopyIn copy;
+    private final Runnable sent;
     private final byte[] buffer = new byte[BUFFER_BYTES];
     private int used;
 
-    BinaryCopy(CopyManager manager, String table) throws SQLException {
+    /** @param sent is told each time that some of it has been handed to the network */
+    BinaryCopy(CopyManager manager, String table, Runnable sent) throws SQLException {
+        this.sent = sent;
         copy = manager.copyIn("COPY " + table + " FROM STDIN (FORMAT binary)");
         bytes(SIGNATURE, 0, SIGNATURE.length);
         int32(0);
@@ -171,6 +174,7 @@ final class BinaryCopy implements AutoCloseable {
 
     private void flush() throws SQLException {
         copy.writeToCopy(buffer, 0, used);
+        sent.run();
         used = 0;
     }
 }

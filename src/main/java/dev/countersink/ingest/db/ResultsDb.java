@@ -9,6 +9,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.temporal.ChronoUnit;
@@ -35,9 +36,16 @@ public final class ResultsDb implements AutoCloseable {
     static final String NO_DEAD_LETTER = "RS030";
 
     private static final long BYTES_OF_A_STATEMENT = 8L * 1024 * 1024;
+    /** For what takes no time: an answer that has not come by then will not come. */
+    private static final int BRIEF_MILLIS = 10_000;
+
+    private static final int FOLLOW_MILLIS = 30_000;
+    private static final long AT_REST = 0;
 
     private final DataSource dataSource;
-    private Connection connection;
+    private volatile Connection connection;
+    /** When the transaction in work last sent something; {@link #AT_REST} without one. */
+    private volatile long sentNanos = AT_REST;
 
     public ResultsDb(DataSource dataSource) {
         this.dataSource = dataSource;
@@ -52,13 +60,14 @@ public final class ResultsDb implements AutoCloseable {
      * @return how many became dead letters
      */
     public int apply(List<DecodedMessage> batch) throws SQLException {
-        return inTransaction(c -> apply(c, batch)).size();
+        return inTransaction(c -> apply(c, batch, this::sent)).size();
     }
 
     /** Applies a batch, and makes each rejected message a dead letter; returns those. */
-    private static List<Reject> apply(Connection c, List<DecodedMessage> batch) throws SQLException {
+    private static List<Reject> apply(Connection c, List<DecodedMessage> batch, Runnable sent) throws SQLException {
         List<Reject> rejects = new ArrayList<>();
-        if (new StageCopier(c.unwrap(PGConnection.class).getCopyAPI(), batch).fill()) {
+        if (new StageCopier(c.unwrap(PGConnection.class).getCopyAPI(), batch, sent).fill()) {
+            sent.run();
             rejects.addAll(applyStaged(c));
         }
         for (int msg = 0; msg < batch.size(); msg++) {
@@ -84,7 +93,7 @@ public final class ResultsDb implements AutoCloseable {
      * @return why it was rejected again; empty if it was applied
      */
     Optional<Replays.Rejection> replay(long id, MessageDecoder decoder) throws SQLException {
-        return inTransaction(c -> apply(c, DecodedMessage.decode(decoder, beginReplay(c, id))).stream()
+        return inTransaction(c -> apply(c, DecodedMessage.decode(decoder, beginReplay(c, id)), this::sent).stream()
                 .findFirst()
                 .map(reject -> new Replays.Rejection(reject.sqlState(), reject.reason())));
     }
@@ -150,7 +159,7 @@ public final class ResultsDb implements AutoCloseable {
 
     /** Whether batches can be applied to this server. */
     public boolean acceptsWrites() throws SQLException {
-        try (Connection c = dataSource.getConnection();
+        try (Connection c = connectionFor(BRIEF_MILLIS);
                 PreparedStatement call = c.prepareStatement("SELECT results.accepts_writes()");
                 ResultSet row = call.executeQuery()) {
             row.next();
@@ -167,7 +176,7 @@ public final class ResultsDb implements AutoCloseable {
 
     /** Updates the states of jobs from their progress. Returns the changes; each is returned to one instance only. */
     public List<JobChange> followJobs(double failedShare) throws SQLException {
-        try (Connection c = dataSource.getConnection();
+        try (Connection c = connectionFor(FOLLOW_MILLIS);
                 PreparedStatement call = c.prepareStatement(
                         "SELECT job_id, state_before, state, total, processed, failed FROM results.follow_jobs(?)")) {
             call.setDouble(1, failedShare);
@@ -187,6 +196,56 @@ public final class ResultsDb implements AutoCloseable {
         }
     }
 
+    /**
+     * Ends the connection of another one if what it sent, or the answer to it, got lost on the way: it waits for the server,
+     * which waits for it. What it had in work is rolled back, and it fails. Only a look at the server tells this from
+     * a statement that takes long.
+     *
+     * @param after how long both must have waited
+     * @return whether it was so
+     */
+    public boolean endIfStalled(ResultsDb other, Duration after) throws SQLException {
+        Connection waiting = other.connection;
+        if (waiting == null || !other.waits(after)) {
+            return false;
+        }
+        try (Connection c = connectionFor(BRIEF_MILLIS);
+                PreparedStatement call = c.prepareStatement("SELECT results.end_stalled(?, ?)")) {
+            call.setInt(1, waiting.unwrap(PGConnection.class).getBackendPID());
+            call.setDouble(2, after.toMillis() / 1e3);
+            try (ResultSet row = call.executeQuery()) {
+                row.next();
+                if (!row.getBoolean(1)) {
+                    return false;
+                }
+            }
+        }
+        waiting.abort(Runnable::run);
+        return true;
+    }
+
+    private boolean waits(Duration after) {
+        long since = sentNanos;
+        return since != AT_REST && System.nanoTime() - since > after.toNanos();
+    }
+
+    private void sent() {
+        long now = System.nanoTime();
+        sentNanos = now == AT_REST ? 1 : now;
+    }
+
+    /** A connection of its own, on which no answer is awaited for longer. */
+    private Connection connectionFor(int millis) throws SQLException {
+        Connection brief = dataSource.getConnection();
+        try {
+            brief.setNetworkTimeout(Runnable::run, millis);
+            return brief;
+        } catch (SQLException e) {
+            brief.close();
+            throw e;
+        }
+    }
+
     private static void identify(PreparedStatement call, DecodedMessage.Origin origin, long publishedMicros)
             throws SQLException {
         call.setString(1, origin.stream());
@@ -200,8 +259,10 @@ public final class ResultsDb implements AutoCloseable {
 
     private <T> T inTransaction(Work<T> work) throws SQLException {
         try {
+            sent();
             Connection open = open();
             T result = work.in(open);
+            sent();
             open.commit();
             return result;
         } catch (SQLException e) {
@@ -210,6 +271,8 @@ public final class ResultsDb implements AutoCloseable {
         } catch (RuntimeException e) {
             giveUp(new SQLException(e));
             throw e;
+        } finally {
+            sentNanos = AT_REST;
         }
     }
 

@@ -18,10 +18,13 @@ import org.postgresql.copy.CopyManager;
 final class StageCopier {
     private final CopyManager manager;
     private final List<DecodedMessage> batch;
+    private final Runnable sent;
 
-    StageCopier(CopyManager manager, List<DecodedMessage> batch) {
+    /** @param sent is told each time that some of the batch has been handed to the network */
+    StageCopier(CopyManager manager, List<DecodedMessage> batch, Runnable sent) {
         this.manager = manager;
         this.batch = batch;
+        this.sent = sent;
     }
 
     /** Returns whether there was anything to stage. */
@@ -40,7 +43,7 @@ final class StageCopier {
     }
 
     private boolean table(String name, Writer writer) throws SQLException {
-        try (Rows rows = new Rows(manager, name)) {
+        try (Rows rows = new Rows(manager, name, sent)) {
             for (int msg = 0; msg < batch.size(); msg++) {
                 DecodedMessage incoming = batch.get(msg);
                 if (incoming.body() != null) {
@@ -145,18 +148,20 @@ final class StageCopier {
     private static final class Rows implements AutoCloseable {
         private final CopyManager manager;
         private final String table;
+        private final Runnable sent;
         private BinaryCopy copy;
         private int count;
         private int parents;
 
-        Rows(CopyManager manager, String table) {
+        Rows(CopyManager manager, String table, Runnable sent) {
             this.manager = manager;
             this.table = table;
+            this.sent = sent;
         }
 
         BinaryCopy next(int fields) throws SQLException {
             if (copy == null) {
-                copy = new BinaryCopy(manager, table);
+                copy = new BinaryCopy(manager, table, sent);
             }
             copy.row(fields);
             count++;

@@ -41,6 +41,7 @@ public final class StreamWatcher {
     private ZonedDateTime created;
     private String problem;
     private String failure;
+    private volatile boolean stopped;
 
     /**
      * A subject with messages in the stream.
@@ -100,7 +101,15 @@ public final class StreamWatcher {
         }
     }
 
+    /** From now on nothing is wrong if the stream cannot be looked at. */
+    public void stop() {
+        stopped = true;
+    }
+
     private void complain(String what) {
+        if (stopped) {
+            return;
+        }
         if (!Objects.equals(failure, what)) {
             LOG.warn("{}; trying again", what);
         }

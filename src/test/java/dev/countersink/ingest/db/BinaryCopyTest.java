@@ -35,7 +35,7 @@ class BinaryCopyTest {
     @Test
     void everyTypeArrivesAsItWas() throws SQLException {
         float[] scores = {0.1f, -0.0f, Float.MAX_VALUE, 1e-45f};
-        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type")) {
+        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type", () -> {})) {
             copy.row(8);
             copy.integer(Integer.MIN_VALUE);
             copy.bigint(Long.MAX_VALUE);
@@ -62,7 +62,7 @@ class BinaryCopyTest {
 
     @Test
     void everyTypeMayBeNull() throws SQLException {
-        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type")) {
+        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type", () -> {})) {
             copy.row(8);
             copy.nothing();
             copy.bigint((Long) null);
@@ -86,7 +86,7 @@ class BinaryCopyTest {
             scores[i] = i;
         }
         String text = "ü".repeat(100_001);
-        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (t, a)")) {
+        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (t, a)", () -> {})) {
             for (int i = 0; i < 3; i++) {
                 copy.row(2);
                 copy.text(text);
@@ -101,7 +101,7 @@ class BinaryCopyTest {
 
     @Test
     void anEmptyArrayIsEmptyAndNotNull() throws SQLException {
-        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (a)")) {
+        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (a)", () -> {})) {
             copy.row(1);
             copy.float4Array(new float[0]);
             copy.finish();
@@ -111,7 +111,7 @@ class BinaryCopyTest {
 
     @Test
     void aCopyThatIsNotFinishedLeavesNothingAndTheConnectionUsable() throws SQLException {
-        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (n)")) {
+        try (BinaryCopy copy = new BinaryCopy(manager(), "every_type (n)", () -> {})) {
             copy.row(1);
             copy.integer(1);
         }

@@ -16,6 +16,7 @@ final class Steady implements Scenario {
     private static final int SECONDS = 60;
     /** Before the measurement, so that the code is compiled and the plans are made. */
     private static final int WARM_UP_SECONDS = 10;
+
     private static final int LEAST_WARM_UP_SECONDS = 1;
 
     private static final Aim COMMITTED = Aim.atMost(150);

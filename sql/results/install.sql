@@ -1,4 +1,4 @@
--- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql and the engine: psql -f sql/results/install.sql
+-- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql, 080-job-touched.sql and the engine: psql -f sql/results/install.sql
 \ir errors.sql
 \ir place_taxa.sql
 \ir open_stage.sql

@@ -11,18 +11,52 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION results.judge_job(bigint, bigint, bigint, float8) IS 'the state of a job by its figures';
 
+-- results.job_progressed: statement trigger on results.job_progress: record which jobs a merge has changed.
+--   Writes     results.job_touched
+CREATE OR REPLACE FUNCTION results.job_progressed()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO results.job_touched (job_id) SELECT DISTINCT n.job_id FROM new_rows n;
+    RETURN NULL;
+END
+$$;
+
+-- results.jobs_are_touched: whether both triggers are enabled.
+CREATE OR REPLACE FUNCTION results.jobs_are_touched()
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT count(*) = 2 FROM pg_trigger t
+    WHERE t.tgrelid = 'results.job_progress'::regclass AND t.tgname IN ('job_inserted', 'job_updated') AND t.tgenabled IN ('O', 'A')
+$$;
+
+-- Both triggers must be dropped before tally.redefine('results.job_fact', …), which refuses to lose them, and created again after it.
+CREATE OR REPLACE TRIGGER job_inserted AFTER INSERT ON results.job_progress
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.job_progressed();
+CREATE OR REPLACE TRIGGER job_updated AFTER UPDATE ON results.job_progress
+    REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.job_progressed();
+
 -- results.follow_jobs: update the states of jobs from their stored progress.
---   Parameters failed_share: see results.judge_job
+--   Parameters failed_share: see results.judge_job; a new one applies to a job when its counts change next
 --   Returns    the jobs whose state has changed, with the previous state, NULL for a new job
---   Reads      results.job_progress, results.job_state
---   Writes     results.job_state of the jobs whose counts have changed
+--   Reads      results.job_progress of the jobs in results.job_touched, or of all jobs if its triggers are missing or disabled,
+--              for example after a redefinition; results.job_state
+--   Writes     results.job_state of the jobs whose counts have changed; deletes from results.job_touched
 --   Locks      an advisory lock, until the transaction ends. If another instance holds it, nothing is done
 CREATE OR REPLACE FUNCTION results.follow_jobs(failed_share float8)
 RETURNS TABLE (job_id bigint, state_before text, state text, total bigint, processed bigint, failed bigint)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
+DECLARE
+    touched bigint[];
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('results.follow_jobs', 0)) THEN
+        RETURN;
+    END IF;
+    -- the next statement's snapshot is newer, so it sees the progress of every job deleted here
+    WITH gone AS (DELETE FROM results.job_touched RETURNING job_touched.job_id)
+    SELECT array_agg(DISTINCT gone.job_id) INTO touched FROM gone;
+    IF NOT results.jobs_are_touched() THEN
+        touched := ARRAY(SELECT p.job_id FROM results.job_progress p);
+    ELSIF touched IS NULL THEN
         RETURN;
     END IF;
     RETURN QUERY
@@ -30,7 +64,7 @@ BEGIN
         SELECT p.job_id, p.total::bigint AS total, p.processed::bigint AS processed, p.failed::bigint AS failed,
                results.judge_job(p.total::bigint, p.processed::bigint, p.failed::bigint, follow_jobs.failed_share) AS state
         FROM results.job_progress p
-        WHERE EXISTS (SELECT FROM results.job j WHERE j.id = p.job_id)
+        WHERE p.job_id = ANY (touched) AND EXISTS (SELECT FROM results.job j WHERE j.id = p.job_id)
     ), changed AS (
         INSERT INTO results.job_state AS s (job_id, state, total, processed, failed, started_at, finished_at)
         SELECT n.job_id, n.state, n.total, n.processed, n.failed, CASE WHEN n.state <> 'pending' THEN now() END,

@@ -47,6 +47,9 @@ BEGIN
                 || 'autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000)',
         tally.part(v, '_delta'), tally.column_definitions(definition, key::name[]),
         tally.column_definitions(definition, key::name[], '[]', tally.numbered(key::name[])));
+    -- not compressed: that would take a writer longer than all else that its trigger does
+    EXECUTE format('ALTER TABLE %s %s', tally.part(v, '_delta'),
+        (SELECT string_agg(format('ALTER COLUMN %I SET STORAGE EXTERNAL', c), ', ' ORDER BY n) FROM unnest(tally.numbered(key::name[])) WITH ORDINALITY u(c, n)));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     EXECUTE format('CREATE INDEX ON %s (tally_source, tally_xid) WHERE tally_source < 0', tally.part(v, '_delta'));
     PERFORM tally.comment_projection(v);

@@ -62,7 +62,8 @@ RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE AS $$
     WHERE jsonb_path_exists(t.tree, 'strict $.** ? (@."_" == "JSONEXPR")') AND pg_get_viewdef(t.relation) ~ '\.(datetime|date|time|time_tz|timestamp|timestamp_tz)\('
     UNION
     SELECT format('the row-level security of %s', p.relation), format('it binds %s', p.role),
-        'Let the view''s owner be the table''s, without FORCE ROW LEVEL SECURITY, or a role with BYPASSRLS.'
+        CASE WHEN p.role LIKE 'who reads %' THEN format('ALTER VIEW %s RESET (security_invoker), so that its owner is asked.', substr(p.role, 11))
+             ELSE 'Let the view''s owner be the table''s, without FORCE ROW LEVEL SECURITY, or a role with BYPASSRLS.' END
     FROM tally.policies_that_bind(definition) p
 $$;
 

@@ -22,13 +22,13 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- tally.views_with_role: the same views, each with the role whose rights are used to read its tables.
---   Returns    role: the owner; for a view with security_invoker, the role of the view around it; NULL: the reader
+--   Returns    role: the owner; NULL for a view with security_invoker: PostgreSQL asks for the reader's rights there, also under another view
 CREATE OR REPLACE FUNCTION tally.views_with_role(definition regclass)
 RETURNS TABLE (relation regclass, role oid) LANGUAGE sql STABLE AS $$
     WITH RECURSIVE under(relation, role) AS (
         SELECT c.oid, CASE WHEN NOT tally.asks_reader(c) THEN c.relowner END FROM pg_class c WHERE c.oid = definition
         UNION
-        SELECT c.oid, CASE WHEN tally.asks_reader(c) THEN u.role ELSE c.relowner END
+        SELECT c.oid, CASE WHEN NOT tally.asks_reader(c) THEN c.relowner END
         FROM under u JOIN pg_rewrite r ON r.ev_class = u.relation
         JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
                         AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> u.relation

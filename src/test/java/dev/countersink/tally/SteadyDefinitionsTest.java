@@ -176,7 +176,15 @@ class SteadyDefinitionsTest {
         assertThat(engine.refused("TL008", activate)).contains("it binds steady_viewer");
         engine.run("ALTER VIEW a.b_def OWNER TO steady_keeper; ALTER VIEW a.b_def SET (security_invoker = true)");
         assertThat(engine.refused("TL008", activate)).contains("it binds who reads a.b_def");
-        engine.run("ALTER VIEW a.b_def RESET (security_invoker); " + activate); // the owner sees every row
+        // under another view, too, PostgreSQL asks the reader
+        engine.run(
+                """
+                ALTER VIEW a.b_def RESET (security_invoker);
+                CREATE VIEW a.below WITH (security_invoker) AS SELECT id FROM a.bill;
+                ALTER VIEW a.below OWNER TO steady_keeper;
+                CREATE OR REPLACE VIEW a.b_def AS SELECT id FROM a.below""");
+        assertThat(engine.refused("TL008", activate)).contains("it binds who reads a.below");
+        engine.run("ALTER VIEW a.below RESET (security_invoker); " + activate); // the owner sees every row
     }
 
     @Test

@@ -10,12 +10,28 @@ DECLARE
 BEGIN
     PERFORM tally.lock_sources(v);
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id AND columns IS NOT NULL ORDER BY ordinal LOOP
+        PERFORM tally.require_watched_columns(v, s);
         PERFORM tally.generate_log(v, s, definition);
         FOR t IN SELECT tally.table_and_children(s.relation) LOOP
             PERFORM tally.install_trigger(v, s, t);
         END LOOP;
     END LOOP;
     PERFORM tally.remember_members(v);
+END
+$$;
+
+-- tally.require_watched_columns: raise if a watched column was renamed or dropped after tally.watch, and before the locks were granted.
+--   Raises    TL006
+CREATE OR REPLACE FUNCTION tally.require_watched_columns(v tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    missing name;
+BEGIN
+    SELECT c INTO missing FROM unnest(s.columns) c WHERE c <> ALL (tally.columns_of(s.relation)) LIMIT 1;
+    IF FOUND THEN
+        PERFORM tally.fail('TL006', format('%s has no column "%s" any more, which %s is to watch.', s.relation, missing, tally.part(v)),
+            format('SELECT tally.drop(%L), then declare it again with the names of now.', tally.part(v)));
+    END IF;
 END
 $$;
 

@@ -26,6 +26,8 @@ BEGIN
     IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
         PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
     END IF;
+    -- so that no column gets another name between the look at the definition and the triggers
+    PERFORM tally.lock_tables(ARRAY(SELECT t FROM tally.tables_read(definition) t JOIN pg_class c ON c.oid = t AND c.relkind IN ('r', 'p') WHERE has_table_privilege(t, 'SELECT')), 'ACCESS SHARE');
     IF key IS NULL AND tally.keep_split(name, definition, allow_every_key) THEN
         v := tally.lookup_root(name);
     ELSE

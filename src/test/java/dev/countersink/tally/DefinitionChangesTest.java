@@ -47,6 +47,25 @@ class DefinitionChangesTest {
     }
 
     @Test
+    void aColumnThatIsRenamedBetweenWatchAndActivateIsNamed() throws Exception {
+        try (Engine own = new Engine()) {
+            own.run("""
+                    CREATE TABLE app.thing (id int PRIMARY KEY, n int);
+                    CREATE VIEW app.thing_def AS SELECT id, n FROM app.thing;
+                    SELECT tally.create_projection('app.thing_fact', 'app.thing_def', '{id}');
+                    SELECT tally.watch('app.thing_fact', 'app.thing', '{id}');
+                    ALTER TABLE app.thing RENAME id TO number;
+                    """);
+            assertThat(own.refused("TL006", "SELECT tally.activate('app.thing_fact')"))
+                    .contains("app.thing has no column \"id\" any more");
+            own.run("""
+                    SELECT tally.drop('app.thing_fact');
+                    SELECT tally.keep('app.thing_fact', 'app.thing_def', '{id}');
+                    """);
+        }
+    }
+
+    @Test
     void whatIsReplacedBelowHoldsForEveryKey() {
         for (String change : List.of(
                 "CREATE OR REPLACE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 100'",

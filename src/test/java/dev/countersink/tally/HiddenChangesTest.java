@@ -92,9 +92,14 @@ class HiddenChangesTest {
                 CREATE TABLE a.c (id text COLLATE a.ci PRIMARY KEY, k x.citext, v int); INSERT INTO a.c VALUES ('a', 'K', 10), ('B', 'k', 25);
                 CREATE VIEW a.c_def AS SELECT id, k, v FROM a.c; SELECT tally.keep('a.cf', 'a.c_def', '{id}'); SELECT tally.create_rollup('a.cr', 'a.cf', '{k}', '{"n":"count(*)"}'); SELECT tally.refresh('a.cf')""");
         for (String change : new String[] {
-            "ALTER COLLATION a.ci RENAME TO cj", "ALTER COLLATION a.cj SET SCHEMA y", "ALTER EXTENSION citext SET SCHEMA y", "ALTER SCHEMA y RENAME TO z"
+            "ALTER COLLATION a.ci RENAME TO cj",
+            "ALTER COLLATION a.cj SET SCHEMA y",
+            "ALTER EXTENSION citext SET SCHEMA y",
+            "ALTER SCHEMA y RENAME TO z"
         }) {
-            engine.run(change + "; UPDATE a.c SET v = v + 1 WHERE id = 'A'; UPDATE a.c SET id = lower(id) WHERE v = 25; SELECT tally.refresh('a.cf')");
+            engine.run(
+                    change
+                            + "; UPDATE a.c SET v = v + 1 WHERE id = 'A'; UPDATE a.c SET id = lower(id) WHERE v = 25; SELECT tally.refresh('a.cf')");
             assertThat(engine.text("SELECT coalesce(string_agg(error, ' '), 'none') FROM tally.status"))
                     .as(change)
                     .isEqualTo("none");

@@ -74,7 +74,8 @@ class MergeChoiceTest {
     void aMergeItselfSaysWhichWayAndWhy() throws Exception {
         engine.run("UPDATE app.item SET v = v + 1");
         assertThat(String.join("\n", Session.jdbc(engine.db(), "SELECT tally.merge('app.fact', 5000)")))
-                .containsPattern("app.fact is merged by (key|a sweep): 2000 of about 2000 keys changed, which take \\d+ ms by key");
+                .containsPattern(
+                        "app.fact is merged by (key|a sweep): 2000 of about 2000 keys changed, which take \\d+ ms by key");
     }
 
     @Test

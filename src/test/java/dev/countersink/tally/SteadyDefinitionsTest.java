@@ -177,8 +177,7 @@ class SteadyDefinitionsTest {
         engine.run("ALTER VIEW a.b_def OWNER TO steady_keeper; ALTER VIEW a.b_def SET (security_invoker = true)");
         assertThat(engine.refused("TL008", activate)).contains("it binds who reads a.b_def");
         // under another view, too, PostgreSQL asks the reader
-        engine.run(
-                """
+        engine.run("""
                 ALTER VIEW a.b_def RESET (security_invoker);
                 CREATE VIEW a.below WITH (security_invoker) AS SELECT id FROM a.bill;
                 ALTER VIEW a.below OWNER TO steady_keeper;

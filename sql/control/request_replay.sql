@@ -1,6 +1,6 @@
 -- control.request_replay: store a request to apply a dead letter again.
 --   Parameters dead_letter: its id
---   Returns    the run's id
+--   Returns    the run's id; of one that waits for the same dead letter already, that one's
 --   Reads      results.dead_letter
 --   Writes     control.run
 --   Raises     RS030
@@ -12,7 +12,13 @@ BEGIN
     IF NOT EXISTS (SELECT FROM results.dead_letter l WHERE l.id = dead_letter) THEN
         PERFORM results.fail('RS030', format('There is no dead letter %s.', dead_letter));
     END IF;
-    INSERT INTO control.run (dead_letter, action) VALUES (request_replay.dead_letter, 'replay') RETURNING id INTO run;
+    LOOP
+        INSERT INTO control.run (dead_letter, action) VALUES (request_replay.dead_letter, 'replay') ON CONFLICT DO NOTHING RETURNING id INTO run;
+        IF run IS NULL THEN
+            SELECT r.id INTO run FROM control.run r WHERE r.state = 'queued' AND r.dead_letter = request_replay.dead_letter;
+        END IF;
+        EXIT WHEN run IS NOT NULL;  -- else it has begun between the two
+    END LOOP;
     RETURN run;
 END
 $$;

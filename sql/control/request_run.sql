@@ -1,7 +1,7 @@
 -- control.request_run: store a request for an action on a derived view.
 --   Parameters view, action: refresh, verify, repair, rebuild, pause or resume; sample: for verify, the share of the keys,
 --              above 0 and up to 1, NULL for all
---   Returns    the run's id
+--   Returns    the run's id; of a run that was requested with the same words and has not begun, that one's
 --   Reads      tally.views
 --   Writes     control.run
 --   Raises     TL001 no such view, 22023 no such action, or an invalid sample
@@ -22,7 +22,14 @@ BEGIN
         RAISE EXCEPTION 'The sample of % is %.', request_run.action, request_run.sample
             USING ERRCODE = '22023', HINT = 'verify takes one, above 0 and up to 1; the others take none.';
     END IF;
-    INSERT INTO control.run (view, action, sample) VALUES (request_run.view, request_run.action, request_run.sample) RETURNING id INTO run;
+    LOOP
+        INSERT INTO control.run (view, action, sample) VALUES (request_run.view, request_run.action, request_run.sample) ON CONFLICT DO NOTHING RETURNING id INTO run;
+        IF run IS NULL THEN
+            SELECT r.id INTO run FROM control.run r
+            WHERE r.state = 'queued' AND r.view = request_run.view AND r.action = request_run.action AND r.sample IS NOT DISTINCT FROM request_run.sample;
+        END IF;
+        EXIT WHEN run IS NOT NULL;  -- else it has begun between the two
+    END LOOP;
     RETURN run;
 END
 $$;

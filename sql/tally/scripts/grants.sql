@@ -37,7 +37,7 @@ BEGIN
         GRANT USAGE ON SCHEMA tally TO countersink_operator;
         GRANT SELECT ON tally.status, tally.health TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
-            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.token(), tally.wait_for(text, xid8, interval), tally.missing_indexes(jsonb) TO countersink_operator;
+            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.ready(text[], boolean), tally.catalog_changes(), tally.token(), tally.wait_for(text, xid8, interval), tally.missing_indexes(jsonb) TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain_named(text, text), tally.explain_view(text, text[]), tally.explain_in(text, text[], text), tally.view_named(text, text), tally.relation_named(text, text), tally.keep_statements(text, text[]), tally.keep_statements_in(text, text[], text), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer), tally.derive(regclass, name[], text), tally.propose_keys(regclass),
             tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),

@@ -96,6 +96,7 @@ BEGIN;
 \ir ../api/status.sql
 \ir ../api/views.sql
 \ir ../api/due.sql
+\ir ../api/ready.sql
 \ir ../api/health.sql
 \ir ../api/verify.sql
 \ir ../api/repair.sql

@@ -45,6 +45,14 @@ class RefusedException extends RuntimeException {
                         + " days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
     }
 
+    static RefusedException runOver(long id, String state) {
+        return new RefusedException(
+                HttpStatus.CONFLICT,
+                "55000",
+                String.format(Locale.ROOT, "Run %d cannot be cancelled: it is %s.", id, state),
+                "GET /api/runs/{id} shows what became of it.");
+    }
+
     final HttpStatus status() {
         return status;
     }

@@ -2,10 +2,13 @@ package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
 import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpStatus;
+import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.ResponseStatus;
 import org.springframework.web.bind.annotation.RestController;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -32,5 +35,16 @@ class RunsController {
     @GetMapping("/{id}")
     ObjectNode run(@PathVariable long id) {
         return control.run(id).map(rows::object).orElseThrow(() -> NotFoundException.run(id));
+    }
+
+    /** Ends a run: one that waits at once, one at work as soon as its statement is cancelled. Answers with the run. */
+    @DeleteMapping("/{id}")
+    @ResponseStatus(HttpStatus.ACCEPTED)
+    ObjectNode cancel(@PathVariable long id) {
+        ObjectNode run = run(id);
+        if (!control.cancelRun(id)) {
+            throw RefusedException.runOver(id, run.path("state").asString());
+        }
+        return run(id);
     }
 }

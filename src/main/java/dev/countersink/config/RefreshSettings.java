@@ -9,7 +9,7 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  *
  * @param interval between two merges of a projection that has no interval of its own
  * @param follow how often the list of derived views is read again
- * @param threads how many threads run merges, refreshes and requested runs on this instance
+ * @param threads how many threads run merges and refreshes on this instance; requested runs have threads of their own
  */
 @ConfigurationProperties("countersink.refresh")
 public record RefreshSettings(

@@ -11,21 +11,25 @@ import org.springframework.stereotype.Component;
 /** Calls the functions of schema {@code control}. Rows that are only passed on are JSON text. */
 @Component
 public class ControlDb {
+    private final DataSource dataSource;
     private final JdbcClient jdbc;
 
     public ControlDb(DataSource dataSource) {
+        this.dataSource = dataSource;
         this.jdbc = JdbcClient.create(dataSource);
     }
 
     /**
      * The work of a run.
      *
+     * @param run its id
      * @param action replay, or an action on a derived view
      * @param view its name, null for a replay
      * @param deadLetter its id, null otherwise
      * @param sample for verify: the share of the keys, null for all
      */
     public record Task(
+            long run,
             String action,
             @Nullable String view,
             @Nullable Long deadLetter,
@@ -47,27 +51,39 @@ public class ControlDb {
                 .single();
     }
 
-    /** Starts a run; empty if the run is finished already. */
-    public Optional<Task> beginRun(long run, String instance) {
-        return jdbc.sql("SELECT action, view, dead_letter, sample FROM control.begin_run(?, ?)")
-                .params(run, instance)
-                .query(Task.class)
-                .optional();
+    /**
+     * Takes up a run, on a connection of its own that keeps it from others.
+     *
+     * @param run its id, null for the oldest that can be taken up
+     * @return nothing if there is none, or if it is finished or taken up by another
+     */
+    public Optional<HeldRun> takeRun(String instance, @Nullable Long run) {
+        return HeldRun.take(dataSource, instance, run);
     }
 
-    public void finishRun(long run, String resultJson) {
-        jdbc.sql("SELECT FROM control.finish_run(?, ?::jsonb)")
-                .params(run, resultJson)
-                .query(row -> {});
+    /** Gives a run back that was cut off, to be taken up again. */
+    public void requeueRun(long run) {
+        jdbc.sql("SELECT FROM control.requeue_run(?)").param(run).query(row -> {});
     }
 
-    public void failRun(long run, String code, String error, String hint) {
+    /** Ends a run: one that waits at once, one at work by cancelling its statement. Returns whether there was something to end. */
+    public boolean cancelRun(long run) {
+        return jdbc.sql("SELECT control.cancel_run(?)")
+                .param(run)
+                .query(Boolean.class)
+                .single();
+    }
+
+    public void failRun(long run, String code, String error, @Nullable String hint) {
         jdbc.sql("SELECT FROM control.fail_run(?, ?, ?, ?)")
-                .params(run, code, error, hint)
+                .param(run)
+                .param(code)
+                .param(error)
+                .param(hint)
                 .query(row -> {});
     }
 
-    /** Deletes runs that were requested longer ago than this; returns how many. */
+    /** Deletes the runs that were requested longer ago; returns how many. */
     public long forgetRuns(Duration olderThan) {
         return jdbc.sql("SELECT r FROM control.forget_runs(make_interval(secs => ?)) r")
                 .param((double) olderThan.toSeconds())
@@ -75,7 +91,7 @@ public class ControlDb {
                 .single();
     }
 
-    /** One run as a JSON object; empty if there is none. */
+    /** One run as a JSON object, or nothing. */
     public Optional<String> run(long run) {
         return jdbc.sql("SELECT to_jsonb(r) FROM control.run_of(?) r")
                 .param(run)

@@ -32,6 +32,11 @@ public record SqlError(
         return code.startsWith("08") || code.startsWith("57P");
     }
 
+    /** The server has refused the statement itself: neither the connection, nor the pool of them, nor the server as a whole is at fault. */
+    public boolean ofStatement() {
+        return !unreachable() && !code.startsWith("53") && !code.startsWith("58") && !UNKNOWN.equals(code);
+    }
+
     private static SqlError of(SQLException e) {
         String code = e.getSQLState() == null ? UNKNOWN : e.getSQLState();
         ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;

@@ -39,6 +39,24 @@ public class TallyDb {
                 .list();
     }
 
+    /**
+     * Those of some derived views for which a merge would find something to do.
+     *
+     * @param definitions whether to look too if a definition, or a partition, has changed
+     */
+    public List<String> ready(List<String> names, boolean definitions) {
+        return jdbc.sql("SELECT r FROM tally.ready(?::text[], ?) r")
+                .param(array(names))
+                .param(definitions)
+                .query(String.class)
+                .list();
+    }
+
+    /** A number that changes soon after a table, a view, a function or a type has. */
+    public long catalogChanges() {
+        return jdbc.sql("SELECT tally.catalog_changes()").query(Long.class).single();
+    }
+
     /** All derived views, each as a JSON object. */
     public List<String> views() {
         return jdbc.sql("SELECT to_jsonb(v) FROM tally.views(NULL) v")

@@ -2,121 +2,104 @@ package dev.countersink.jobs;
 
 import dev.countersink.config.Cron;
 import dev.countersink.config.MaintenanceSettings;
-import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.DueView;
-import dev.countersink.db.TallyDb;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import org.quartz.Job;
-import org.quartz.JobBuilder;
-import org.quartz.JobDetail;
 import org.quartz.JobKey;
-import org.quartz.ScheduleBuilder;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
 import org.quartz.Trigger;
-import org.quartz.TriggerBuilder;
 import org.quartz.impl.matchers.GroupMatcher;
 import org.springframework.boot.context.event.ApplicationReadyEvent;
 import org.springframework.context.event.EventListener;
 import org.springframework.stereotype.Component;
 import org.springframework.transaction.support.TransactionOperations;
 
-/** Makes Quartz's jobs match the catalog: one for each derived view in {@code tally.due()}, and no others. */
+/** Makes Quartz's jobs follow the catalog and the settings: one for each derived view with a cron, the maintenance, none besides. */
 @Component
 class JobSynchronizer {
-    private static final String NAME = "follow";
-    private static final String MAINTENANCE = "maintenance";
-    private static final String GROUP = "control";
+    private static final String NAME = "schedules";
+    private static final JobKey MAINTENANCE = new JobKey(Maintenance.NAME, QuartzJobs.CONTROL);
 
-    private final TallyDb tally;
     private final Scheduler scheduler;
-    private final RefreshSettings settings;
     private final MaintenanceSettings maintenance;
     private final RetryBackoff backoff;
     private final TransactionOperations transactions;
 
     JobSynchronizer(
-            TallyDb tally,
             Scheduler scheduler,
-            RefreshSettings settings,
             MaintenanceSettings maintenance,
             RetryBackoff backoff,
             TransactionOperations transactions) {
-        this.tally = tally;
         this.scheduler = scheduler;
-        this.settings = settings;
         this.maintenance = maintenance;
         this.backoff = backoff;
         this.transactions = transactions;
     }
 
+    /** Schedules the maintenance as the settings say: of instances with other settings the last one to start decides. */
     @EventListener(ApplicationReadyEvent.class)
     void begin() {
         transactions.executeWithoutResult(status -> changed(() -> {
-            schedule(SynchronizeJob.class, NAME, QuartzJobs.every(settings.follow()));
             if (maintenance.enabled()) {
-                schedule(MaintenanceJob.class, MAINTENANCE, QuartzJobs.at(maintenance.cron()));
+                QuartzJobs.keep(scheduler, MAINTENANCE, maintenance.cron(), Trigger.DEFAULT_PRIORITY);
             } else {
-                scheduler.deleteJob(new JobKey(MAINTENANCE, GROUP));
+                scheduler.deleteJob(MAINTENANCE);
             }
         }));
     }
 
-    private void schedule(Class<? extends Job> type, String name, ScheduleBuilder<? extends Trigger> when)
-            throws SchedulerException {
-        JobDetail job =
-                JobBuilder.newJob(type).withIdentity(name, GROUP).storeDurably().build();
-        Trigger trigger = TriggerBuilder.newTrigger()
-                .withIdentity(name, GROUP)
-                .withSchedule(when)
-                .build();
-        scheduler.scheduleJob(job, Set.of(trigger), true);
-    }
-
-    void synchronize() {
+    /** Nothing is written unless something differs. */
+    void synchronize(List<DueView> due) {
         if (!backoff.mayTry(NAME)) {
             return;
         }
         try {
-            transactions.executeWithoutResult(status -> synchronizeAll());
+            transactions.executeWithoutResult(status -> synchronizeAll(due));
             backoff.succeeded(NAME);
         } catch (RuntimeException e) {
             backoff.failed(NAME, QuartzJobs.message(e));
         }
     }
 
-    /** Call it in a transaction: the job store locks a row while it changes anything. */
-    void synchronizeAll() {
-        List<DueView> due = tally.due();
-        Set<String> names = due.stream().map(DueView::name).collect(Collectors.toSet());
+    private void synchronizeAll(List<DueView> due) {
+        List<DueView> timed = due.stream().filter(view -> view.cron() != null).toList();
+        Set<JobKey> wanted = timed.stream().map(JobSynchronizer::key).collect(Collectors.toSet());
+        wanted.add(MAINTENANCE);
         changed(() -> {
-            for (DueView view : due) {
+            for (DueView view : timed) {
                 keep(view);
             }
-            for (JobKey job : scheduler.getJobKeys(GroupMatcher.jobGroupEquals(QuartzJobs.VIEWS))) {
-                if (!names.contains(job.getName())) {
+            QuartzJobs.mend(scheduler, MAINTENANCE);
+            for (JobKey job : scheduler.getJobKeys(GroupMatcher.anyJobGroup())) {
+                if (!wanted.contains(job)) {
                     scheduler.deleteJob(job);
                 }
             }
         });
     }
 
-    /** SQL accepts any cron with the right number of fields. For one that Quartz refuses, the view's job is not changed. */
+    /** SQL takes any cron of the right length; one that cannot be used leaves that view's job as it was. */
     private void keep(DueView view) throws SchedulerException {
         String name = "schedule of " + view.name();
-        Optional<String> problem = Optional.ofNullable(view.cron()).flatMap(Cron::problem);
+        String cron = Objects.requireNonNull(view.cron(), "cron");
+        Optional<String> problem = Cron.problem(cron);
         if (problem.isPresent()) {
             backoff.reported(name, problem.get());
         } else {
-            QuartzJobs.keep(scheduler, view, settings.interval());
+            QuartzJobs.keep(scheduler, key(view), cron, Trigger.DEFAULT_PRIORITY + view.priority());
             backoff.succeeded(name);
         }
     }
 
-    /** A change of the job store. */
+    private static JobKey key(DueView view) {
+        return new JobKey(view.name(), QuartzJobs.VIEWS);
+    }
+
+    /** What changes the job store. */
     private interface Change {
         void apply() throws SchedulerException;
     }

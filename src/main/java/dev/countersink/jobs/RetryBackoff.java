@@ -47,7 +47,7 @@ final class RetryBackoff {
     /** Stores the result of a merge or refresh. If it was busy, paused or waiting, the result says nothing about success. */
     void note(String name, MergeResult result) {
         switch (result.outcome()) {
-            case "failed" -> reported(name, result.error());
+            case "failed" -> reported(name, Objects.requireNonNullElse(result.error(), result.outcome()));
             case "merged", "nothing" -> succeeded(name);
             default -> {}
         }

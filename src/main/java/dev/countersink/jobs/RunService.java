@@ -1,49 +1,35 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.ControlDb;
-import java.util.function.LongSupplier;
-import org.quartz.Scheduler;
-import org.quartz.SchedulerException;
 import org.springframework.stereotype.Component;
-import org.springframework.transaction.support.TransactionOperations;
 
-/** Takes requests for runs. The run and Quartz's job are stored in one transaction, so no run is lost. */
+/** Takes requests for runs. A request that is recorded is not forgotten: some instance takes it up. */
 @Component
 public class RunService {
     private final ControlDb control;
-    private final Scheduler scheduler;
-    private final TransactionOperations transactions;
+    private final RunDispatcher dispatcher;
 
-    RunService(ControlDb control, Scheduler scheduler, TransactionOperations transactions) {
+    RunService(ControlDb control, RunDispatcher dispatcher) {
         this.control = control;
-        this.scheduler = scheduler;
-        this.transactions = transactions;
+        this.dispatcher = dispatcher;
     }
 
     /**
-     * Requests an action on a derived view.
+     * Has an action done on a derived view. The same request twice, before the first is begun, is one run.
      *
-     * @param sample for verify: the share of the keys, null for all
+     * @param sample of verify: the share of the keys, null for all
      * @return the run's id
      */
     public long request(String view, String action, Double sample) {
-        return requested(() -> control.requestRun(view, action, sample));
+        long run = control.requestRun(view, action, sample);
+        dispatcher.requested();
+        return run;
     }
 
-    /** Requests that a dead letter is applied again; returns the run's id. */
+    /** Has a dead letter applied again; returns the run's id. */
     public long requestReplay(long deadLetter) {
-        return requested(() -> control.requestReplay(deadLetter));
-    }
-
-    private long requested(LongSupplier request) {
-        return transactions.execute(status -> {
-            long run = request.getAsLong();
-            try {
-                QuartzJobs.runNow(scheduler, run);
-            } catch (SchedulerException e) {
-                throw new IllegalStateException(e);
-            }
-            return run;
-        });
+        long run = control.requestReplay(deadLetter);
+        dispatcher.requested();
+        return run;
     }
 }

@@ -1,34 +1,30 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.TallyDb;
+import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
-import org.springframework.transaction.support.TransactionOperations;
 
-/** Changes schedules. The catalog and Quartz's triggers change in one transaction, so every instance follows at once. */
+/** Changes schedules. This instance follows at once, the others within COUNTERSINK_REFRESH_FOLLOW. */
 @Component
 public class ScheduleService {
     private final TallyDb tally;
-    private final JobSynchronizer synchronizer;
-    private final TransactionOperations transactions;
+    private final MergeDispatcher dispatcher;
 
-    ScheduleService(TallyDb tally, JobSynchronizer synchronizer, TransactionOperations transactions) {
+    ScheduleService(TallyDb tally, MergeDispatcher dispatcher) {
         this.tally = tally;
-        this.synchronizer = synchronizer;
-        this.transactions = transactions;
+        this.dispatcher = dispatcher;
     }
 
     /**
      * Changes a derived view's schedule.
      *
-     * @param changesJson an object with the changes
-     * @param expectedVersion the schedule's version as last read; null: not checked
-     * @return the derived view after the change, as a JSON object
+     * @param changesJson an object with what is to change
+     * @param expectedVersion the schedule's version as last read, null for whatever it is
+     * @return the derived view after it, as a JSON object
      */
-    public String change(String view, String changesJson, Integer expectedVersion) {
-        return transactions.execute(status -> {
-            tally.schedule(view, changesJson, expectedVersion);
-            synchronizer.synchronizeAll();
-            return tally.view(view).get(0);
-        });
+    public String change(String view, String changesJson, @Nullable Integer expectedVersion) {
+        tally.schedule(view, changesJson, expectedVersion);
+        dispatcher.schedulesChanged();
+        return tally.view(view).get(0);
     }
 }

@@ -1,11 +1,13 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.ControlDb;
+import dev.countersink.db.HeldRun;
 import dev.countersink.db.TallyDb;
 import dev.countersink.ingest.db.Replays;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.stereotype.Component;
@@ -19,31 +21,35 @@ class ViewActions {
 
     private static final Logger LOG = LoggerFactory.getLogger(ViewActions.class);
 
-    private final TallyDb tally;
     private final Replays replays;
     private final JsonMapper json;
 
-    ViewActions(TallyDb tally, Replays replays, JsonMapper json) {
-        this.tally = tally;
+    ViewActions(Replays replays, JsonMapper json) {
         this.replays = replays;
         this.json = json;
     }
 
-    String perform(ControlDb.Task task) {
-        String view = task.view();
+    String perform(HeldRun run) {
+        ControlDb.Task task = run.task();
+        TallyDb tally = run.tally();
         return switch (task.action()) {
-            case "refresh" -> json.writeValueAsString(tally.refresh(view));
-            case "verify" -> verify(view, task.sample() == null ? 1 : task.sample());
-            case "repair" -> done(() -> tally.repair(view));
-            case "rebuild" -> done(() -> tally.rebuild(view));
-            case "pause" -> done(() -> tally.pause(view));
-            case "resume" -> done(() -> tally.resume(view));
-            case "replay" -> replay(task.deadLetter());
+            case "refresh" -> json.writeValueAsString(tally.refresh(view(task)));
+            case "verify" -> verify(tally, view(task), task.sample() == null ? 1 : task.sample());
+            case "repair" -> done(() -> tally.repair(view(task)));
+            case "rebuild" -> done(() -> tally.rebuild(view(task)));
+            case "pause" -> done(() -> tally.pause(view(task)));
+            case "resume" -> done(() -> tally.resume(view(task)));
+            case "replay" -> replay(Objects.requireNonNull(task.deadLetter(), "dead letter"));
             default -> throw new IllegalArgumentException("There is no action " + task.action() + ".");
         };
     }
 
-    private String verify(String view, double sample) {
+    /** The view of a run. Only a replay has none. */
+    private static String view(ControlDb.Task task) {
+        return Objects.requireNonNull(task.view(), "view");
+    }
+
+    private String verify(TallyDb tally, String view, double sample) {
         List<String> different = tally.verify(view, sample);
         if (!different.isEmpty()) {
             LOG.warn("{} differs from its oracle: {} rows, the first {}", view, different.size(), different.get(0));

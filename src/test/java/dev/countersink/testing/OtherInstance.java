@@ -44,8 +44,13 @@ public final class OtherInstance implements AutoCloseable {
         }
     }
 
+    /** Kills it, as kill -9 does. */
+    public void kill() {
+        process.destroyForcibly().onExit().join();
+    }
+
     @Override
     public void close() {
-        process.destroyForcibly().onExit().join();
+        kill();
     }
 }

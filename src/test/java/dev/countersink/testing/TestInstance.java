@@ -66,6 +66,10 @@ public final class TestInstance implements AutoCloseable {
         return send(request(path).GET().header("Authorization", "Bearer " + TOKEN));
     }
 
+    public Answer delete(String path) {
+        return send(request(path).DELETE().header("Authorization", "Bearer " + TOKEN));
+    }
+
     public Answer post(String path) {
         return send(request(path).POST(HttpRequest.BodyPublishers.noBody()).header("Authorization", "Bearer " + TOKEN));
     }

@@ -35,6 +35,7 @@ BEGIN
     RETURN format('%I.%I', schema, (parse_ident(name))[1]);
 EXCEPTION WHEN invalid_parameter_value THEN
     PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
+    RETURN NULL;
 END
 $$;
 
@@ -57,6 +58,7 @@ BEGIN
     RETURN pg_catalog.to_regclass(name);
 EXCEPTION WHEN invalid_parameter_value OR syntax_error OR invalid_name OR feature_not_supported THEN
     PERFORM tally.fail('TL003', pg_catalog.concat('"', name, '" is not a name.'));
+    RETURN NULL;
 END
 $$;
 

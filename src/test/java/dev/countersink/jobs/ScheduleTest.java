@@ -10,6 +10,7 @@ import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
+import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -47,7 +48,7 @@ class ScheduleTest {
                 TestInstance one = TestInstance.start(db, nats);
                 OtherInstance two = OtherInstance.start(db, nats)) {
             ItemView.create(sql);
-            Eventually.await("both in the cluster", () -> sql.number(INSTANCES), n -> n == 2);
+            Eventually.await("both in the cluster", Duration.ofMinutes(3), () -> sql.number(INSTANCES), n -> n == 2);
             two.kill();
             sql.run("INSERT INTO app.item VALUES (1, 1)");
             Eventually.await("the other instance merges", () -> sql.number(STORED), n -> n == 1);

@@ -233,11 +233,11 @@ class KeysTest {
                 CREATE TABLE "select" (id int PRIMARY KEY, kind kind, v int);
                 CREATE VIEW item_def AS SELECT i.*, s.v FROM item i LEFT JOIN "select" s ON s.kind = i.kind;
                 SELECT create_projection('fact', 'item_def', '{id}');
-                SELECT watch('fact', 'item', '{id}');
-                SELECT watch('fact', '"select"', '{kind}', 'SELECT i.id FROM item i JOIN changed c ON c.kind = i.kind');
-                SELECT create_rollup('r', 'fact', '{kind}', '{"n":"count(*)","m":"max(v)"}', 'kind = ''a'' OR v > 0');
-                SELECT activate('fact');
-                SELECT create_rollup('later', 'fact', '{v}', '{"n":"count(*)"}');
+                SELECT watch('app.fact', 'item', '{id}');
+                SELECT watch('app.fact', '"select"', '{kind}', 'SELECT i.id FROM item i JOIN changed c ON c.kind = i.kind');
+                SELECT create_rollup('r', 'app.fact', '{kind}', '{"n":"count(*)","m":"max(v)"}', 'kind = ''a'' OR v > 0');
+                SELECT activate('app.fact');
+                SELECT create_rollup('later', 'app.fact', '{v}', '{"n":"count(*)"}');
                 RESET search_path;
                 """);
         engine.write(

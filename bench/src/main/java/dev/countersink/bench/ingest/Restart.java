@@ -115,11 +115,14 @@ final class Restart implements Scenario {
         if (classes.contains(File.pathSeparator)) {
             command.addAll(List.of("-cp", classes, "dev.countersink.cli.Main"));
         } else {
-            command.addAll(List.of("-jar", classes));
+            command.addAll(List.of("-jar", Path.of(classes).toAbsolutePath().toString()));
         }
         command.add("run");
         ProcessBuilder builder =
                 new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log(lab).toFile());
+        // A class path of tests has an empty entry, which means the current folder: the changelog must not be there
+        // too.
+        builder.directory(lab.dir().toFile());
         builder.environment()
                 .putAll(Map.of(
                         "COUNTERSINK_HTTP_PORT", "0",

@@ -6,20 +6,11 @@
 --   Raises     RS030
 CREATE OR REPLACE FUNCTION control.request_replay(dead_letter bigint)
 RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE
-    run bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM results.dead_letter l WHERE l.id = dead_letter) THEN
         PERFORM results.fail('RS030', format('There is no dead letter %s.', dead_letter));
     END IF;
-    LOOP
-        INSERT INTO control.run (dead_letter, action) VALUES (request_replay.dead_letter, 'replay') ON CONFLICT DO NOTHING RETURNING id INTO run;
-        IF run IS NULL THEN
-            SELECT r.id INTO run FROM control.run r WHERE r.state = 'queued' AND r.dead_letter = request_replay.dead_letter;
-        END IF;
-        EXIT WHEN run IS NOT NULL;  -- else it has begun between the two
-    END LOOP;
-    RETURN run;
+    RETURN control.queue_run(NULL, dead_letter, 'replay', NULL);
 END
 $$;
 COMMENT ON FUNCTION control.request_replay(bigint) IS 'record that a dead letter is to be applied again; returns the run';

@@ -8,8 +8,6 @@
 CREATE OR REPLACE FUNCTION control.request_run(view text, action text, sample float8 DEFAULT NULL)
 RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
-DECLARE
-    run bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM tally.views(request_run.view)) THEN
         PERFORM tally.fail('TL001', format('There is no derived view %s.', request_run.view));
@@ -22,15 +20,7 @@ BEGIN
         RAISE EXCEPTION 'The sample of % is %.', request_run.action, request_run.sample
             USING ERRCODE = '22023', HINT = 'verify takes one, above 0 and up to 1; the others take none.';
     END IF;
-    LOOP
-        INSERT INTO control.run (view, action, sample) VALUES (request_run.view, request_run.action, request_run.sample) ON CONFLICT DO NOTHING RETURNING id INTO run;
-        IF run IS NULL THEN
-            SELECT r.id INTO run FROM control.run r
-            WHERE r.state = 'queued' AND r.view = request_run.view AND r.action = request_run.action AND r.sample IS NOT DISTINCT FROM request_run.sample;
-        END IF;
-        EXIT WHEN run IS NOT NULL;  -- else it has begun between the two
-    END LOOP;
-    RETURN run;
+    RETURN control.queue_run(request_run.view, NULL, request_run.action, request_run.sample);
 END
 $$;
 COMMENT ON FUNCTION control.request_run(text, text, float8) IS 'record that an action on a derived view is wanted; returns the run';

@@ -11,11 +11,11 @@ DECLARE
     found boolean;
 BEGIN
     FOR v IN SELECT d.id, n.name, coalesce(m.relation, tally.relation_of(d, '_delta')) AS delta,
-                    s.retry_at IS NOT NULL OR EXISTS (SELECT FROM tally.derived_view r WHERE r.replaces_id = d.id) AS sure
+                    s.retry_at IS NOT NULL OR (tally.replacement_of(d.id)).id IS NOT NULL AS sure
              FROM unnest(names) WITH ORDINALITY n(name, i) JOIN tally.derived_view d ON tally.name_of(d.schema_name, d.relation_name) = n.name
              LEFT JOIN tally.merge_state s ON s.view_id = d.id LEFT JOIN tally.made m ON m.view_id = d.id AND m.suffix = '_delta'
              WHERE d.root_id IS NULL AND d.replaces_id IS NULL AND d.state IN ('filling', 'active')
-               AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp() OR EXISTS (SELECT FROM tally.derived_view r WHERE r.replaces_id = d.id))
+               AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp() OR (tally.replacement_of(d.id)).id IS NOT NULL)
              ORDER BY n.i LOOP
         found := v.sure OR tally.has_due(v.id);
         IF NOT found AND EXISTS (SELECT FROM pg_class c WHERE c.oid = v.delta) THEN
@@ -39,9 +39,8 @@ RETURNS boolean LANGUAGE sql STABLE SET plan_cache_mode = force_generic_plan AS 
                    WHERE EXISTS (SELECT FROM tally.to_write_back q WHERE q.write_back_id = w.id))
         OR EXISTS (SELECT FROM tally.split x JOIN tally.derived_view r ON r.id = x.rollup_id AND r.root_id = has_changed.view_id
                    WHERE x.rule IS DISTINCT FROM tally.rule_version(r.definition))
-        OR EXISTS (SELECT FROM tally.source s WHERE s.projection_id = has_changed.view_id AND s.columns IS NOT NULL
-                     AND (s.unread <> '{}' OR cardinality(s.members) > 1 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = s.relation AND c.relhassubclass))
-                     AND (s.unread <> '{}' OR tally.members_differ(s) OR tally.lacks_moves(tally.view_by_id(has_changed.view_id), s)))
+        OR EXISTS (SELECT FROM tally.parted_sources(has_changed.view_id) s
+                   WHERE s.unread <> '{}' OR tally.members_differ(s) OR tally.lacks_moves(tally.view_by_id(has_changed.view_id), s))
 $$;
 
 -- tally.catalog_changes: a number that changes after something in the catalog has, so that definitions need be looked at only then.

@@ -13,8 +13,7 @@ BEGIN
     IF v.state = 'defined' OR current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN false;
     END IF;
-    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL
-             AND (x.unread <> '{}' OR cardinality(x.members) > 1 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = x.relation AND c.relhassubclass)) LOOP
+    FOR s IN SELECT * FROM tally.parted_sources(v.id) LOOP
         IF s.unread <> '{}' THEN
             PERFORM tally.enqueue_rows(v, s, t) FROM unnest(s.unread) t;
             UPDATE tally.source x SET unread = '{}' WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
@@ -27,6 +26,13 @@ BEGIN
     END LOOP;
     RETURN done;
 END
+$$;
+
+-- tally.parted_sources: the sources that have, or had, partitions or children.
+CREATE OR REPLACE FUNCTION tally.parted_sources(view_id integer)
+RETURNS SETOF tally.source LANGUAGE sql STABLE AS $$
+    SELECT x.* FROM tally.source x WHERE x.projection_id = view_id AND x.columns IS NOT NULL
+       AND (x.unread <> '{}' OR cardinality(x.members) > 1 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = x.relation AND c.relhassubclass))
 $$;
 
 -- tally.lacks_moves: whether a partitioned source lacks the triggers that follow rows to another partition. Engines up to 2026-11 made none.

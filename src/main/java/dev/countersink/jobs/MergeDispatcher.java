@@ -13,8 +13,8 @@ import java.util.Objects;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.springframework.context.SmartLifecycle;
+import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 
 /**
@@ -84,9 +84,7 @@ class MergeDispatcher implements SmartLifecycle {
 
     @Override
     public synchronized void start() {
-        AtomicInteger number = new AtomicInteger();
-        pool = Executors.newFixedThreadPool(
-                settings.threads(), task -> new Thread(task, "merge-" + number.incrementAndGet()));
+        pool = Executors.newFixedThreadPool(settings.threads(), new CustomizableThreadFactory("merge-"));
         running = true;
         reload = true;
         thread = new Thread(this::run, NAME);

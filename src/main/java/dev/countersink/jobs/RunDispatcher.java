@@ -8,8 +8,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.springframework.context.SmartLifecycle;
+import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 
 /**
@@ -41,8 +41,7 @@ class RunDispatcher implements SmartLifecycle {
 
     @Override
     public void start() {
-        AtomicInteger number = new AtomicInteger();
-        pool = Executors.newFixedThreadPool(THREADS, task -> new Thread(task, "run-" + number.incrementAndGet()));
+        pool = Executors.newFixedThreadPool(THREADS, new CustomizableThreadFactory("run-"));
         running = true;
         thread = new Thread(this::run, NAME);
         thread.start();

@@ -109,8 +109,11 @@ final class Restart implements Scenario {
     }
 
     private static Process start(Lab lab, DbSettings db) throws IOException {
-        List<String> command = new ArrayList<>(
-                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-Xmx512m"));
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx512m",
+                // Its log says when it ingests, also where the class path has a quieter one.
+                "-Dlogging.config=classpath:logback.xml"));
         String classes = System.getProperty("java.class.path");
         if (classes.contains(File.pathSeparator)) {
             command.addAll(List.of("-cp", classes, "dev.countersink.cli.Main"));

@@ -10,17 +10,18 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The first steps in the README, exactly as written there, on a newly started program. */
+/** The first steps of the guide to ingestion, exactly as written there, on a newly started program. */
 class FirstMessageTest {
+    private static final Path PAGE = Path.of("docs", "ingest.md");
     private static final Pattern PUBLISH = Pattern.compile("(?s)nats pub (\\S+) '(.*)'\n");
 
     @Test
-    void theFirstMessageOfTheReadmeIsAppliedAndItsCountIsTheOneShown() throws Exception {
+    void theFirstMessageOfTheGuideIsAppliedAndItsCountIsTheOneShown() throws Exception {
         try (Rig rig = new Rig()) {
             rig.ingest();
             rig.execute(block("sql rows"));
             Matcher publish = PUBLISH.matcher(block("sh message"));
-            assertThat(publish.matches()).as("the command of the README").isTrue();
+            assertThat(publish.matches()).as("the command of %s", PAGE).isTrue();
             rig.publish(publish.group(1), publish.group(2));
             rig.awaitFinished();
             assertThat(rig.rows("SELECT reason FROM results.dead_letter")).isEmpty();
@@ -33,8 +34,8 @@ class FirstMessageTest {
 
     private static String block(String name) throws Exception {
         Matcher block =
-                Pattern.compile("(?ms)^```" + name + "\n(.*?)^```$").matcher(Files.readString(Path.of("README.md")));
-        assertThat(block.find()).as("a block \"%s\" in the README", name).isTrue();
+                Pattern.compile("(?ms)^```" + name + "\n(.*?)^```$").matcher(Files.readString(PAGE));
+        assertThat(block.find()).as("a block \"%s\" in %s", name, PAGE).isTrue();
         return block.group(1);
     }
 }

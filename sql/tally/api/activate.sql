@@ -6,6 +6,15 @@
 --   Raises     TL007, TL008, TL015
 --   Used by    the owner of the schema, once. On an active view it does nothing
 CREATE OR REPLACE FUNCTION tally.activate(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.activate_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.activate(text) IS 'start keeping a derived view: install triggers, enqueue the first fill';
+
+-- tally.activate_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.activate_by_name(name text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
@@ -30,7 +39,6 @@ BEGIN
     PERFORM tally.grant_reading(v);
 END
 $$;
-COMMENT ON FUNCTION tally.activate(text) IS 'start keeping a derived view: install triggers, enqueue the first fill';
 
 -- tally.generate: make every function and view of a projection and of the rollups above it.
 CREATE OR REPLACE FUNCTION tally.generate(v tally.derived_view)

@@ -10,7 +10,7 @@
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM tally.create_rollup_of(tally.full_name(name, pg_catalog.current_schema()), source, group_by, measures, filter, pg_catalog.current_setting('search_path'));
+    PERFORM tally.create_rollup_of(tally.full_name(name, pg_catalog.current_schema()), tally.called(source, pg_catalog.current_schemas(true)), group_by, measures, filter, pg_catalog.current_setting('search_path'));
 END
 $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS

@@ -3,13 +3,21 @@
 --             dropped, until the transaction ends
 --   Raises    TL015; TL017 if another derived view is built on it
 CREATE OR REPLACE FUNCTION tally.drop(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.drop_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
+
+-- tally.drop_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.drop_by_name(name text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM tally.lock_root(name);
     PERFORM tally.drop_view(tally.lookup(name));
 END
 $$;
-COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';
 
 -- tally.drop_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.drop_view(v tally.derived_view)

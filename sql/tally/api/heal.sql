@@ -4,6 +4,15 @@
 --   Locks     the advisory lock, so that no merge runs meanwhile; SHARE ROW EXCLUSIVE on the sources, ACCESS EXCLUSIVE on a table that loses triggers, until the transaction ends
 --   Used by    the owner of the schema, when tally.health shows a problem
 CREATE OR REPLACE FUNCTION tally.heal(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.heal_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';
+
+-- tally.heal_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.heal_by_name(name text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lock_root(name);
@@ -11,7 +20,6 @@ BEGIN
     PERFORM tally.heal_view(v);
 END
 $$;
-COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';
 
 -- tally.heal_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.heal_view(v tally.derived_view)

@@ -6,6 +6,15 @@
 --   Locks      the projection's advisory lock, never waited for; row locks on tables that only merges write
 --   Used by    the scheduler, tally.refresh
 CREATE OR REPLACE FUNCTION tally.merge(name text, max_keys integer DEFAULT 50000)
+RETURNS tally.merge_result LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN tally.merge_by_name(tally.called(name, pg_catalog.current_schemas(true)), max_keys);
+END
+$$;
+COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
+
+-- tally.merge_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.merge_by_name(name text, max_keys integer)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -40,7 +49,6 @@ BEGIN
     RETURN tally.merge_for_target(v, least(max_keys, (tally.merge_plan(v)).max_keys));
 END
 $$;
-COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings a projection and the rollups above it up to date';
 
 -- tally.merge_for_target: a merge of a view with a target lag. The derived views that it reads are merged first. Its cost and the lag at its end are stored.
 CREATE OR REPLACE FUNCTION tally.merge_for_target(v tally.derived_view, max_keys integer)

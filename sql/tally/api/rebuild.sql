@@ -2,6 +2,15 @@
 --   Writes    one row of the delta table, for which the next merges sweep through the keys; rollups that differ
 --   Locks     the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.rebuild_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.rebuild(text) IS 'enqueue every key: all of it is evaluated again, in bounded steps';
+
+-- tally.rebuild_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.rebuild_by_name(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -16,4 +25,3 @@ EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR unde
     RAISE;
 END
 $$;
-COMMENT ON FUNCTION tally.rebuild(text) IS 'enqueue every key: all of it is evaluated again, in bounded steps';

@@ -11,6 +11,16 @@
 --              <name>_next is verified. With another definition it starts over. tally.drop('<name>_next') cancels it.
 --              tally.status shows its progress
 CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.redefine_by_name(tally.called(name, pg_catalog.current_schemas(true)), definition);
+END
+$$;
+COMMENT ON FUNCTION tally.redefine(text, regclass) IS
+    'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
+
+-- tally.redefine_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.redefine_by_name(name text, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v    tally.derived_view := tally.lock_root(name);  -- so that no merge swaps meanwhile
@@ -30,7 +40,7 @@ BEGIN
     IF v.replaces_id IS NOT NULL THEN
         PERFORM tally.fail('TL005', format('%s is itself about to take the place of another view.', tally.part(v)));
     END IF;
-    IF next.definition = redefine.definition AND next.verified_at IS NOT NULL THEN
+    IF next.definition = redefine_by_name.definition AND next.verified_at IS NOT NULL THEN
         PERFORM pg_advisory_xact_lock(tally.lock_class(), next.id);
         IF tally.follow_rollups(v, next) THEN
             UPDATE tally.derived_view d SET verified_at = NULL WHERE d.id = next.id;  -- a merge verifies it again
@@ -38,7 +48,7 @@ BEGIN
             RAISE NOTICE 'The swap waits for a transaction that holds % or a source, or reads with an older snapshot.', tally.part(v);
         END IF;
         RETURN;
-    ELSIF next.definition = redefine.definition AND next.state <> 'defined' THEN
+    ELSIF next.definition = redefine_by_name.definition AND next.state <> 'defined' THEN
         RETURN;
     ELSIF next.id IS NOT NULL THEN
         PERFORM tally.drop(tally.part(next));
@@ -56,8 +66,6 @@ BEGIN
     PERFORM tally.activate(tally.part(next));
 END
 $$;
-COMMENT ON FUNCTION tally.redefine(text, regclass) IS
-    'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
 
 -- tally.refuse_redefined_split: raise TL004. The hint has the statements that give a split view another definition.
 CREATE OR REPLACE FUNCTION tally.refuse_redefined_split(v tally.derived_view, s tally.split, definition regclass)

@@ -5,6 +5,15 @@
 --   Locks      waits for a running merge; otherwise as tally.merge
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.refresh(name text)
+RETURNS tally.merge_result LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN tally.refresh_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.refresh(text) IS 'bring a derived view up to date now: merge until nothing is left';
+
+-- tally.refresh_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.refresh_by_name(name text)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -34,4 +43,3 @@ BEGIN
     RETURN total;
 END
 $$;
-COMMENT ON FUNCTION tally.refresh(text) IS 'bring a derived view up to date now: merge until nothing is left';

@@ -4,6 +4,15 @@
 --   Writes     the delta table; rollups that differ
 --   Locks      the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.repair(name text)
+RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN tally.repair_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';
+
+-- tally.repair_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.repair_by_name(name text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -24,7 +33,6 @@ EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR unde
     RAISE;
 END
 $$;
-COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would report, and mend rollups that do not add up';
 
 -- tally.enqueue_differing: enqueue the keys of a projection that differ from its definition; returns how many.
 --   Writes    the delta table

@@ -1,6 +1,15 @@
 -- tally.resume: merge a paused projection again. A pause after errors ends too.
 --   Writes    tally.derived_view, tally.merge_state
 CREATE OR REPLACE FUNCTION tally.resume(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.resume_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
+$$;
+COMMENT ON FUNCTION tally.resume(text) IS 'merge a paused derived view again';
+
+-- tally.resume_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.resume_by_name(name text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
@@ -13,4 +22,3 @@ BEGIN
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id AND m.retry_at IS NOT NULL;
 END
 $$;
-COMMENT ON FUNCTION tally.resume(text) IS 'merge a paused derived view again';

@@ -13,6 +13,16 @@
 --   Raises     TL001, TL018, TL021
 --   Used by    operators; PATCH /api/views/{name}/schedule
 CREATE OR REPLACE FUNCTION tally.schedule(name text, changes jsonb, expected_version integer DEFAULT NULL)
+RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN tally.schedule_by_name(tally.called(name, pg_catalog.current_schemas(true)), changes, expected_version);
+END
+$$;
+COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
+    'change interval, target lag, cron or priority of a derived view: {"interval":"5s"}, {"target_lag":"500ms"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
+
+-- tally.schedule_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.schedule_by_name(name text, changes jsonb, expected_version integer)
 RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     before tally.derived_view := tally.lookup_root(name);
@@ -34,8 +44,6 @@ BEGIN
     RETURN after.schedule_version;
 END
 $$;
-COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
-    'change interval, target lag, cron or priority of a derived view: {"interval":"5s"}, {"target_lag":"500ms"}, {"cron":"0 0/5 * * * ?"}, {"priority":10}';
 
 -- tally.changed_schedule: a derived view's row after changes of its schedule, checked. A new cron removes the interval, and a new
 -- interval removes the cron.

@@ -7,6 +7,15 @@
 --   Raises     TL001, TL005, TL018, TL022, TL023; serialization_failure if a redefinition has replaced it since the caller's fixed snapshot
 --   Used by    operators, the API, tally.repair
 CREATE OR REPLACE FUNCTION tally.verify(name text, sample float8 DEFAULT 1.0)
+RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.verify_by_name(tally.called(name, pg_catalog.current_schemas(true)), sample);
+END
+$$;
+COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
+
+-- tally.verify_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.verify_by_name(name text, sample float8)
 RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
@@ -28,7 +37,6 @@ EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR unde
     RAISE;
 END
 $$;
-COMMENT ON FUNCTION tally.verify(text, float8) IS 'the rows that differ from the oracle, in one snapshot; none: all agree';
 
 -- tally.require_current: raise serialization_failure if a derived view's table is not the one that the snapshot sees. The engine's
 -- catalog would then describe the previous table.

@@ -4,6 +4,15 @@
 --   Reads      the delta table, by its index; Locks none
 --   Used by    readers
 CREATE OR REPLACE FUNCTION tally.wait_for(name text, token xid8, timeout interval DEFAULT '10 seconds')
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.wait_for_by_name(tally.called(name, pg_catalog.current_schemas(true)), token, timeout);
+END
+$$;
+COMMENT ON FUNCTION tally.wait_for(text, xid8, interval) IS 'return when the transaction of that token is merged; TL012 when the time is over';
+
+-- tally.wait_for_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.wait_for_by_name(name text, token xid8, timeout interval)
 RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
@@ -52,4 +61,3 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tally.wait_for(text, xid8, interval) IS 'return when the transaction of that token is merged; TL012 when the time is over';

@@ -9,7 +9,7 @@
 CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns text[] DEFAULT NULL, expand text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM tally.watch_source(projection, source, columns, expand, pg_catalog.current_setting('search_path'));
+    PERFORM tally.watch_source(tally.called(projection, pg_catalog.current_schemas(true)), source, columns, expand, pg_catalog.current_setting('search_path'));
 END
 $$;
 COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
@@ -113,6 +113,15 @@ $$;
 -- tally.assume_static: declare that a table or materialized view which a projection reads never changes. The engine trusts this.
 --   Writes     tally.source, tally.materialized_view
 CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.assume_static_by_name(tally.called(projection, pg_catalog.current_schemas(true)), source);
+END
+$$;
+COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table which a projection reads never changes';
+
+-- tally.assume_static_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.assume_static_by_name(projection text, source regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
@@ -128,11 +137,19 @@ BEGIN
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;
-COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table which a projection reads never changes';
 
 -- tally.allow_function: let a definition call a volatile function, or a stable function made by a user.
 --   Writes     tally.derived_view
 CREATE OR REPLACE FUNCTION tally.allow_function(projection text, function regprocedure)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.allow_function_by_name(tally.called(projection, pg_catalog.current_schemas(true)), function);
+END
+$$;
+COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a function called by a definition hides no table and no clock';
+
+-- tally.allow_function_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.allow_function_by_name(projection text, function regprocedure)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
@@ -141,4 +158,3 @@ BEGIN
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END
 $$;
-COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a function called by a definition hides no table and no clock';

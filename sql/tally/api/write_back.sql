@@ -9,6 +9,15 @@
 --   Notes      A row whose key is no longer kept gets NULL, or 0 in a column that is NOT NULL and numeric
 --   Used by    the owner of the schema, who may UPDATE the target
 CREATE OR REPLACE FUNCTION tally.write_back(name text, target regclass, columns jsonb, key jsonb DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.write_back_by_name(tally.called(name, pg_catalog.current_schemas(true)), target, columns, key);
+END
+$$;
+COMMENT ON FUNCTION tally.write_back(text, regclass, jsonb, jsonb) IS 'keep columns of the application''s own table equal to kept values: {"detections_count":"detections"}';
+
+-- tally.write_back_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.write_back_by_name(name text, target regclass, columns jsonb, key jsonb)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -47,7 +56,6 @@ BEGIN
     INSERT INTO tally.to_write_back (write_back_id, key) VALUES (b.id, '{}');
 END
 $$;
-COMMENT ON FUNCTION tally.write_back(text, regclass, jsonb, jsonb) IS 'keep columns of the application''s own table equal to kept values: {"detections_count":"detections"}';
 
 -- tally.key_of_target: the columns of a table that hold a view's key: the primary key if both have one column, otherwise columns of the same names.
 --   Raises    TL018

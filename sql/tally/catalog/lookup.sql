@@ -62,8 +62,33 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         OR EXISTS (SELECT FROM tally.materialized_view m WHERE m.view_id = projection AND m.role = 'static' AND tally.materialized_now(m) = is_source.relation)
 $$;
 
+-- tally.called: the name of a derived view with its schema. A bare name means what it would mean as the name of a table: the first relation of that
+-- name on the caller's search_path. Every function that takes the name of a derived view calls this before it leaves that path.
+--   Parameters path: pg_catalog.current_schemas(true) of the caller
+--   Returns    the name as it is if it has a schema, or if nothing on the path has it: tally.lookup then finds it if only one view has it
+CREATE OR REPLACE FUNCTION tally.called(name text, path name[])
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parts text[];
+    s     name;
+BEGIN
+    parts := parse_ident(name);
+    IF cardinality(parts) = 1 THEN
+        FOREACH s IN ARRAY path LOOP
+            IF EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = s AND c.relname = parts[1])
+               OR tally.views_named(s, parts[1]) <> '{}' THEN
+                RETURN format('%I.%I', s, parts[1]);
+            END IF;
+        END LOOP;
+    END IF;
+    RETURN name;
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN name;  -- tally.lookup says what is wrong with it
+END
+$$;
+
 -- tally.lookup: the derived view of a name.
---   Parameters name: schema.name, or a bare name that only one has
+--   Parameters name: schema.name, as tally.called returns it, or a bare name that only one has
 --   Returns    its row; Raises TL001, TL003
 CREATE OR REPLACE FUNCTION tally.lookup(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -71,6 +96,9 @@ DECLARE
     parts text[];
     views integer[];
 BEGIN
+    IF name IS NULL THEN
+        PERFORM tally.fail('TL001', 'The name of a derived view was expected, not NULL.');
+    END IF;
     BEGIN
         parts := parse_ident(name);
     EXCEPTION WHEN invalid_parameter_value THEN
@@ -141,14 +169,22 @@ $$;
 
 -- tally.exists: whether a derived view of that name is declared.
 CREATE OR REPLACE FUNCTION tally.exists(name text)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM tally.derived_view d
-                   WHERE d.schema_name = (tally.split_name(name))[1]
-                     AND (tally.split_name(name))[2] IN (d.relation_name, (SELECT s.shown FROM tally.split s WHERE s.rollup_id = d.id)))
-        OR EXISTS (SELECT FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace  -- its table was renamed, and the engine has not followed yet
-                   WHERE m.suffix = '' AND n.nspname = (tally.split_name(name))[1] AND c.relname = (tally.split_name(name))[2])
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN tally.exists_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+END
 $$;
 COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name is declared';
+
+-- tally.exists_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.exists_by_name(name text)
+RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parts name[] := tally.split_name(name);
+BEGIN
+    RETURN tally.views_named(CASE WHEN cardinality(parse_ident(name)) > 1 THEN parts[1] END, parts[2]) <> '{}';
+END
+$$;
 
 -- tally.view_by_id: the row of a derived view.
 CREATE OR REPLACE FUNCTION tally.view_by_id(id integer)

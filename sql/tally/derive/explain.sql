@@ -72,7 +72,7 @@ CREATE OR REPLACE FUNCTION tally.explain(name text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
 LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM tally.explain_named(name, pg_catalog.current_setting('search_path'));
+    RETURN QUERY SELECT * FROM tally.explain_named(tally.called(name, pg_catalog.current_schemas(true)), pg_catalog.current_setting('search_path'));
 END
 $$;
 COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside what was declared by hand';
@@ -99,14 +99,19 @@ CREATE OR REPLACE FUNCTION tally.declared_as(name text, OUT id integer, OUT defi
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parts text[];
+    views integer[];
 BEGIN
     BEGIN
         parts := parse_ident(name);
     EXCEPTION WHEN invalid_parameter_value THEN
         PERFORM tally.fail('TL003', format('"%s" is not a name.', name));
     END;
+    views := CASE cardinality(parts) WHEN 1 THEN tally.views_named(NULL, parts[1]) WHEN 2 THEN tally.views_named(parts[1], parts[2]) END;
+    IF cardinality(views) > 1 THEN
+        PERFORM tally.lookup(name);  -- raises TL001
+    END IF;
     SELECT p.id, p.definition, p.key, tally.part(p) INTO id, definition, key, stored
-    FROM unnest(CASE cardinality(parts) WHEN 1 THEN tally.views_named(NULL, parts[1]) WHEN 2 THEN tally.views_named(parts[1], parts[2]) END) u(view_id)
+    FROM unnest(views) u(view_id)
     JOIN tally.derived_view d ON d.id = u.view_id
     JOIN tally.derived_view p ON p.id = coalesce(d.root_id, d.id)
     WHERE p.kind = 'projection' ORDER BY d.id LIMIT 1;

@@ -12,6 +12,15 @@
 --   Raises     TL001, TL005, TL018
 --   Used by    the owner of the schema, on a copy or in production. It takes max_time and one attempt at most
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, seed double precision DEFAULT 0.5, max_time interval DEFAULT '30 seconds')
+RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.rehearse_by_name(tally.called(name, pg_catalog.current_schemas(true)), rows, seed, max_time);
+END
+$$;
+COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS 'a proof by trial, rolled back: whether every key that changes is named';
+
+-- tally.rehearse_by_name: the same, whatever the caller's search_path.
+CREATE OR REPLACE FUNCTION tally.rehearse_by_name(name text, rows integer, seed double precision, max_time interval)
 RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     v tally.derived_view;
@@ -25,8 +34,8 @@ BEGIN
             coalesce(rows::text, 'NULL'), coalesce(seed::text, 'NULL'), coalesce(max_time::text, 'NULL')));
     END IF;
     v := tally.lock_rehearsed(name);
-    PERFORM setseed(rehearse.seed);
-    FOR c IN SELECT * FROM tally.rehearsals(v, rehearse.rows) LOOP
+    PERFORM setseed(rehearse_by_name.seed);
+    FOR c IN SELECT * FROM tally.rehearsals(v, rehearse_by_name.rows) LOOP
         source := c.relation; change := c.change; tried := 0; refused := 0; changed := 0; missed := 0; example := NULL;
         FOREACH statement IN ARRAY c.statements LOOP
             IF clock_timestamp() > started + max_time THEN
@@ -44,7 +53,6 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS 'a proof by trial, rolled back: whether every key that changes is named';
 
 -- tally.rehearse: the same for one statement: the keys that it would enqueue, and those that it would change.
 --   Parameters statement: an INSERT, UPDATE, DELETE, MERGE or TRUNCATE, or a call of a function that writes
@@ -55,7 +63,7 @@ COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
 RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN QUERY SELECT * FROM tally.rehearse_statement(name, statement, pg_catalog.current_setting('search_path'));
+    RETURN QUERY SELECT * FROM tally.rehearse_statement(tally.called(name, pg_catalog.current_schemas(true)), statement, pg_catalog.current_setting('search_path'));
 END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';

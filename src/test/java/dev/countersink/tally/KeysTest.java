@@ -233,11 +233,11 @@ class KeysTest {
                 CREATE TABLE "select" (id int PRIMARY KEY, kind kind, v int);
                 CREATE VIEW item_def AS SELECT i.*, s.v FROM item i LEFT JOIN "select" s ON s.kind = i.kind;
                 SELECT create_projection('fact', 'item_def', '{id}');
-                SELECT watch('app.fact', 'item', '{id}');
-                SELECT watch('app.fact', '"select"', '{kind}', 'SELECT i.id FROM item i JOIN changed c ON c.kind = i.kind');
-                SELECT create_rollup('r', 'app.fact', '{kind}', '{"n":"count(*)","m":"max(v)"}', 'kind = ''a'' OR v > 0');
-                SELECT activate('app.fact');
-                SELECT create_rollup('later', 'app.fact', '{v}', '{"n":"count(*)"}');
+                SELECT watch('fact', 'item', '{id}');
+                SELECT watch('fact', '"select"', '{kind}', 'SELECT i.id FROM item i JOIN changed c ON c.kind = i.kind');
+                SELECT create_rollup('r', 'fact', '{kind}', '{"n":"count(*)","m":"max(v)"}', 'kind = ''a'' OR v > 0');
+                SELECT activate('fact');
+                SELECT create_rollup('later', 'fact', '{v}', '{"n":"count(*)"}');
                 RESET search_path;
                 """);
         engine.write(
@@ -246,5 +246,45 @@ class KeysTest {
                 "UPDATE app.\"select\" SET v = 6");
         assertThat(engine.text("SELECT concat_ws(' ', grp, n, m) FROM (SELECT kind::text AS grp, n, m FROM app.r) x"))
                 .isEqualTo("a 1 6");
+    }
+
+    @Test
+    void aBareNameIsWhatTheSearchPathFindsFirst() {
+        engine.run("""
+                CREATE SCHEMA other; CREATE TABLE app.t (id int PRIMARY KEY, v int); CREATE TABLE other.t (id int PRIMARY KEY, v int);
+                CREATE VIEW app.twin_def AS SELECT * FROM app.t; CREATE VIEW other.twin_def AS SELECT * FROM other.t;
+                CREATE VIEW app.twin_def2 AS SELECT id, v + 1 AS v FROM app.t; CREATE TABLE app.target (id int PRIMARY KEY, v int)""");
+        for (String schema : new String[] {"other", "app"}) {
+            engine.run("SET search_path = " + schema + """
+                    , tally; SELECT create_projection('twin', 'twin_def', '{id}'); SELECT watch('twin', 't', '{id}');
+                    SELECT create_rollup('per_v', 'twin', '{v}', '{"n":"count(*)"}'); SELECT activate('twin')""");
+        }
+        engine.run(
+                "SET search_path = tally, nowhere, app, other; INSERT INTO app.t VALUES (1, 1); INSERT INTO app.target VALUES (1, 0)");
+        assertThat(engine.text("SELECT outcome || changed FROM merge('twin')")).isEqualTo("merged1");
+        engine.run("""
+                UPDATE app.t SET v = 2; SELECT refresh('per_v'); SELECT * FROM verify('twin'); SELECT rebuild('twin'); SELECT repair('twin'); SELECT pause('per_v'); SELECT resume('twin');
+                SELECT schedule('twin', '{"priority":7}'); SELECT allow_function('twin', 'pg_catalog.now()'); SELECT write_back('twin', 'target', '{"v":"v"}'); SELECT heal('twin');
+                SELECT * FROM explain('twin'); SELECT * FROM rehearse('twin', 1); SELECT * FROM rehearse('twin', 'DELETE FROM t'); SELECT redefine('twin', 'app.twin_def2');
+                SELECT refresh('twin'); SELECT refresh('twin')""");
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(concat_ws(' ', name, priority, pending), ', ' ORDER BY name) FROM status WHERE name LIKE '%twin'"))
+                .as("nothing was done to the other one")
+                .isEqualTo("app.twin 7 0, other.twin 0 1");
+        assertThat(
+                        engine.text(
+                                "SELECT (SELECT v FROM app.twin) || ' ' || (SELECT v FROM target) || ' ' || (SELECT name FROM views('twin')) || ' ' || tally.exists('twin')"))
+                .isEqualTo("3 3 app.twin true");
+        engine.run("SELECT drop('twin')");
+        assertThat(engine.text("SELECT (SELECT name FROM views('twin'))")).isEqualTo("other.twin");
+        engine.run("SET search_path = public");
+        assertThat(engine.text("SELECT outcome FROM tally.merge('twin')"))
+                .as("nothing on the path has that name, and one view")
+                .isEqualTo("nothing");
+        engine.run("CREATE TEMP TABLE twin ()");
+        engine.refused("TL001", "SELECT tally.drop('twin')");
+        assertThat(engine.text("SELECT tally.exists('twin')::text")).isEqualTo("false");
+        engine.run("RESET search_path; SELECT tally.drop('other.twin'); DROP SCHEMA other CASCADE");
     }
 }

@@ -43,13 +43,13 @@ class MutantsTest {
         Mutants mutants = new Mutants(new Random(seed), CAPTURES);
         try (Rig rig = new Rig()) {
             rig.seed(CAPTURES);
-            rig.ingest();
+            Ingestor ingestor = rig.ingest();
             long before = used();
             Map<Long, Mutant> sent = publish(rig, mutants);
             rig.awaitFinished();
             assertThat(used() - before).as("bytes of heap that stay").isLessThan(HEAP_GROWTH);
             assertThat(sent).hasSize(COUNT);
-            check(rig, sent);
+            check(rig, sent, ingestor.metrics().snapshot().redelivered());
         }
     }
 
@@ -82,7 +82,8 @@ class MutantsTest {
         return sent;
     }
 
-    private void check(Rig rig, Map<Long, Mutant> sent) {
+    /** Each redelivery, which only a very slow machine brings, counts as another attempt at every dead letter of its message. */
+    private void check(Rig rig, Map<Long, Mutant> sent, long redelivered) {
         Map<Long, List<Dead>> dead = new HashMap<>();
         for (List<Object> row : rig.rows("SELECT stream_seq, sqlstate, reason, attempts FROM results.dead_letter")) {
             for (int attempt = 0; attempt < (Integer) row.get(3); attempt++) {
@@ -108,7 +109,7 @@ class MutantsTest {
                     .filter(r -> r.fault() == null && written.containsAll(leaves(r)))
                     .count();
             String text = mutant + " has " + letters + " dead letters: " + dead.get(message.getKey());
-            assertThat((long) letters).as(text).isBetween(faulty, (long) results.size());
+            assertThat((long) letters).as(text).isBetween(faulty, results.size() * (1 + redelivered));
             assertThat(whole).as("whole in the tables: %s", text).isGreaterThanOrEqualTo(results.size() - letters);
             applied += results.size() - letters;
         }

@@ -253,14 +253,14 @@ BEGIN
 END
 $$;
 
--- tally.merged_columns: the columns of each instance in a or b.
+-- tally.merged_columns: the columns of each instance in a or b. A UNION ALL of functions would start parallel workers on version 15.
 CREATE OR REPLACE FUNCTION tally.merged_columns(a jsonb, b jsonb)
 RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RETURN (
-        SELECT CASE WHEN a = '{}' THEN b WHEN b = '{}' THEN a ELSE (
-            SELECT jsonb_object_agg(key, cols) FROM (
-                SELECT key, jsonb_agg(DISTINCT c) AS cols FROM (SELECT * FROM jsonb_each(a) UNION ALL SELECT * FROM jsonb_each(b)) x, jsonb_array_elements(x.value) c GROUP BY key) y) END);
+    RETURN CASE WHEN a = '{}' THEN b WHEN b = '{}' THEN a ELSE (
+        SELECT jsonb_object_agg(key, (
+            SELECT jsonb_agg(DISTINCT c) FROM jsonb_array_elements(coalesce(a -> key, '[]') || coalesce(b -> key, '[]')) c))
+        FROM jsonb_object_keys(a || b) AS key) END;
 END
 $$;
 

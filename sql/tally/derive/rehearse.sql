@@ -112,13 +112,16 @@ RETURNS TABLE (relation regclass, change text, statements text[]) LANGUAGE plpgs
 DECLARE
     s     tally.source;
     col   record;
+    must  text[];
     place text[];
+    ways  jsonb := (SELECT jsonb_object_agg(d.source::oid, jsonb_build_object('columns', d.columns, 'expand', d.expand)) FROM tally.derive(v.definition, v.key, tally.part(v)) d);
 BEGIN
     RETURN QUERY SELECT tally.materialized_now(m), 'not tried: it is assumed static', '{}'::text[] FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'static';
     FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id ORDER BY x.ordinal LOOP
         relation := s.relation;
         statements := '{}';
-        place := tally.random_rows(s.relation, rows);
+        must := tally.rows_of_ways(s.relation, rows, ways -> s.relation::oid::text);
+        place := tally.random_rows(s.relation, rows, must);
         IF s.columns IS NULL THEN
             change := 'not tried: it is assumed static';
             RETURN NEXT;
@@ -137,7 +140,7 @@ BEGIN
                 RETURN NEXT;
                 CONTINUE;
             END IF;
-            place := tally.random_rows(s.relation, rows);
+            place := tally.random_rows(s.relation, rows, must);
             statements := ARRAY(SELECT format('UPDATE %1$s SET %2$I = (SELECT o.%2$I FROM %1$s o WHERE o.%2$I::text IS DISTINCT FROM %1$s.%2$I::text ORDER BY random() LIMIT 1) WHERE %3$s', s.relation, col.attname, p) FROM unnest(place) p)
                 || CASE WHEN col.attnotnull THEN '{}' ELSE ARRAY(SELECT format('UPDATE %s SET %I = NULL WHERE %s', s.relation, col.attname, p) FROM unnest(place[:1 + rows / 10]) p) END;
             RETURN NEXT;
@@ -148,12 +151,43 @@ BEGIN
             END IF;
         END LOOP;
         change := 'DELETE';
-        statements := ARRAY(SELECT format('DELETE FROM %s WHERE %s', s.relation, p) FROM unnest(tally.random_rows(s.relation, rows)) p);
+        statements := ARRAY(SELECT format('DELETE FROM %s WHERE %s', s.relation, p) FROM unnest(tally.random_rows(s.relation, rows, must)) p);
         RETURN NEXT;
         change := 'INSERT of a copy';
-        statements := ARRAY(SELECT tally.sql_copy(s.relation, p) FROM unnest(tally.random_rows(s.relation, rows)) p);
+        statements := ARRAY(SELECT tally.sql_copy(s.relation, p) FROM unnest(tally.random_rows(s.relation, rows, must)) p);
         RETURN NEXT;
     END LOOP;
+END
+$$;
+
+-- tally.rows_of_ways: conditions that each select one row of a table, so that half of n rows are spread over the derived ways. Else a way that
+-- few rows take, that of the persons who lead others, say, might not be tried. Only of tables of up to 100,000 rows, and of 1,000 of their rows.
+--   Parameters derived: columns and expand of the table, as of tally.derive
+CREATE OR REPLACE FUNCTION tally.rows_of_ways(relation regclass, n integer, derived jsonb)
+RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    cols name[] := ARRAY(SELECT jsonb_array_elements_text(derived -> 'columns'));
+    ways text[] := regexp_split_to_array(derived ->> 'expand', E'\nUNION ALL\n');
+    way  text;
+    part text[];
+    made text[] := '{}';
+BEGIN
+    IF cardinality(ways) > 1 AND (SELECT sum(c.reltuples) FROM pg_class c WHERE c.oid IN (SELECT p.relid FROM pg_partition_tree(relation) p UNION SELECT relation)) <= 100000 THEN
+        FOREACH way IN ARRAY ways LOOP
+            EXECUTE format('SELECT array_agg(format(''tableoid = %%s AND ctid = %%L'', t.tableoid::oid, t.ctid)) FROM (SELECT r.tableoid, r.ctid FROM (SELECT tableoid, ctid, %2$s FROM %1$s ORDER BY random() LIMIT 1000) r '
+                || 'WHERE EXISTS (WITH changed AS (SELECT %3$s) %4$s) LIMIT %5$s) t', relation, tally.column_list(cols), tally.column_list(cols, 'r.'), way, greatest(n / 2 / cardinality(ways), 1)) INTO part;
+            made := made || ARRAY(SELECT p FROM unnest(part) p WHERE p <> ALL (made));
+        END LOOP;
+    END IF;
+    RETURN made;
+END
+$$;
+
+-- tally.random_rows: the same of n rows: those that have to be among them, and others at random.
+CREATE OR REPLACE FUNCTION tally.random_rows(relation regclass, n integer, must text[])
+RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (must || ARRAY(SELECT r FROM unnest(tally.random_rows(relation, n)) WITH ORDINALITY u(r, i) WHERE r <> ALL (must) ORDER BY i))[:n];
 END
 $$;
 

@@ -58,6 +58,23 @@ class RehearseTest {
     }
 
     @Test
+    void aWayThatFewRowsTakeIsTriedToo() {
+        engine.run("""
+                SELECT tally.create_projection('app.doc', 'app.doc_def', '{id}');
+                SELECT tally.watch('app.doc', 'app.team', '{id}');
+                SELECT tally.watch('app.doc', 'app.member', '{team_id}');
+                SELECT tally.watch('app.doc', 'app.person', '{id}', '%s');
+                SELECT tally.activate('app.doc'); SELECT tally.refresh('app.doc');
+                """.formatted(MEMBERS));
+        for (int seed = 1; seed <= 10; seed++) {
+            assertThat(engine.number(
+                            "SELECT sum(missed) FROM tally.rehearse('app.doc', 2, %s)".formatted(seed / 100.0)))
+                    .as("two of 16 persons, seed %s", seed)
+                    .isPositive();
+        }
+    }
+
+    @Test
     void noDerivedWatchRaisesAFalseAlarm() throws Exception {
         assumeTrue(Session.hasPsql(), "psql is not installed");
         Session.psql(engine.db(), FOLDER.resolve("fuzz.sql"));

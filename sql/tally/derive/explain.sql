@@ -24,7 +24,7 @@ BEGIN
         RETURN QUERY SELECT * FROM tally.explain_key(definition, k, definition::text, NULL);
     END LOOP;
     IF NOT FOUND THEN
-        PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key.', definition));
+        PERFORM tally.no_key(definition);
     END IF;
 END
 $$;

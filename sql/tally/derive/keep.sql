@@ -48,7 +48,7 @@ BEGIN
     IF key IS NULL THEN
         SELECT p.key::text[] INTO key FROM tally.propose_keys(definition) p LIMIT 1;
         IF key IS NULL THEN
-            PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key: name its key columns.', definition));
+            PERFORM tally.no_key(definition);
         END IF;
     END IF;
     PERFORM tally.create_projection(name, definition, key, identity);

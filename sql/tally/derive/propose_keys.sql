@@ -1,6 +1,6 @@
 -- tally.propose_keys: the columns of a view that can be its key, the best first.
 --   Returns    key; singly: whether the view is known to have one row per key
---   Notes      Candidates are the columns of GROUP BY or DISTINCT ON, and primary keys of its tables that are output columns. The best one
+--   Notes      Candidates are the columns of GROUP BY or DISTINCT ON, and primary keys of its tables that are output columns (tally.row_keys). The best one
 --              can be reached cheaply from every table; then those with one row per key come first, then those that come first in the view.
 CREATE OR REPLACE FUNCTION tally.propose_keys(definition regclass)
 RETURNS TABLE (key name[], singly boolean) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -33,7 +33,7 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH pk AS (
-        SELECT (i ->> 'id')::integer AS instance, x.indkey::smallint[] AS attnums FROM jsonb_array_elements(shape -> 'instances') i JOIN pg_index x ON x.indrelid = (i ->> 'relation')::oid AND x.indisprimary
+        SELECT (i ->> 'id')::integer AS instance, k.attnums FROM jsonb_array_elements(shape -> 'instances') i CROSS JOIN LATERAL tally.row_keys((i ->> 'relation')::oid) k
     ), out AS (
         SELECT a.attname, a.attnum, v FROM pg_attribute a, jsonb_array_elements(shape -> 'columns' -> a.attname) v WHERE a.attrelid = definition AND a.attnum > 0 AND NOT a.attisdropped
     ), kind AS (   -- constants that tell the arms of a set operation apart
@@ -47,6 +47,39 @@ BEGIN
     SELECT DISTINCT kind.columns || h.columns, CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(h.instance, shape) AND tally.node(tree, 'groupingSets') IS NULL
            ELSE cardinality(kind.columns) > 0 END, h.instance::bigint + 1
     FROM held h, kind WHERE cardinality(h.columns) = h.wanted;
+END
+$$;
+
+-- tally.row_keys: the columns that identify a row of a table: its primary key. Without one, those of each unique index in which rows with NULLs
+-- cannot be equal, as in that of a projection. Of a rollup, which has no unique index, its groups.
+CREATE OR REPLACE FUNCTION tally.row_keys(relation oid)
+RETURNS TABLE (attnums smallint[]) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (x.indkey::smallint[])[0:x.indnkeyatts - 1] FROM pg_index x
+    WHERE x.indrelid = relation AND x.indisunique AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL
+      AND (x.indisprimary OR NOT EXISTS (SELECT FROM pg_index p WHERE p.indrelid = relation AND p.indisprimary)
+           AND (x.indnullsnotdistinct OR NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND NOT a.attnotnull AND a.attnum = ANY ((x.indkey::smallint[])[0:x.indnkeyatts - 1]))))
+    UNION ALL
+    SELECT (SELECT array_agg(a.attnum ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = ANY (d.group_by))
+    FROM tally.made m JOIN tally.derived_view d ON d.id = m.view_id WHERE m.relation = row_keys.relation AND m.suffix = '' AND d.kind = 'rollup' AND d.group_by <> '{}'
+$$;
+
+-- tally.no_key: an error for a view of which no key can be proposed.
+--   Raises     TL018
+CREATE OR REPLACE FUNCTION tally.no_key(definition regclass)
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tree  jsonb := tally.view_tree(definition);
+    names text := (SELECT string_agg(format('%s of %s', n.cols, n.source), ', ') FROM (
+        SELECT r.source, string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) AS cols FROM tally.tables_read(definition) WITH ORDINALITY r(source, i)
+        CROSS JOIN LATERAL (SELECT k.attnums FROM tally.row_keys(r.source) k LIMIT 1) k JOIN pg_attribute a ON a.attrelid = r.source AND a.attnum = ANY (k.attnums)
+        GROUP BY r.source, r.i ORDER BY r.i LIMIT 3) n);
+BEGIN
+    IF tree -> 'hasAggs' ->> 0 = 'true' AND tally.node(tree, 'groupClause') IS NULL THEN
+        PERFORM tally.fail('TL018', format('%s is one row of aggregates, and no column of it is known to stay the same, so it has no key.', definition),
+            'Add a constant to its columns, 1 AS id: that is its key then, and each change evaluates the whole view.');
+    END IF;
+    PERFORM tally.fail('TL018', format('%s has no primary key and no GROUP BY column that could be its key.', definition),
+        CASE WHEN names IS NULL THEN 'Give its table a primary key and add that to its columns' ELSE format('Add the key of a table to its columns (%s)', names) END || ', or name those of its columns by which its rows are to be merged: key => ''{…}'', and in keep identity => ''{…}'' if several rows have one key.');
 END
 $$;
 

@@ -212,7 +212,7 @@ BEGIN
 END
 $$;
 
--- tally.key_columns: the columns of a member of FROM that belong to, or come from, a primary key.
+-- tally.key_columns: the columns of a member of FROM that belong to, or come from, a key (tally.row_keys).
 --   Parameters query: the query with that FROM; rte: its entry in the range table
 CREATE OR REPLACE FUNCTION tally.key_columns(query jsonb, rte jsonb)
 RETURNS TABLE (col name, n smallint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -222,7 +222,7 @@ DECLARE
                         WHEN '6' THEN (SELECT tally.node(c.item, 'ctequery') FROM tally.node_items(query, 'cteList') c WHERE c.item -> 'ctename' = rte -> 'ctename') END;
 BEGIN
     IF relation IS NOT NULL AND (SELECT c.relkind FROM pg_class c WHERE c.oid = relation) <> 'v' THEN
-        RETURN QUERY SELECT a.attname, a.attnum FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey) WHERE x.indrelid = relation AND x.indisprimary;
+        RETURN QUERY SELECT DISTINCT a.attname, a.attnum FROM tally.row_keys(relation) k JOIN pg_attribute a ON a.attrelid = relation AND a.attnum = ANY (k.attnums);
         RETURN;
     ELSIF relation IS NOT NULL THEN
         below := tally.view_tree(relation);

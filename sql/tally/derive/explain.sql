@@ -2,7 +2,7 @@
 --   Parameters definition: any view; key: its key columns. Without it, every possible key is explained, the best first
 --   Returns    a row per source: source; columns to watch; expand: SQL that leads from changed rows to keys. It can be run (it then takes
 --              all rows of the source), or passed to tally.watch; reach: exact, wider (also finds keys that did not change), every key,
---              or cannot be watched; reason; index: those used, or the CREATE INDEX that is missing; keys_per_row: how many keys a
+--              or cannot be watched; reason; index: those used, or the CREATE INDEX that is missing, also to evaluate a key; keys_per_row: how many keys a
 --              changed row leads to, from statistics; key; declared: how it is declared by hand (only in tally.explain(name)), or NULL
 --   Raises     TL004, TL006
 --   Used by    any role that may read the catalog; statistics of tables that it may not read are missing
@@ -59,7 +59,8 @@ LANGUAGE sql SET jit = off AS $$
                CASE WHEN c.relkind NOT IN ('r', 'p') THEN 'It is no ordinary table, so triggers cannot watch it: vouch for it with tally.assume_static, or read its tables.' END,
                tally.reason_of_cost(key, d.shape), (SELECT format('Beware: a row that leads to %s.%s = %s leads to about %s keys, %s %% of all.', s.relation, s.col, s.value, round(s.common::numeric), round((100 * s.common / size.keys)::numeric))
                 FROM step s WHERE s.of_source = d.source AND s.common >= size.keys * 0.1 AND s.common >= 100 AND size.keys > 0 ORDER BY s.common DESC LIMIT 1)),
-           (SELECT string_agg(DISTINCT coalesce(s.index::text, s.missing), E'\n') FROM step s WHERE s.of_source = d.source),
+           (SELECT string_agg(DISTINCT i.index, E'\n') FROM (
+                SELECT coalesce(s.index::text, s.missing) AS index FROM step s WHERE s.of_source = d.source UNION ALL SELECT k.missing FROM tally.key_lookups(d.ways, d.shape) k) i),
            CASE WHEN d.reach = 'every key' THEN round(size.keys::numeric) WHEN d.why = 'unread' THEN 0 WHEN l.of_source IS NULL THEN jsonb_array_length(d.ways)
                 ELSE round((l.keys + jsonb_array_length(d.ways) - l.ways)::numeric, 1) END,
            key, tally.compared(projection, d.source, d.columns, d.expand)

@@ -124,12 +124,15 @@ BEGIN
 END
 $$;
 
--- tally.wanted_indexes: the look-ups of some ways. Whether each has an index is asked later.
+-- tally.wanted_indexes: the look-ups of some ways, and those that evaluate their keys. Whether each has an index is asked later.
 CREATE OR REPLACE FUNCTION tally.wanted_indexes(ways jsonb, shape jsonb)
 RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', s.relation::oid::bigint, 'col', s.col) || CASE m.method WHEN 'gin' THEN jsonb_build_object('method', m.method) ELSE '{}' END), '[]')
-    FROM tally.way_steps(ways, shape) s CROSS JOIN LATERAL (SELECT ways -> (s.way - 1)::integer -> 'joins' -> (s.step - 1)::integer -> 'e' ->> 'mb') m(method)
-    WHERE s.col IS NOT NULL
+    SELECT coalesce(jsonb_agg(DISTINCT w.wanted), '[]') FROM (
+        SELECT jsonb_build_object('relation', s.relation::oid::bigint, 'col', s.col) || CASE m.method WHEN 'gin' THEN jsonb_build_object('method', m.method) ELSE '{}' END
+        FROM tally.way_steps(ways, shape) s CROSS JOIN LATERAL (SELECT ways -> (s.way - 1)::integer -> 'joins' -> (s.step - 1)::integer -> 'e' ->> 'mb') m(method)
+        WHERE s.col IS NOT NULL
+        UNION ALL
+        SELECT jsonb_build_object('relation', k.relation::oid::bigint, 'col', k.col) FROM tally.key_lookups(ways, shape) k) w(wanted)
 $$;
 
 -- tally.missing_indexes: those of them that have no index, as CREATE INDEX.

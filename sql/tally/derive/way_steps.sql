@@ -48,6 +48,24 @@ BEGIN
 END
 $$;
 
+-- tally.key_lookups: the look-ups by which the definition is evaluated for given keys, in tables whose rows hold the key themselves. Columns of
+-- which few values are known are left out, because PostgreSQL would read the whole table for them anyway.
+--   Parameters ways, shape: of tally.derive
+--   Returns    relation; col: a key column, one that an index begins with if possible; missing: the CREATE INDEX if there is none
+CREATE OR REPLACE FUNCTION tally.key_lookups(ways jsonb, shape jsonb)
+RETURNS TABLE (relation regclass, col name, missing text) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT c.oid::regclass, k.attname, CASE WHEN NOT k.led THEN format('CREATE INDEX ON %s (%I)', c.oid::regclass, k.attname) END
+    FROM jsonb_array_elements(ways) w
+    JOIN pg_class c ON c.oid = (shape -> 'instances' -> (w ->> 'i')::integer ->> 'relation')::oid AND c.relkind IN ('r', 'p')
+    CROSS JOIN LATERAL (
+        SELECT a.attname, x.led FROM jsonb_array_elements(w -> 'targets') WITH ORDINALITY t(t, n)
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = (t.t ->> 'col')::integer AND t.t -> 'node' = w -> 'home'
+        CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS led) x
+        ORDER BY x.led DESC, t.n LIMIT 1) k
+    WHERE w -> 'joins' = '[]'
+      AND NOT EXISTS (SELECT FROM pg_stats p WHERE p.schemaname = c.relnamespace::regnamespace::text AND p.tablename = c.relname AND p.attname = k.attname AND p.n_distinct BETWEEN 1 AND 20)
+$$;
+
 -- tally.estimated_rows: how many rows a view has, as the planner estimates; NULL if the caller may not read it.
 CREATE OR REPLACE FUNCTION tally.estimated_rows(definition regclass)
 RETURNS float8 LANGUAGE plpgsql SET join_collapse_limit = 1 SET from_collapse_limit = 1 AS $$   -- the order of joins does not matter here

@@ -2,57 +2,105 @@ package dev.countersink.admin;
 
 import dev.countersink.config.ApiSettings;
 import dev.countersink.config.HttpSettings;
-import dev.countersink.config.StartupException;
 import java.net.InetAddress;
-import java.net.UnknownHostException;
-import java.util.Locale;
-import org.jspecify.annotations.Nullable;
+import java.time.Duration;
+import org.apache.catalina.Context;
+import org.apache.catalina.Valve;
+import org.apache.catalina.connector.Connector;
+import org.apache.catalina.core.StandardHost;
+import org.apache.catalina.valves.ErrorReportValve;
+import org.apache.coyote.http11.AbstractHttp11Protocol;
+import org.apache.tomcat.util.buf.EncodedSolidusHandling;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.boot.web.server.ConfigurableWebServerFactory;
+import org.springframework.boot.tomcat.servlet.TomcatServletWebServerFactory;
 import org.springframework.boot.web.server.WebServerFactoryCustomizer;
 import org.springframework.boot.web.server.context.WebServerInitializedEvent;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.event.EventListener;
-import org.springframework.http.HttpHeaders;
-import org.springframework.http.HttpStatus;
-import org.springframework.http.MediaType;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
 import org.springframework.security.config.http.SessionCreationPolicy;
-import org.springframework.security.web.AuthenticationEntryPoint;
 import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AnonymousAuthenticationFilter;
-import tools.jackson.databind.json.JsonMapper;
+import org.springframework.security.web.firewall.HttpFirewall;
+import org.springframework.security.web.firewall.StrictHttpFirewall;
 
 /** Where the admin API listens, and who may call it. */
 @Configuration(proxyBeanMethods = false)
 class AdminConfiguration {
     private static final Logger LOG = LoggerFactory.getLogger(AdminConfiguration.class);
+    /** Between two reads of a body. */
+    private static final Duration BODY = Duration.ofSeconds(20);
 
     @Bean
     ApiToken apiToken(ApiSettings settings) {
         return ApiToken.of(settings.token());
     }
 
+    /** The web server. It writes no page of its own: {@link HttpGate} describes every error. */
     @Bean
-    WebServerFactoryCustomizer<ConfigurableWebServerFactory> address(HttpSettings http, ApiToken token) {
-        InetAddress address = address(http.address(), token.configured());
+    WebServerFactoryCustomizer<TomcatServletWebServerFactory> webServer(
+            HttpSettings http, ApiToken token, ProblemWriter problems) {
+        InetAddress address = ListenAddress.of(http.address(), token.configured());
         return factory -> {
             factory.setPort(http.port());
             factory.setAddress(address);
+            factory.setProtocol(ImpatientProtocol.class.getName());
+            factory.addConnectorCustomizers(AdminConfiguration::customize);
+            factory.addContextCustomizers(AdminConfiguration::removeErrorPages);
+            factory.addEngineValves(new HttpGate(token, problems, HttpGate.REQUESTS));
         };
     }
 
+    private static void customize(Connector connector) {
+        // A quoted name of a view may have a slash in it.
+        connector.setEncodedSolidusHandling(EncodedSolidusHandling.PASS_THROUGH.getValue());
+        connector.setEncodedReverseSolidusHandling(EncodedSolidusHandling.PASS_THROUGH.getValue());
+        // Parameters are those of the query: no form is read.
+        connector.setParseBodyMethods("");
+        if (connector.getProtocolHandler() instanceof AbstractHttp11Protocol<?> protocol) {
+            protocol.setDisableUploadTimeout(false);
+            protocol.setConnectionUploadTimeout((int) BODY.toMillis());
+        }
+    }
+
+    private static void removeErrorPages(Context context) {
+        StandardHost host = (StandardHost) context.getParent();
+        host.setErrorReportValveClass("");
+        for (Valve valve : host.getPipeline().getValves()) {
+            if (valve instanceof ErrorReportValve) {
+                host.getPipeline().removeValve(valve);
+            }
+        }
+    }
+
+    /** What it refuses by default is refused by its right status later, or is harmless: every path but the probes' needs the token. */
     @Bean
-    SecurityFilterChain security(HttpSecurity http, ApiToken token, JsonMapper json) {
+    HttpFirewall firewall() {
+        StrictHttpFirewall firewall = new StrictHttpFirewall();
+        firewall.setUnsafeAllowAnyHttpMethod(true);
+        firewall.setAllowUrlEncodedPercent(true);
+        firewall.setAllowUrlEncodedSlash(true);
+        firewall.setAllowUrlEncodedDoubleSlash(true);
+        firewall.setAllowBackSlash(true);
+        firewall.setAllowSemicolon(true);
+        firewall.setAllowUrlEncodedPeriod(true);
+        firewall.setAllowUrlEncodedLineFeed(true);
+        firewall.setAllowUrlEncodedCarriageReturn(true);
+        return firewall;
+    }
+
+    @Bean
+    SecurityFilterChain security(HttpSecurity http, ApiToken token, ProblemWriter problems) {
         return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**")
                         .permitAll()
                         .anyRequest()
                         .authenticated())
                 .addFilterBefore(new TokenFilter(token), AnonymousAuthenticationFilter.class)
-                .exceptionHandling(handling -> handling.authenticationEntryPoint(unauthorized(json)))
+                .exceptionHandling(handling -> handling.authenticationEntryPoint(
+                        (request, response, failure) -> problems.unauthorized(response)))
                 // There are no browser sessions, so no request can be forged in the name of one.
                 .csrf(AbstractHttpConfigurer::disable)
                 .sessionManagement(session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
@@ -76,48 +124,6 @@ class AdminConfiguration {
                         "Its bearer token, for this run only: {} (set COUNTERSINK_API_TOKEN for one that stays)",
                         token.value());
             }
-        }
-    }
-
-    private static AuthenticationEntryPoint unauthorized(JsonMapper json) {
-        return (request, response, failure) -> {
-            response.setStatus(HttpStatus.UNAUTHORIZED.value());
-            response.setHeader(HttpHeaders.WWW_AUTHENTICATE, "Bearer");
-            response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
-            json.writeValue(
-                    response.getOutputStream(),
-                    Problems.problem(
-                            HttpStatus.UNAUTHORIZED,
-                            "28000",
-                            "The request carries no valid bearer token.",
-                            "Send 'Authorization: Bearer …' with the token of COUNTERSINK_API_TOKEN,"
-                                    + " or with the one printed at start if that is not set."));
-        };
-    }
-
-    private static @Nullable InetAddress address(@Nullable String configured, boolean token) {
-        try {
-            if (configured == null) {
-                return token ? null : InetAddress.getByName("127.0.0.1");
-            }
-            InetAddress address = InetAddress.getByName(configured);
-            if (!token && !address.isLoopbackAddress()) {
-                throw new StartupException(
-                        String.format(
-                                Locale.ROOT,
-                                "countersink.http.address is %s, but without a token of its own the API listens on loopback only.",
-                                configured),
-                        "Set COUNTERSINK_API_TOKEN, or leave the address out: the default is then 127.0.0.1.");
-            }
-            return address;
-        } catch (UnknownHostException e) {
-            throw new StartupException(
-                    String.format(
-                            Locale.ROOT,
-                            "countersink.http.address is %s, which is no address of this machine.",
-                            configured),
-                    "Give an IP address, or leave it out.",
-                    e);
         }
     }
 }

@@ -1,6 +1,9 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.SqlError;
+import jakarta.servlet.http.HttpServletResponse;
+import java.util.Set;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,11 +24,21 @@ import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExcep
 @RestControllerAdvice
 class Problems extends ResponseEntityExceptionHandler {
     private static final Logger LOG = LoggerFactory.getLogger(Problems.class);
-    private static final String UNKNOWN_VIEW = "TL001";
-    private static final String UNKNOWN_DEAD_LETTER = "RS030";
+    /** No such view, no name of one, no such dead letter. */
+    private static final Set<String> NOT_FOUND = Set.of("TL001", "TL003", "RS030");
+
     private static final String BAD_ARGUMENT = "TL018";
     private static final String SCHEDULE_CHANGED = "TL021";
     private static final String INVALID_PARAMETER = "22023";
+    private static final String TOO_MANY_CONNECTIONS = "53300";
+
+    /** Serialization failure, deadlock, lock not available, statement cancelled. */
+    private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014");
+
+    static final String PATHS = "The paths are /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters and"
+            + " /api/v2/jobs/{id}/result/.";
+    static final String SOON_SECONDS = "1";
+    private static final String LATER_SECONDS = "5";
 
     static ProblemDetail problem(HttpStatus status, String code, String detail, @Nullable String hint) {
         ProblemDetail problem = ProblemDetail.forStatusAndDetail(status, detail);
@@ -63,14 +76,52 @@ class Problems extends ResponseEntityExceptionHandler {
         return problem(e.status(), e.code(), String.valueOf(e.getMessage()), e.hint());
     }
 
+    /** A query that cannot be decoded is found when a parameter is asked for. */
+    @ExceptionHandler
+    ProblemDetail unreadable(InvalidParameterException e) {
+        return problem(
+                HttpStatus.BAD_REQUEST,
+                INVALID_PARAMETER,
+                "The query cannot be decoded.",
+                "Write special characters as %XX of their UTF-8 form; a % itself is %25.");
+    }
+
     @ExceptionHandler({DataAccessException.class, TransactionException.class})
-    ProblemDetail database(RuntimeException e) {
+    ResponseEntity<ProblemDetail> database(RuntimeException e) {
         SqlError error = SqlError.in(e).orElseGet(() -> new SqlError("XX000", String.valueOf(e.getMessage()), null));
+        if (SqlError.isOfPool(e)) {
+            error = new SqlError(
+                    TOO_MANY_CONNECTIONS,
+                    "No connection to the database became free in time.",
+                    "Send the same request again after Retry-After. If this goes on, look at what holds the database up, or raise"
+                            + " COUNTERSINK_DB_POOL_SIZE.");
+        }
         HttpStatus status = status(error);
         if (status.is5xxServerError()) {
             LOG.warn("A request failed: {} (SQLSTATE {})", error.message(), error.code());
         }
-        return problem(status, error.code(), error.message(), error.hint());
+        ResponseEntity.BodyBuilder answer =
+                ResponseEntity.status(status).contentType(MediaType.APPLICATION_PROBLEM_JSON);
+        if (status == HttpStatus.SERVICE_UNAVAILABLE) {
+            answer.header(HttpHeaders.RETRY_AFTER, LATER_SECONDS);
+        }
+        return answer.body(problem(status, error.code(), error.message(), error.hint()));
+    }
+
+    /** Whatever else goes wrong is our fault, and in the log. */
+    @ExceptionHandler
+    @Nullable
+    ResponseEntity<ProblemDetail> unforeseen(RuntimeException e, HttpServletResponse response) {
+        LOG.error("A request failed", e);
+        return response.isCommitted()
+                ? null
+                : ResponseEntity.internalServerError()
+                        .contentType(MediaType.APPLICATION_PROBLEM_JSON)
+                        .body(problem(
+                                HttpStatus.INTERNAL_SERVER_ERROR,
+                                "XX000",
+                                "The request failed for a reason that was not foreseen.",
+                                "The log of the program says more; please report it."));
     }
 
     /** Errors that Spring itself raises, such as an unsupported method, get a code too. */
@@ -79,16 +130,13 @@ class Problems extends ResponseEntityExceptionHandler {
             @Nullable Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
         if (body instanceof ProblemDetail problem) {
             problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
-            problem.setProperty(
-                    "hint",
-                    "The paths are /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters and"
-                            + " /api/v2/jobs/{id}/result/.");
+            problem.setProperty("hint", PATHS);
         }
         return new ResponseEntity<>(body, headers, status);
     }
 
     private static HttpStatus status(SqlError error) {
-        if (UNKNOWN_VIEW.equals(error.code()) || UNKNOWN_DEAD_LETTER.equals(error.code())) {
+        if (NOT_FOUND.contains(error.code())) {
             return HttpStatus.NOT_FOUND;
         }
         if (SCHEDULE_CHANGED.equals(error.code())) {
@@ -97,7 +145,7 @@ class Problems extends ResponseEntityExceptionHandler {
         if (BAD_ARGUMENT.equals(error.code())) {
             return HttpStatus.UNPROCESSABLE_CONTENT;
         }
-        if (error.unreachable()) {
+        if (error.unreachable() || error.code().startsWith("53") || TRY_AGAIN.contains(error.code())) {
             return HttpStatus.SERVICE_UNAVAILABLE;
         }
         if (error.code().startsWith("TL") || error.code().startsWith("RS")) {

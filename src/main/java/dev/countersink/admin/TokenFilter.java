@@ -15,9 +15,6 @@ import org.springframework.web.filter.OncePerRequestFilter;
 
 /** Accepts a request that carries the bearer token. Which requests need none is not decided here. */
 final class TokenFilter extends OncePerRequestFilter {
-    /** The second one is what workers of ML pipelines send. */
-    private static final List<String> SCHEMES = List.of("Bearer ", "Token ");
-
     private final ApiToken token;
 
     TokenFilter(ApiToken token) {
@@ -27,18 +24,12 @@ final class TokenFilter extends OncePerRequestFilter {
     @Override
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
-        String header = request.getHeader(HttpHeaders.AUTHORIZATION);
-        if (header != null && SCHEMES.stream().anyMatch(scheme -> matches(header, scheme))) {
+        if (token.isIn(request.getHeader(HttpHeaders.AUTHORIZATION))) {
             SecurityContext context = SecurityContextHolder.createEmptyContext();
             context.setAuthentication(UsernamePasswordAuthenticationToken.authenticated(
                     "operator", null, List.of(new SimpleGrantedAuthority("operator"))));
             SecurityContextHolder.setContext(context);
         }
         chain.doFilter(request, response);
-    }
-
-    private boolean matches(String header, String scheme) {
-        return header.regionMatches(true, 0, scheme, 0, scheme.length())
-                && token.matches(header.substring(scheme.length()).strip());
     }
 }

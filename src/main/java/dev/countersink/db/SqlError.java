@@ -1,6 +1,7 @@
 package dev.countersink.db;
 
 import java.sql.SQLException;
+import java.sql.SQLTransientConnectionException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.util.PSQLException;
@@ -25,6 +26,16 @@ public record SqlError(
             }
         }
         return Optional.empty();
+    }
+
+    /** Whether the pool had no connection to give. */
+    public static boolean isOfPool(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLTransientConnectionException e && e.getCause() == null) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Whether the connection failed, and not the call. */

@@ -86,7 +86,7 @@ class StartErrorsTest {
                 .hasSize(2)
                 .first()
                 .asString()
-                .isEqualTo("countersink.http.address is 0.0.0.0, but without a token of its own the API listens"
+                .isEqualTo("COUNTERSINK_HTTP_ADDRESS is 0.0.0.0, but without a token of its own the API listens"
                         + " on loopback only.");
     }
 

@@ -62,6 +62,11 @@ public final class TestInstance implements AutoCloseable {
         return context;
     }
 
+    /** The port of its API. */
+    public int port() {
+        return URI.create(base).getPort();
+    }
+
     public Answer get(String path) {
         return send(request(path).GET().header("Authorization", "Bearer " + TOKEN));
     }

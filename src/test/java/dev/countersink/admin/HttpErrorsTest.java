@@ -1,0 +1,181 @@
+package dev.countersink.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.config.DbSettings;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.RawHttp;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestInstance;
+import dev.countersink.testing.TestNats;
+import dev.countersink.testing.TestPostgres;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Whatever is sent, an error is a problem document with its right status: never a page, never a 401 with the token, never a 500. */
+class HttpErrorsTest {
+    private static final String TOKEN = "Authorization: Bearer " + TestInstance.token() + "\r\n";
+    private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 3000);
+
+    private static Sql sql;
+    private static TestNats nats;
+    private static TestInstance instance;
+
+    @BeforeAll
+    static void start() {
+        DbSettings db = TestPostgres.migrated();
+        sql = new Sql(db);
+        nats = new TestNats();
+        ItemView.create(sql);
+        instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        for (AutoCloseable started : Arrays.asList(instance, nats, sql)) {
+            if (started != null) {
+                started.close();
+            }
+        }
+    }
+
+    @Test
+    void aQueryThatCannotBeDecodedIsABadRequest() throws IOException {
+        assertProblem(get("/api/runs?limit=%zz", TOKEN), 400, "22023");
+        assertProblem(get("/api/runs?limit=%", TOKEN), 400, "22023");
+        assertProblem(get("/api/runs;x=%zz", TOKEN), 400, "22023");
+        assertThat(get("/api/runs/1?x=%zz", TOKEN).status()).isEqualTo(404);
+    }
+
+    @Test
+    void oddPathsAreNotThere() throws IOException {
+        for (String path : List.of(
+                "/error",
+                "/api/views/a%25b",
+                "/api/views/a%2Fb",
+                "/api/views/a%5Cb",
+                "/api/views/a%3Bb",
+                "/api/views/x;y=1",
+                "/api/nothing;x",
+                "//api//nothing",
+                "/api/views/%22odd%22",
+                "/api/views/%C3%A9",
+                "/api/views/a.b.c.d.e",
+                "/api/views/%22",
+                "/api/views/%20",
+                "/api%2Fviews%2F")) {
+            RawHttp.Reply reply = get(path, TOKEN);
+            assertThat(reply.status()).as(path + ": " + reply.body()).isEqualTo(404);
+            assertProblem(reply, 404, null);
+        }
+    }
+
+    @Test
+    void aViewIsReachedByItsNameWhateverIsInIt() throws IOException {
+        sql.run("CREATE SCHEMA IF NOT EXISTS \"o;d/d\"");
+        sql.run("CREATE VIEW \"o;d/d\".\"50%_def\" AS SELECT id, count(*) AS n FROM app.item GROUP BY id");
+        sql.run("SELECT tally.keep('\"o;d/d\".\"50%\"', '\"o;d/d\".\"50%_def\"', ARRAY['id'])");
+        RawHttp.Reply reply = get("/api/views/%22o%3Bd%2Fd%22.%2250%25%22", TOKEN);
+        assertThat(reply.status()).as(reply.body()).isEqualTo(200);
+        assertThat(json(reply).path("name").asString()).isEqualTo("\"o;d/d\".\"50%\"");
+        sql.run("SELECT tally.drop('\"o;d/d\".\"50%\"')");
+        sql.run("DROP SCHEMA \"o;d/d\" CASCADE");
+    }
+
+    @Test
+    void whatTomcatRefusesIsAProblemToo() throws IOException {
+        String host = "Host: x\r\n";
+        assertProblem(get("/api/views/%00", TOKEN), 400, "22023");
+        assertProblem(get("/api/<views>", TOKEN), 400, "22023");
+        assertProblem(get("/api/views", TOKEN + "X-Long: " + "a".repeat(20_000) + "\r\n"), 400, "22023");
+        assertProblem(get("/api/" + "a".repeat(20_000), TOKEN), 400, "22023");
+        assertProblem(send("TRACE /api/views HTTP/1.1\r\n" + host + TOKEN + "\r\n"), 405, "22023");
+        assertProblem(send("CONNECT x:1 HTTP/1.1\r\n" + host + TOKEN + "\r\n"), 501, null);
+        assertProblem(send("FOO /api/views HTTP/1.1\r\n" + host + TOKEN + "\r\n"), 405, "22023");
+        assertProblem(send("GET /api/views HTTP/9.1\r\n" + host + TOKEN + "\r\n"), 505, null);
+        assertProblem(send("GET /api/views HTTP/1.1\r\n" + TOKEN + "\r\n"), 400, "22023");
+        assertProblem(send("GET /api/views HTTP/1.1\r\nHost: a b\r\n" + TOKEN + "\r\n"), 400, "22023");
+        assertProblem(get("/api/views", TOKEN + "Transfer-Encoding: foo\r\n"), 501, null);
+        assertProblem(get("/api/views", TOKEN + "Content-Length: -1\r\n"), 400, "22023");
+    }
+
+    @Test
+    void anErrorIsAProblemWhateverIsAccepted() throws IOException {
+        for (String accept : List.of("text/html", "application/xml", "image/*", "nonsense", "*/*;q=x", "")) {
+            RawHttp.Reply reply = get("/api/runs/999999", TOKEN + "Accept: " + accept + "\r\n");
+            assertThat(reply.header("Content-Type")).as(accept).startsWith("application/problem+json");
+        }
+    }
+
+    @Test
+    void withoutATokenNothingIsTold() throws IOException {
+        for (String path : List.of("/api/views", "/error", "/api/nothing", "/api/views;x", "/api/views/a%2Fb?x=%zz")) {
+            assertProblem(get(path, ""), 401, "28000");
+        }
+    }
+
+    @Test
+    void randomRequestsAreAnsweredAsTheyShould() throws IOException {
+        long seed = Long.getLong("countersink.seed", System.nanoTime());
+        System.out.println("random requests: -Dcountersink.seed=" + seed);
+        OddRequests requests = new OddRequests(new Random(seed), ItemView.NAME);
+        int failed = 0;
+        for (int i = 0; i < REQUESTS; i++) {
+            OddRequests.Request request = requests.next();
+            RawHttp.Reply reply = RawHttp.send(instance.port(), request.bytes());
+            String shown = "seed " + seed + ", request " + i + ": " + request + "\n-> " + reply;
+            assertThat(reply.status()).as(shown).isBetween(200, 505).isNotIn(500, 502, 503, 504);
+            if (request.token()) {
+                assertThat(reply.status()).as(shown).isNotEqualTo(401);
+            } else if (!request.path().contains("health")) {
+                assertThat(reply.status()).as(shown).isGreaterThanOrEqualTo(400);
+            }
+            // Tomcat answers this ping itself, without a body, before anything of ours sees it.
+            boolean ping = "OPTIONS".equals(request.method()) && "*".equals(request.path());
+            if (reply.status() >= 400 && !ping) {
+                failed++;
+                assertThat(reply.header("Content-Type")).as(shown).startsWith("application/problem+json");
+                if (!"HEAD".equals(request.method())) {
+                    JsonNode problem = json(reply);
+                    assertThat(problem.path("status").asInt()).as(shown).isEqualTo(reply.status());
+                    assertThat(problem.path("detail").asString()).as(shown).isNotEmpty();
+                    assertThat(problem.path("code").asString()).as(shown).hasSize(5);
+                }
+            }
+        }
+        assertThat(failed).as("answers that are errors").isBetween(REQUESTS / 10, REQUESTS - REQUESTS / 10);
+    }
+
+    private static RawHttp.Reply get(String path, String headers) throws IOException {
+        return send("GET " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+    }
+
+    private static RawHttp.Reply send(String request) throws IOException {
+        return RawHttp.send(instance.port(), request.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void assertProblem(RawHttp.Reply reply, int status, String code) {
+        assertThat(reply.status()).as(reply.toString()).isEqualTo(status);
+        assertThat(reply.header("Content-Type")).startsWith("application/problem+json");
+        JsonNode problem = json(reply);
+        assertThat(problem.path("status").asInt()).isEqualTo(status);
+        assertThat(problem.path("detail").asString()).isNotEmpty();
+        assertThat(problem.path("hint").asString()).isNotEmpty();
+        if (code != null) {
+            assertThat(problem.path("code").asString()).isEqualTo(code);
+        }
+    }
+
+    private static JsonNode json(RawHttp.Reply reply) {
+        return JsonMapper.shared().readTree(reply.body());
+    }
+}

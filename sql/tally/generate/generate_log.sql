@@ -75,6 +75,20 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = s.columns[i]
 $$;
 
+-- tally.sql_text_watched: what a watched column is cast from (see tally.sql_cast_watched), to be compared: equal texts give one value.
+CREATE OR REPLACE FUNCTION tally.sql_text_watched(s tally.source, col name)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format(CASE WHEN a.atttypid::regtype::text !~ '^reg' THEN '%I::text COLLATE "C"' ELSE 'ROW(%I)::record' END, a.attname)
+    FROM pg_attribute a WHERE a.attrelid = s.relation AND a.attname = col
+$$;
+
+-- tally.sql_same_text: whether the watched columns of n and o (see tally.sql_logged, unchecked) have the same values.
+CREATE OR REPLACE FUNCTION tally.sql_same_text(s tally.source)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format(CASE WHEN a.atttypid::regtype::text !~ '^reg' THEN 'n.%1$I IS NOT DISTINCT FROM o.%1$I' ELSE 'n.%1$I *= o.%1$I' END, 'tally_text_' || u.i), ' AND ' ORDER BY u.i)
+    FROM unnest(s.columns) WITH ORDINALITY AS u(c, i) JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = u.c
+$$;
+
 -- tally.sql_pins_of_log: SET clauses with which the text of the watched columns is read as it was printed.
 CREATE OR REPLACE FUNCTION tally.sql_pins_of_log(s tally.source)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -84,11 +98,13 @@ $$;
 
 -- tally.sql_logged: SELECT from a transition table. Its columns: tally_ok: the watched columns have the names and types that the code was
 -- generated for; tally_1, tally_2 …: their values, in the types of the delta table; tally_image: what the definition sees of the row.
---   Parameters seen: the columns that go into tally_image, 'NULL' for none, '{}' for the whole row; transition: new_rows, old_rows
+--   Parameters seen: the columns that go into tally_image, 'NULL' for none, '{}' for the whole row; transition: new_rows, old_rows;
+--              checked: without it, the values may be used only of rows with tally_ok, and there are their texts too: tally_text_1 …
 --   Notes      No write may fail because a column was renamed or got another type. A name that the table no longer has is resolved one
 --              level further out, in tally_gone. For a watched column, the column there has another type: so tally_ok is false, and
 --              the caller logs a sweep. For a column that is only used, its value always differs between new and old rows
-CREATE OR REPLACE FUNCTION tally.sql_logged(v tally.derived_view, s tally.source, seen name[], transition text)
+DROP FUNCTION IF EXISTS tally.sql_logged(tally.derived_view, tally.source, name[], text);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION tally.sql_logged(v tally.derived_view, s tally.source, seen name[], transition text, checked boolean DEFAULT true)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
     SELECT tally.render($template$SELECT w.*
 FROM (SELECT {gone}) AS tally_gone
@@ -100,7 +116,8 @@ CROSS JOIN LATERAL (
                                                   CASE WHEN tally.type_of(s.relation, c) = 'name' THEN 'text' ELSE 'name' END, c), ', ' ORDER BY c COLLATE "C")
                        FROM (SELECT unnest(s.columns || seen) UNION SELECT unnest(s.columns)) AS u(c)),
         'ok',         (SELECT string_agg(format('pg_typeof(%I) = %s', c, tally.sql_watched_type(s, c)), ' AND ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
-        'values',     (SELECT string_agg(format('CASE WHEN pg_typeof(%I) = %s THEN %s END AS tally_%s', c, tally.sql_watched_type(s, c), tally.sql_cast_watched(v, s, i::integer), i), E',\n' ORDER BY i)
+        'values',     (SELECT string_agg(format(CASE WHEN checked THEN 'CASE WHEN pg_typeof(%1$I) = %2$s THEN %3$s END AS tally_%4$s' ELSE E'%3$s AS tally_%4$s,\n' || tally.sql_text_watched(s, c) || ' AS tally_text_%4$s' END,
+                                                  c, tally.sql_watched_type(s, c), tally.sql_cast_watched(v, s, i::integer), i), E',\n' ORDER BY i)
                        FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
         'image',      CASE WHEN seen IS NULL THEN '' WHEN seen = '{}' THEN E',\nROW(tally_r.*)::record AS tally_image'
                            ELSE format(E',\nROW(%s)::record AS tally_image', tally.column_list(seen)) END,
@@ -168,6 +185,13 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = v.definition AND a.attname = ANY (v.key) AND t.typcategory = 'A')
 $$;
 
+-- tally.sql_logged_target: the columns of the delta table that the watched columns of a source are logged in.
+CREATE OR REPLACE FUNCTION tally.sql_logged_target(v tally.derived_view, s tally.source)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
+    FROM generate_subscripts(s.columns, 1) i
+$$;
+
 -- tally.sql_log_rows: INSERT of logged rows, one delta row each.
 --   Parameters logged: SELECT as of tally.sql_logged; once: leave out duplicates
 CREATE OR REPLACE FUNCTION tally.sql_log_rows(v tally.derived_view, s tally.source, logged text, once boolean)
@@ -176,8 +200,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $gener
 SELECT {distinct}CASE WHEN r.tally_ok THEN {code} ELSE {sweep} END, {values} FROM (
     {logged}) AS r$template$, jsonb_build_object(
         'delta',    tally.part(v, '_delta'),
-        'target',   (SELECT string_agg(quote_ident(CASE WHEN s.expand IS NULL THEN v.key[i] ELSE tally.logged_column(s.ordinal, s.columns[i]) END), ', ' ORDER BY i)
-                     FROM generate_subscripts(s.columns, 1) i),
+        'target',   tally.sql_logged_target(v, s),
         'distinct', CASE WHEN once AND tally.equal_is_identical(s) THEN 'DISTINCT ' ELSE '' END,
         'code',     CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END,
         'sweep',    tally.delta_code('sweep'),
@@ -207,14 +230,78 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.sql_log_arrays(v, s, logged) ELSE tally.sql_log_rows(v, s, logged, true) END
 $$;
 
--- tally.sql_log: statements that log every row of a transition table.
+-- tally.sql_log_known: INSERT of logged rows whose watched columns have the types that the code was generated for.
+--   Parameters logged: FROM clause; row: the alias there of the rows to be logged, as of tally.sql_logged, unchecked
+CREATE OR REPLACE FUNCTION tally.sql_log_known(v tally.derived_view, s tally.source, logged text, "row" text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$INSERT INTO {delta} (tally_source, {target})
+SELECT {code}, {values}
+FROM {logged}$template$, jsonb_build_object(
+        'delta',  tally.part(v, '_delta'),
+        'target', tally.sql_logged_target(v, s),
+        'code',   CASE WHEN s.expand IS NULL THEN tally.delta_code('key') ELSE s.ordinal END,
+        'values', tally.column_list(tally.numbered(s.columns, 'tally_'), "row" || '.'),
+        'logged', logged))
+$generator$;
+
+-- tally.sql_gather_few: SELECT of the keys in a transition table as arrays, and their number (5,001 if there are more than 5,000).
+CREATE OR REPLACE FUNCTION tally.sql_gather_few(v tally.derived_view, s tally.source, transition text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render('SELECT count(*) AS tally_rows, {arrays} FROM (SELECT * FROM {transition} AS t LIMIT 5001) AS t', jsonb_build_object(
+        'arrays',     (SELECT string_agg(format('array_agg(%s) AS %I', CASE WHEN tally.bare_type(s.relation, s.columns[i]) = tally.bare_type(v.definition, v.key[i])
+                                                                       THEN format('CAST(t.%I AS %s)', s.columns[i], tally.bare_type(v.definition, v.key[i]))
+                                                                       ELSE tally.sql_cast_watched(v, s, i) END, a.name), ', ' ORDER BY i)
+                       FROM unnest(tally.numbered(v.key)) WITH ORDINALITY AS a(name, n) CROSS JOIN LATERAL (SELECT a.n::integer AS i) x),
+        'transition', transition))
+$generator$;
+
+-- tally.sql_log_few: statements that log up to 5,000 rows of a transition table, or of both of an UPDATE, as one array of keys each, and
+-- return. The types are looked at once, before the statement that relies on them is parsed. The old keys of an UPDATE are
+-- logged only if they are not the new ones.
+CREATE OR REPLACE FUNCTION tally.sql_log_few(v tally.derived_view, s tally.source, transition text, other text DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+    SELECT tally.render($template$IF EXISTS (
+    SELECT FROM (
+        {logged}
+        LIMIT 1) AS r WHERE r.tally_ok) THEN
+    INSERT INTO {delta} (tally_source, tally_upto, {arrays})
+    SELECT {wide}, pg_current_xact_id(), {found}
+    FROM {gathered}
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+END IF;$template$, jsonb_build_object(
+        'logged',   tally.sql_logged(v, s, NULL, transition),
+        'delta',    tally.part(v, '_delta'),
+        'arrays',   tally.column_list(k.arrays),
+        'wide',     tally.delta_code('wide'),
+        'found',    tally.column_list(k.arrays, CASE WHEN other IS NULL THEN 'n.' ELSE 'u.' END),
+        'gathered', CASE WHEN other IS NULL THEN tally.render(E'(\n    {new}) AS n\nWHERE n.tally_rows BETWEEN 1 AND 5000;', jsonb_build_object('new', tally.sql_gather_few(v, s, transition)))
+                    ELSE tally.render($both$(
+    {new}) AS n
+CROSS JOIN (
+    {old}) AS o
+CROSS JOIN LATERAL (VALUES (true, {n_arrays}), (ROW({n_arrays})::record *<> ROW({o_arrays})::record, {o_arrays})) AS u(tally_log, {arrays})
+WHERE n.tally_rows BETWEEN 1 AND 5000 AND o.tally_rows BETWEEN 1 AND 5000 AND u.tally_log;$both$, jsonb_build_object(
+                        'new',      tally.sql_gather_few(v, s, transition),
+                        'old',      tally.sql_gather_few(v, s, other),
+                        'arrays',   tally.column_list(k.arrays),
+                        'n_arrays', tally.column_list(k.arrays, 'n.'),
+                        'o_arrays', tally.column_list(k.arrays, 'o.'))) END))
+    FROM (SELECT tally.numbered(v.key) AS arrays) k
+$generator$;
+
+-- tally.sql_log: statements that log every row of a transition table. A single row takes one statement.
 CREATE OR REPLACE FUNCTION tally.sql_log(v tally.derived_view, s tally.source, transition text)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
-    SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.render($template${log_one} WHERE NOT EXISTS (SELECT FROM {transition} OFFSET 1);
+    SELECT CASE WHEN tally.logs_arrays(v, s) THEN tally.render($template${log_one}
+WHERE r.tally_ok AND NOT EXISTS (SELECT FROM {transition} OFFSET 1);
 IF NOT FOUND THEN
+    {log_few}
     {log_many};
 END IF;$template$, jsonb_build_object(
-        'log_one',    tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, transition), false),
+        'log_one',    tally.sql_log_known(v, s, tally.render(E'(\n    {rows}) AS r', jsonb_build_object('rows', tally.sql_logged(v, s, NULL, transition, false))), 'r'),
+        'log_few',    tally.sql_log_few(v, s, transition),
         'log_many',   tally.sql_log_arrays(v, s, tally.sql_logged(v, s, NULL, transition)),
         'transition', transition))
     ELSE tally.sql_log_rows(v, s, tally.sql_logged(v, s, NULL, transition), true) || ';' END
@@ -243,6 +330,16 @@ WHERE (n.tally_image *<> o.tally_image OR NOT n.tally_ok) IS NOT FALSE AND u.tal
         'names',     tally.column_list(tally.numbered(s.columns, 'tally_'))))
 $generator$;
 
+-- tally.unique_key: the columns of the primary key, or of another unique index on all rows of a table; NULL if there is none.
+CREATE OR REPLACE FUNCTION tally.unique_key(source regclass)
+RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
+                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
+    FROM pg_index i
+    WHERE i.indrelid = source AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
+$$;
+
 -- tally.sql_log_updated: statements that log what an UPDATE changed. A single row takes one statement, because OLTP clients write single rows
 -- and wait for them. For several rows, the first pair decides whether all are compared: mostly an UPDATE changes all of its rows or none.
 CREATE OR REPLACE FUNCTION tally.sql_log_updated(v tally.derived_view, s tally.source, definition regclass)
@@ -256,30 +353,32 @@ IF NOT FOUND THEN
     ELSIF EXISTS (
         SELECT {first_pair}
         WHERE n.tally_image *<> o.tally_image OR NOT n.tally_ok) THEN
+        {log_few}
         {log_all};
     ELSE
         {log_pairs};
     END IF;
 END IF;$template$, jsonb_build_object(
-        'log_one',    tally.sql_log_rows(v, s, tally.render($one$SELECT n.* FROM (
+        'log_one',    tally.sql_log_known(v, s, tally.render($one$(
     {new}) AS n
 CROSS JOIN (
     {old}) AS o
-WHERE {single}
-  AND ROW({n_watched})::record *= ROW({o_watched})::record AND (n.tally_image *<> o.tally_image OR NOT n.tally_ok)$one$, jsonb_build_object(
-                          'new',       x.new,
-                          'old',       x.old,
-                          'single',    x.single,
-                          'n_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'n.'),
-                          'o_watched', tally.column_list(tally.numbered(s.columns, 'tally_'), 'o.'))), false),
+WHERE n.tally_ok AND {single}
+  AND {same} AND n.tally_image *<> o.tally_image$one$, jsonb_build_object(
+                          'new',    tally.sql_logged(v, s, x.seen, 'new_rows', false),
+                          'old',    tally.sql_logged(v, s, x.seen, 'old_rows', false),
+                          'single', x.single,
+                          'same',   tally.sql_same_text(s))), 'n'),
         'first_pair', x.first_pair,
         'single',     x.single,
+        -- keys that are not unique in the source are better logged once, by UNION
+        'log_few',    CASE WHEN tally.logs_arrays(v, s) AND tally.unique_key(s.relation) <@ s.columns THEN tally.sql_log_few(v, s, 'new_rows', 'old_rows') ELSE '' END,
         'log_all',    tally.sql_log_many(v, s, tally.render(E'{new}\nUNION{all}\n{old}', jsonb_build_object(
                           'new', tally.sql_logged(v, s, NULL, 'new_rows'),
                           'all', CASE WHEN tally.equal_is_identical(s) THEN '' ELSE ' ALL' END,
                           'old', tally.sql_logged(v, s, NULL, 'old_rows')))),
         'log_pairs',  tally.sql_log_many(v, s, tally.sql_pairs(v, s, x.new, x.old))))
-    FROM (SELECT l.new, l.old, 'NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM old_rows OFFSET 1)' AS single,
+    FROM (SELECT l.seen, l.new, l.old, 'NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM old_rows OFFSET 1)' AS single,
                  tally.render(E'FROM (\n    {new}\n    LIMIT 1) AS n\nCROSS JOIN (\n    {old}\n    LIMIT 1) AS o', jsonb_build_object('new', l.new, 'old', l.old)) AS first_pair
-          FROM (SELECT tally.sql_logged(v, s, c, 'new_rows') AS new, tally.sql_logged(v, s, c, 'old_rows') AS old FROM tally.columns_seen(definition, s) c) l) x
+          FROM (SELECT c AS seen, tally.sql_logged(v, s, c, 'new_rows') AS new, tally.sql_logged(v, s, c, 'old_rows') AS old FROM tally.columns_seen(definition, s) c) l) x
 $generator$;

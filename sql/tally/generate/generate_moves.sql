@@ -67,16 +67,6 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation
 $$;
 
--- tally.unique_key: the columns of the primary key, or of another unique index on all rows of a table; NULL if there is none.
-CREATE OR REPLACE FUNCTION tally.unique_key(source regclass)
-RETURNS name[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ARRAY(SELECT a.attname FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY AS k(attnum, n)
-                 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum ORDER BY k.n)
-    FROM pg_index i
-    WHERE i.indrelid = source AND i.indisunique AND i.indimmediate AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-    ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1
-$$;
-
 -- tally.sql_flag: the name of a flag of a partitioned source: "inserting" or "updating" (a + for each running statement, because statements
 -- can be nested), or "leaving" (a row has left its partition).
 CREATE OR REPLACE FUNCTION tally.sql_flag(v tally.derived_view, s tally.source, doing text)

@@ -216,6 +216,81 @@ class WritesTest {
     }
 
     @Test
+    void manyKeysOfAStatementAreLoggedAsArrays() {
+        engine.run("ALTER TABLE app.member DROP CONSTRAINT member_boss_id_fkey"); // it would read the table for each row
+        String[][] writes = {
+            {"INSERT INTO app.member (id) SELECT i FROM generate_series(100, 101) i", "1"},
+            {"INSERT INTO app.member (id) SELECT i FROM generate_series(10001, 15000) i", "1"},
+            {"INSERT INTO app.member (id) SELECT i FROM generate_series(20001, 25001) i", "2"},
+            {"UPDATE app.member SET dues = 7 WHERE id BETWEEN 10001 AND 15000", "1"},
+            {"UPDATE app.member SET dues = 8 WHERE id > 10000", "3"},
+            {"UPDATE app.member SET id = id + 1000, dues = 9 WHERE id BETWEEN 100 AND 101", "2"},
+            {"UPDATE app.member SET id = 3000 - id, dues = id WHERE id BETWEEN 1100 AND 1101", "2"},
+            {"UPDATE app.member SET id = -id WHERE id BETWEEN 20001 AND 25001", "3"},
+            {"UPDATE app.member SET note = 'unused' WHERE id > 10000", "0"},
+            {"UPDATE app.member SET dues = CASE WHEN id % 2 = 0 THEN 1 ELSE dues END WHERE id > 10000", "1"},
+            {"DELETE FROM app.member WHERE id BETWEEN 10001 AND 15000", "1"},
+            {"DELETE FROM app.member WHERE id < -20000", "2"},
+            {"DELETE FROM app.member WHERE id = 77", "0"},
+        };
+        for (String[] write : writes) {
+            engine.run(write[0]);
+            assertThat(engine.text("SELECT count(*)::text FROM app.fact_delta"))
+                    .as(write[0])
+                    .isEqualTo(write[1]);
+            engine.write("SELECT 1");
+        }
+    }
+
+    @Test
+    void aKeyOfAnyTypeIsLoggedAloneAndInNumbers() {
+        engine.run("""
+                CREATE COLLATION app.anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+                CREATE TYPE app.mood AS ENUM ('k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7', 'k8', 'k9');
+                CREATE DOMAIN app.sure AS int NOT NULL CHECK (VALUE < 100)""");
+        String[][] types = {
+            {"smallint", "i"},
+            {"bigint", "i"},
+            {"numeric", "i + 0.10"},
+            {"float8", "i / 7.0"},
+            {"text", "'k' || i"},
+            {"name", "'k' || i"},
+            {"varchar(9)", "'k' || i"},
+            {"bpchar", "'k' || i || '  '"},
+            {"\"char\"", "i::text"},
+            {"text COLLATE app.anycase", "'k' || i"},
+            {"uuid", "lpad(i::text, 32, '0')"},
+            {"date", "date '2026-01-01' + i::integer"},
+            {"timestamptz", "timestamptz '2026-01-01' + i * interval '1 us'"},
+            {"interval", "i * interval '1 month 1 day 1 us'"},
+            {"bytea", "decode('0' || i, 'hex')"},
+            {"inet", "'10.0.0.' || i"},
+            {"jsonb", "jsonb_build_object('k', i)"},
+            {"app.mood", "'k' || i"},
+            {"app.sure", "i"},
+        };
+        for (String[] type : types) {
+            engine.run("""
+                    CREATE TABLE app.any (k %1$s PRIMARY KEY, j int NOT NULL UNIQUE, v int);
+                    CREATE VIEW app.any_def AS SELECT k, v FROM app.any;
+                    SELECT tally.create_projection('app.kept', 'app.any_def', '{k}');
+                    SELECT tally.watch('app.kept', 'app.any', '{k}');
+                    SELECT tally.activate('app.kept')""".formatted(type[0]));
+            String value = "CAST(%s AS %s)".formatted(type[1], type[0].replaceAll(" COLLATE.*", ""));
+            engine.write(
+                    "INSERT INTO app.any SELECT " + value + ", i, i FROM generate_series(1, 1) i",
+                    "INSERT INTO app.any SELECT " + value + ", i, i FROM generate_series(2, 5) i",
+                    "UPDATE app.any SET v = 9 WHERE j = 1",
+                    "UPDATE app.any SET v = 8",
+                    "UPDATE app.any SET k = " + value + " FROM generate_series(7, 7) i WHERE j = 1",
+                    "UPDATE app.any SET k = " + value + ", v = v + 1 FROM generate_series(8, 9) i WHERE j = i - 5",
+                    "DELETE FROM app.any WHERE j = 2",
+                    "DELETE FROM app.any");
+            engine.run("SELECT tally.drop('app.kept'); DROP VIEW app.any_def; DROP TABLE app.any");
+        }
+    }
+
+    @Test
     void columnsMayHaveAnyName() {
         String longest = "x".repeat(63);
         engine.run("""
@@ -249,6 +324,8 @@ class WritesTest {
                 SELECT tally.create_projection('app.lots', 'app.lots_def', '{id}');
                 SELECT tally.watch('app.lots', 'app.lot', '{id}');
                 SELECT tally.watch('app.lots', 'app.bid', '{lot,mark,code}', expand => 'SELECT lot FROM changed');
+                CREATE TABLE app.ping (lot int);
+                SELECT tally.watch('app.lots', 'app.ping', '{lot}');
                 SELECT tally.activate('app.lots')""");
         engine.write("INSERT INTO app.bid SELECT i, i % 5 + 1, i, i FROM generate_series(1, 20) i");
         String[][] changes = {
@@ -256,6 +333,20 @@ class WritesTest {
             {"ALTER TABLE app.lot RENAME title TO price", "UPDATE app.lot SET price = 'x' WHERE id = 2"},
             {"ALTER TABLE app.bid RENAME lot TO lot_id", "UPDATE app.bid SET lot_id = 1 WHERE id = 2"},
             {"ALTER TABLE app.lot RENAME id TO lot_id", "INSERT INTO app.lot VALUES (6, 'six', 6), (7, 'seven', 7)"},
+            {"SELECT 1", "INSERT INTO app.ping VALUES (1), (2)"},
+            {"SELECT 1", "UPDATE app.ping SET lot = lot + 1"},
+            {
+                "ALTER TABLE app.ping ALTER lot TYPE uuid USING gen_random_uuid()",
+                "INSERT INTO app.ping SELECT gen_random_uuid() FROM generate_series(1, 2)"
+            },
+            {"SELECT 1", "UPDATE app.ping SET lot = gen_random_uuid()"},
+            {"SELECT 1", "UPDATE app.ping SET lot = gen_random_uuid() WHERE ctid = (SELECT ctid FROM app.ping LIMIT 1)"
+            },
+            {
+                "ALTER TABLE app.ping RENAME lot TO pong",
+                "INSERT INTO app.ping SELECT gen_random_uuid() FROM generate_series(1, 3)"
+            },
+            {"ALTER TABLE app.ping DROP pong", "INSERT INTO app.ping SELECT FROM generate_series(1, 3)"},
             {"ALTER TABLE app.bid ALTER mark TYPE bigint", "INSERT INTO app.bid VALUES (30, 3, 'z', 5000000000)"},
             {"ALTER TABLE app.bid ALTER mark TYPE uuid USING NULL", "UPDATE app.bid SET mark = gen_random_uuid()"},
             {"ALTER TABLE app.bid ALTER code TYPE date USING NULL", "DELETE FROM app.bid WHERE id < 5"},

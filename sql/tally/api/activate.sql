@@ -15,7 +15,7 @@ COMMENT ON FUNCTION tally.activate(text) IS 'start keeping a derived view: insta
 
 -- tally.activate_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.activate_by_name(name text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN

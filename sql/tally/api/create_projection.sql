@@ -17,7 +17,7 @@ COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
 
 -- tally.declare_projection: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.declare_projection(name text, definition regclass, key text[], identity text[])
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts name[] := tally.split_name(name);
     ident name[];
@@ -26,6 +26,7 @@ BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = definition) IS DISTINCT FROM 'v' THEN
         PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
     END IF;
+    PERFORM tally.require_list(key, 'key'), tally.require_list(coalesce(identity, key), 'identity');
     PERFORM tally.require_own_name(c) FROM unnest(tally.columns_of(definition)) c;
     PERFORM tally.require_columns(definition, key);
     PERFORM tally.require_columns(definition, coalesce(identity, key));
@@ -56,13 +57,24 @@ BEGIN
 END
 $$;
 
+-- tally.require_list: raise TL018 unless an argument is a plain list of different names.
+--   Parameters what: the argument, as the message says it
+CREATE OR REPLACE FUNCTION tally.require_list(columns text[], what text)
+RETURNS void LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+BEGIN
+    IF array_ndims(columns) > 1 OR array_position(columns, NULL) IS NOT NULL OR cardinality(columns) <> (SELECT count(DISTINCT c) FROM unnest(columns) c) THEN
+        PERFORM tally.fail('TL018', format('%s is %s; it must be a list of different columns.', what, columns), 'Name each column once: ''{id}'' or ''{event_id,taxon_id}'', say.');
+    END IF;
+END
+$$;
+
 -- tally.comment_projection: put comments on a projection's table, delta table and type. The rows of the delta table, by
 -- tally_source: 0: a row names one key, in the key's columns
 --               n: a row of source n changed; its watched columns are in s<n>_…, and the merge expands them into keys
 --              -1: every key after this one (NULL: every key): TRUNCATE, the first fill, rebuild
 --              -2: a part of a wide change: keys in arrays (tally_keys_1 …), logged by transactions from tally_xid to tally_upto
 CREATE OR REPLACE FUNCTION tally.comment_projection(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF tally.is_own_comment(obj_description(tally.relation_of(v), 'pg_class')) THEN
         EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v),

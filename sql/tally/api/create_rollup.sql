@@ -18,7 +18,7 @@ COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS
 
 -- tally.create_rollup_of: the same, whatever the caller's search_path (path), with which a filter is parsed.
 CREATE OR REPLACE FUNCTION tally.create_rollup_of(name text, source text, group_by text[], measures jsonb, filter text, path text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts name[] := tally.split_name(name);
     root  tally.derived_view := tally.lock_root(source);
@@ -64,19 +64,31 @@ CREATE OR REPLACE FUNCTION tally.lock_class() RETURNS integer LANGUAGE sql IMMUT
 
 -- tally.canonical_filter: a filter, parsed with the caller's search_path and printed with every name qualified.
 CREATE OR REPLACE FUNCTION tally.canonical_filter(base tally.derived_view, filter text, path text)
-RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
 DECLARE
     body text;
 BEGIN
     IF filter IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM tally.run_in(path, format('CREATE TEMP VIEW tally_filter AS SELECT (%s)::boolean AS f FROM %s d', filter, tally.part(base)));
+    BEGIN
+        PERFORM tally.run_in(path, format(E'CREATE TEMP VIEW tally_filter AS SELECT (%s\n)::boolean AS f FROM %s d', filter, tally.part(base)));  -- it may end in a comment
+    EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception THEN
+        PERFORM tally.fail('TL018', format('Filter "%s" is no condition on columns of %s: %s.', filter, tally.part(base), SQLERRM), 'Write it as after WHERE: ''counted AND score > 0.5'', say.');
+    END;
     PERFORM tally.refuse_unsafe_filter(base, filter, 'pg_temp.tally_filter');
     body := pg_get_viewdef('pg_temp.tally_filter'::regclass);
     DROP VIEW pg_temp.tally_filter;
-    RETURN '(' || (regexp_match(body, '^\s*SELECT (.*?)\s+AS f\s+FROM ', 's'))[1] || ')';
+    RETURN '(' || tally.with_escapes((regexp_match(body, '^\s*SELECT (.*?)\s+AS f\s+FROM ', 's'))[1]) || ')';
 END
+$$;
+
+-- tally.with_escapes: SQL as PostgreSQL prints it, with constants that hold backslashes written as E'…'. So generated code means the same in a session
+-- with standard_conforming_strings = off.
+CREATE OR REPLACE FUNCTION tally.with_escapes(printed text)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT string_agg(CASE WHEN m[1] LIKE '''%' AND strpos(m[1], chr(92)) > 0 THEN 'E' || replace(m[1], chr(92), repeat(chr(92), 2)) ELSE m[1] END, '' ORDER BY n)
+    FROM regexp_matches(printed, '("(?:[^"]|"")*"|''(?:[^'']|'''')*''|[^"'']+)', 'g') WITH ORDINALITY u(m, n)
 $$;
 
 -- tally.require_group: raise unless a rollup can be grouped by these columns of its source.

@@ -5,7 +5,7 @@
 --   Raises     TL002, TL004, TL014, TL016
 --   Used by    the owner of the schema, once; then tally.activate
 CREATE OR REPLACE FUNCTION tally.create_snapshot(name regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts name[];
     v     tally.derived_view;

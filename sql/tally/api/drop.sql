@@ -12,7 +12,7 @@ COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the 
 
 -- tally.drop_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.drop_by_name(name text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM tally.lock_root(name);
     PERFORM tally.drop_view(tally.lookup(name));
@@ -21,7 +21,7 @@ $$;
 
 -- tally.drop_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.drop_view(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     next tally.derived_view;
     user_view text;

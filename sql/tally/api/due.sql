@@ -4,7 +4,7 @@
 --   Used by    the scheduler, every few seconds
 CREATE OR REPLACE FUNCTION tally.due()
 RETURNS TABLE (name text, kind text, action text, interval_ms integer, cron text, version integer, priority smallint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT tally.name_of(v.schema_name, v.relation_name), v.kind, CASE v.kind WHEN 'snapshot' THEN 'refresh' ELSE 'merge' END,
            coalesce((tally.merge_plan(v)).interval_ms, v.interval_ms), v.cron, v.schedule_version, v.priority
     FROM tally.derived_view v WHERE v.root_id IS NULL AND v.replaces_id IS NULL AND v.state IN ('filling', 'active')

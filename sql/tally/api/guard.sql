@@ -4,7 +4,7 @@
 --   Raises     TL027
 --   Used by    a superuser, once. If the trigger exists, it does nothing
 CREATE OR REPLACE FUNCTION tally.guard()
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF EXISTS (SELECT FROM pg_event_trigger e WHERE e.evtname = 'tally_guard') THEN
         RETURN;
@@ -24,7 +24,7 @@ COMMENT ON FUNCTION tally.guard() IS 'let an event trigger follow every migratio
 -- tally.unguard: remove the event trigger of tally.guard.
 --   Raises     TL027
 CREATE OR REPLACE FUNCTION tally.unguard()
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET client_min_messages = warning AS $$
 BEGIN
     DROP EVENT TRIGGER IF EXISTS tally_guard;
 EXCEPTION WHEN insufficient_privilege THEN
@@ -36,7 +36,7 @@ COMMENT ON FUNCTION tally.unguard() IS 'remove the event trigger of tally.guard'
 -- tally.follow_migration: the function of the event trigger.
 --   Locks      the advisory locks of the derived views whose code it generates again, tried, until the migration's transaction ends
 CREATE OR REPLACE FUNCTION tally.follow_migration()
-RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view;
 BEGIN

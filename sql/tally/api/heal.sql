@@ -13,7 +13,7 @@ COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, 
 
 -- tally.heal_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.heal_by_name(name text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.lock_root(name);
 BEGIN
@@ -23,7 +23,7 @@ $$;
 
 -- tally.heal_view: the same for a view that is already locked, independent of the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.heal_view(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);

@@ -2,6 +2,8 @@
 --   Returns   view, relation, trigger, ok, problem: a row per trigger. Also rows with ok = false: one for each partition or child that was attached later
 --             and lacks triggers, one for each that was detached and still has some, and one for partitions that were dropped
 --   Used by    operators, the API
+--   Notes     The functions that it asks for rows say how many they return (ROWS 2). With PostgreSQL's guess of 1000 for each, health would look so
+--             expensive that it is compiled (jit), which takes seconds
 CREATE OR REPLACE VIEW tally.health AS
 WITH needed AS MATERIALIZED (
     SELECT tally.name_of(v.schema_name, v.relation_name) AS view, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION tally.merge(text, integer) IS 'one bounded step that brings 
 
 -- tally.merge_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.merge_by_name(name text, max_keys integer)
-RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v      tally.derived_view := tally.lookup_root(name);
@@ -182,7 +182,7 @@ $$;
 -- tally.require_usage: raise TL023 if the owner of a derived view may not use its schema. The trigger functions run with his rights, and log
 -- nothing then.
 CREATE OR REPLACE FUNCTION tally.require_usage(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     r record;
 BEGIN

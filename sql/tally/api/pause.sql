@@ -10,7 +10,7 @@ COMMENT ON FUNCTION tally.pause(text) IS 'stop merging; what changes is still lo
 
 -- tally.pause_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.pause_by_name(name text)
-RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN

@@ -5,7 +5,7 @@
 --   Reads      the catalog; each delta table from merged_through on, for one row
 --   Used by    the scheduler
 CREATE OR REPLACE FUNCTION tally.ready(names text[], definitions boolean DEFAULT true)
-RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v     record;
     found boolean;
@@ -47,7 +47,7 @@ $$;
 --   Returns   rows written to the catalogs that a definition may depend on. A session tells of its own when it is idle, or after some
 --             seconds: so look at definitions without it too, less often
 CREATE OR REPLACE FUNCTION tally.catalog_changes()
-RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT sum(pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid))::bigint
     FROM unnest('{pg_class,pg_attribute,pg_rewrite,pg_proc,pg_namespace,pg_type,pg_enum,pg_constraint,pg_inherits,pg_trigger}'::regclass[]) c(oid)
 $$;

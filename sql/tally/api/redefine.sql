@@ -21,7 +21,7 @@ COMMENT ON FUNCTION tally.redefine(text, regclass) IS
 
 -- tally.redefine_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.redefine_by_name(name text, definition regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v    tally.derived_view := tally.lock_root(name);  -- so that no merge swaps meanwhile
     next tally.derived_view;
@@ -69,7 +69,7 @@ $$;
 
 -- tally.refuse_redefined_split: raise TL004. The hint has the statements that give a split view another definition.
 CREATE OR REPLACE FUNCTION tally.refuse_redefined_split(v tally.derived_view, s tally.split, definition regclass)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     r    tally.derived_view := tally.view_by_id(s.rollup_id);
     kept text := format('%I.%I', r.schema_name, coalesce(s.shown, r.relation_name));
@@ -111,7 +111,7 @@ $$;
 
 -- tally.is_wider: whether a column's type in one relation is cast implicitly to its type in another.
 CREATE OR REPLACE FUNCTION tally.is_wider(wide regclass, narrow regclass, col name)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM pg_attribute w JOIN pg_attribute n ON n.attrelid = narrow AND n.attname = col
                    JOIN pg_cast k ON k.castsource = n.atttypid AND k.casttarget = w.atttypid AND k.castcontext = 'i' WHERE w.attrelid = wide AND w.attname = col)
 $$;

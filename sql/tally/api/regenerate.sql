@@ -5,7 +5,7 @@
 --   Locks      each projection's advisory lock (waits for its merge); none on a source
 --   Used by    the migration at start, sql/tally/upgrade.sql
 CREATE OR REPLACE FUNCTION tally.regenerate()
-RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v       tally.derived_view;
     f       text;
@@ -39,13 +39,13 @@ COMMENT ON FUNCTION tally.regenerate() IS 'after an upgrade: make the functions 
 
 -- tally.is_owner: whether the caller may generate the functions of a projection again.
 CREATE OR REPLACE FUNCTION tally.is_owner(v tally.derived_view)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = tally.relation_of(v)
 $$;
 
 -- tally.generator: a digest of the engine's functions. Generated code depends on nothing else in the engine.
 CREATE OR REPLACE FUNCTION tally.generator()
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT md5(string_agg(p.proname || p.prosrc, '' ORDER BY p.proname, p.prosrc COLLATE "C"))
     FROM pg_proc p WHERE p.pronamespace = 'tally'::regnamespace
 $$;

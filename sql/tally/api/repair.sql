@@ -13,7 +13,7 @@ COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would re
 
 -- tally.repair_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.repair_by_name(name text)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     v        tally.derived_view := tally.lock_root(name);
@@ -37,7 +37,7 @@ $$;
 -- tally.enqueue_differing: enqueue the keys of a projection that differ from its definition; returns how many.
 --   Writes    the delta table
 CREATE OR REPLACE FUNCTION tally.enqueue_differing(view_id integer)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v        tally.derived_view := tally.view_by_id(view_id);
     enqueued bigint;
@@ -52,7 +52,7 @@ $$;
 -- tally.mend_rollups: compute again the rollups of a projection that differ from the sum of the stored rows below them.
 --   Writes    those rollups
 CREATE OR REPLACE FUNCTION tally.mend_rollups(view_id integer)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     r     tally.derived_view;
     wrong boolean;

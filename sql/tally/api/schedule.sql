@@ -23,7 +23,7 @@ COMMENT ON FUNCTION tally.schedule(text, jsonb, integer) IS
 
 -- tally.schedule_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.schedule_by_name(name text, changes jsonb, expected_version integer)
-RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     before tally.derived_view := tally.lookup_root(name);
     after  tally.derived_view;

@@ -6,7 +6,7 @@
 --   Reads     the catalog and each projection's delta table, from merged_through on
 --   Used by    operators, the API
 CREATE OR REPLACE FUNCTION tally.backlog_of(view_id integer, OUT pending bigint, OUT oldest timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.view_by_id(view_id);
 BEGIN

@@ -11,7 +11,7 @@ COMMENT ON FUNCTION tally.views(text) IS 'the rows of tally.status, or the one o
 
 -- tally.views_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.views_by_name(name text)
-RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
 DECLARE
     wanted text;
 BEGIN

@@ -13,7 +13,7 @@ COMMENT ON FUNCTION tally.wait_for(text, xid8, interval) IS 'return when the tra
 
 -- tally.wait_for_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.wait_for_by_name(name text, token xid8, timeout interval)
-RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     v        tally.derived_view := tally.lookup_root(name);

@@ -17,7 +17,7 @@ COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
 
 -- tally.watch_source: the same, whatever the caller's search_path (path), with which an expand is parsed.
 CREATE OR REPLACE FUNCTION tally.watch_source(projection text, source regclass, columns text[], expand text, path text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v   tally.derived_view := tally.lookup(projection);
 BEGIN
@@ -27,6 +27,7 @@ BEGIN
     IF columns IS NULL THEN
         PERFORM tally.watch_derived(v, source, expand);
     ELSE
+        PERFORM tally.require_list(columns, 'columns');
         PERFORM tally.require_columns(source, columns);
         PERFORM tally.require_seen(source, columns);
         PERFORM tally.add_source(v, source, columns::name[], tally.without_changed(expand, source, columns::name[]), false, path);
@@ -72,7 +73,7 @@ $$;
 
 -- tally.without_changed: an expand without the CTE "changed" over all rows of the source, which tally.explain puts in front of it.
 CREATE OR REPLACE FUNCTION tally.without_changed(expand text, source regclass, columns name[])
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     own text := format('WITH changed AS (SELECT %s FROM %s)', tally.column_list(columns), source);
 BEGIN
@@ -122,7 +123,7 @@ COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table w
 
 -- tally.assume_static_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.assume_static_by_name(projection text, source regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
@@ -150,10 +151,13 @@ COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a fu
 
 -- tally.allow_function_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.allow_function_by_name(projection text, function regprocedure)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
+    IF function IS NULL THEN
+        PERFORM tally.fail('TL018', format('No function was named that the definition of %s may call.', tally.part(v)), 'Give its name and the types of its arguments: ''app.rate(integer)'', say.');
+    END IF;
     UPDATE tally.derived_view d SET allowed = allowed || tally.signature_of(function) WHERE d.id = v.id;
     UPDATE tally.merge_state m SET retry_at = NULL WHERE m.view_id = v.id;
 END

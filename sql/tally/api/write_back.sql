@@ -18,7 +18,7 @@ COMMENT ON FUNCTION tally.write_back(text, regclass, jsonb, jsonb) IS 'keep colu
 
 -- tally.write_back_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.write_back_by_name(name text, target regclass, columns jsonb, key jsonb)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_variable
 DECLARE
     v    tally.derived_view := tally.lookup(name);
@@ -26,7 +26,9 @@ DECLARE
     b    tally.write_back;
     c    record;
 BEGIN
-    IF v.kind = 'snapshot' OR keys = '{}' OR v.kind = 'projection' AND NOT v.key @> v.identity THEN
+    IF target IS NULL THEN
+        PERFORM tally.fail('TL018', format('No table was named to which values of %s are written.', tally.part(v)), 'Name the table whose columns are to be kept.');
+    ELSIF v.kind = 'snapshot' OR keys = '{}' OR v.kind = 'projection' AND NOT v.key @> v.identity THEN
         PERFORM tally.fail('TL004', format('%s has not one row for each key, so nothing of it can be written back.', tally.part(v)));
     ELSIF (SELECT r.relkind FROM pg_class r WHERE r.oid = target) NOT IN ('r', 'p') THEN
         PERFORM tally.fail('TL016', format('%s is no table, so nothing can be written back to it.', target));
@@ -60,7 +62,7 @@ $$;
 -- tally.key_of_target: the columns of a table that hold a view's key: the primary key if both have one column, otherwise columns of the same names.
 --   Raises    TL018
 CREATE OR REPLACE FUNCTION tally.key_of_target(keys name[], target regclass)
-RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     primary_ name[] := (SELECT array_agg(a.attname ORDER BY u.n) FROM pg_index x CROSS JOIN LATERAL unnest(x.indkey) WITH ORDINALITY u(k, n) JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.k
                         WHERE x.indrelid = target AND x.indisprimary);
@@ -76,7 +78,7 @@ $$;
 
 -- tally.install_write_back: the triggers on a kept table that store changed keys, if something is written back from it; otherwise none.
 CREATE OR REPLACE FUNCTION tally.install_write_back(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     t record;
 BEGIN
@@ -102,7 +104,7 @@ $$;
 -- tally.note_write_back: trigger function: store the keys whose kept rows a merge changes.
 --   Writes    tally.to_write_back
 CREATE OR REPLACE FUNCTION tally.note_write_back()
-RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v    tally.derived_view := tally.view_by_id(TG_ARGV[0]::integer);
     list text;
@@ -117,7 +119,7 @@ $$;
 
 -- tally.values_back: the SQL of each value that is written back, cast to the target's type. Without a kept row it is NULL, or 0 in a numeric NOT NULL column.
 CREATE OR REPLACE FUNCTION tally.values_back(b tally.write_back, v tally.derived_view)
-RETURNS TABLE (col text, value text, i bigint) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (col text, value text, i bigint) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT e.key, format(CASE WHEN a.attnotnull AND t.typcategory = 'N' THEN 'coalesce(s.%I, 0)::%s' ELSE 's.%I::%s' END, e.value, format_type(a.atttypid, a.atttypmod)), row_number() OVER (ORDER BY e.key)
     FROM jsonb_each_text(b.columns) e JOIN pg_attribute a ON a.attrelid = b.target AND a.attname = e.key JOIN pg_type t ON t.oid = a.atttypid
 $$;
@@ -187,7 +189,7 @@ $$;
 -- tally.sql_write_back: the statement that writes some of the changed keys to a target. Rows are locked in the order of their ctids. Rows that
 -- another session holds are skipped, and their keys stored again.
 CREATE OR REPLACE FUNCTION tally.sql_write_back(b tally.write_back, v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
     SELECT tally.render($template$WITH taken AS (
     DELETE FROM tally.to_write_back q WHERE q.id IN (SELECT f.id FROM tally.to_write_back f WHERE f.write_back_id = {id} ORDER BY f.id LIMIT $1) RETURNING q.key),
 keys AS MATERIALIZED (SELECT DISTINCT {typed_keys} FROM taken t WHERE t.key <> '{}' UNION SELECT {target_keys} FROM {target} g WHERE EXISTS (SELECT FROM taken t WHERE t.key = '{}')),

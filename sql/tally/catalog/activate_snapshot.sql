@@ -33,7 +33,7 @@ $$;
 
 -- tally.install_snapshot_trigger: the four triggers of a snapshot on one table.
 CREATE OR REPLACE FUNCTION tally.install_snapshot_trigger(v tally.derived_view, s tally.source, relation regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     event text;
 BEGIN

@@ -102,7 +102,7 @@ $$;
 --   Parameters signature: of a stable function of pg_catalog; tree, node, path, levels: the call, of tally.tree_nodes
 --   Returns    a phrase such as 'the clock'; NULL if the call depends on its arguments alone
 CREATE OR REPLACE FUNCTION tally.call_trouble(signature text, tree jsonb, node jsonb, path text[], levels text[])
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     provided text := (SELECT a.provided FROM tally.allowed_calls() a WHERE replace(a.signature, '"', '') = replace(call_trouble.signature, '"', ''));
     args     jsonb := CASE WHEN node ->> '_' = 'WINDOWCLAUSE' THEN (node -> 'startOffset') || (node -> 'endOffset')
@@ -124,7 +124,7 @@ $$;
 -- tally.arguments_setting: the setting that the text form of a call's arguments depends on. Values that an aggregate only sorts by do
 -- not count, because they are not part of the result.
 CREATE OR REPLACE FUNCTION tally.arguments_setting(form text, tree jsonb, args jsonb, path text[], levels text[])
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT min(tally.text_setting(t, form))
     FROM jsonb_array_elements(args) WITH ORDINALITY a(item, n)
     CROSS JOIN LATERAL tally.value_types(tree, CASE WHEN a.item ->> '_' = 'TARGETENTRY' THEN a.item -> 'expr' -> 0 ELSE a.item END,
@@ -134,7 +134,7 @@ $$;
 
 -- tally.result_setting: the setting that it depends on to read a call's result from text. The result is a row type, or the columns listed in FROM.
 CREATE OR REPLACE FUNCTION tally.result_setting(tree jsonb, node jsonb, path text[])
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     given jsonb := tree #> (path[:cardinality(path) - 2] || '{funccoltypes,0}'::text[]);  -- of {RANGETBLFUNCTION :funcexpr {…}
 BEGIN
@@ -149,21 +149,21 @@ $$;
 
 -- tally.is_hours: whether the arguments contain an interval, and every interval is a constant without days and months.
 CREATE OR REPLACE FUNCTION tally.is_hours(args jsonb)
-RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(bool_and(coalesce((tally.constant_bytes(a))[9:16] = '{0,0,0,0,0,0,0,0}', false)), false)
     FROM jsonb_array_elements(args) a WHERE a <> 'null' AND tally.node_type(a) = 1186  -- interval
 $$;
 
 -- tally.is_plain_format: whether a format of to_char, to_date or to_number has no pattern that depends on the language.
 CREATE OR REPLACE FUNCTION tally.is_plain_format(format text, of_number boolean)
-RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(CASE WHEN of_number THEN regexp_replace(f, '(SG|PL)', '', 'gi') !~* '[LDGS]' ELSE f !~* 'TM' END, false)
     FROM regexp_replace(format, '"[^"]*"', '', 'g') f
 $$;
 
 -- tally.stable_for: why a stable function that is not on the list is refused.
 CREATE OR REPLACE FUNCTION tally.stable_for(signature text)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE
         WHEN signature ~ '^(now|transaction_timestamp|statement_timestamp|age\((timestamp|xid)[^,]*)\(?' AND signature !~ ',' THEN 'the clock'
         WHEN signature ~ '(tsvector|tsquery|^ts_)' THEN 'the setting default_text_search_config'
@@ -176,7 +176,7 @@ $$;
 -- tally.steady_form: a hint: how to write an expression so that it no longer depends on a setting.
 --   Parameters why: the phrase that tally.call_trouble or tally.text_setting returned
 CREATE OR REPLACE FUNCTION tally.steady_form(why text)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE
         WHEN why ~ 'TimeZone' THEN 'Name the zone: (at AT TIME ZONE ''UTC'')::date, date_trunc(''day'', at, ''UTC''). Compare instants with instants: at < timestamptz ''2024-01-02 00:00+00''.'
         WHEN why ~ 'DateStyle' THEN 'Give the format: to_date(x, ''YYYY-MM-DD''), to_char(x::timestamp, ''YYYY-MM-DD'').'

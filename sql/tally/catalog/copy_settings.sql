@@ -1,6 +1,6 @@
 -- tally.grants_on: commands for the grants on a relation and on its columns, and for its owner.
 CREATE OR REPLACE FUNCTION tally.grants_on(old regclass, name text, columns name[])
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('GRANT %s%s ON %s TO %s%s', g.privilege_type, ' (' || quote_ident(g.col) || ')', name,
                   CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END, CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
     FROM pg_class c CROSS JOIN LATERAL (
@@ -13,13 +13,13 @@ $$;
 
 -- tally.sql_option: a storage parameter, as the catalog has it ('fillfactor=70'), for a list in SET (…).
 CREATE OR REPLACE FUNCTION tally.sql_option(option text, prefix text)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('%s%I = %L', prefix, split_part(option, '=', 1), substr(option, strpos(option, '=') + 1))
 $$;
 
 -- tally.storage_of: commands for the storage parameters of a relation and the settings of its columns.
 CREATE OR REPLACE FUNCTION tally.storage_of(old regclass, name text, columns name[])
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('ALTER %s %s SET (%s)', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, name, string_agg(tally.sql_option(o.option, o.prefix), ', '))
     FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
     CROSS JOIN LATERAL (SELECT u, '' FROM unnest(c.reloptions) u UNION ALL SELECT u, 'toast.' FROM unnest(t.reloptions) u) o(option, prefix)
@@ -38,7 +38,7 @@ $$;
 
 -- tally.row_security_of: commands for the policies of a relation, then those that enable row-level security.
 CREATE OR REPLACE FUNCTION tally.row_security_of(old regclass, name text)
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s', p.polname, name, CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
                   CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
                   (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', ') FROM unnest(p.polroles) r),
@@ -53,7 +53,7 @@ $$;
 
 -- tally.replication_of: commands for the publications that name a table, its replica identity, and the index to cluster on.
 CREATE OR REPLACE FUNCTION tally.replication_of(old regclass, name text, columns name[])
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', name, CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' WHEN 'd' THEN 'DEFAULT'
                   ELSE format('USING INDEX %I', (SELECT n.relname FROM pg_index x JOIN pg_class n ON n.oid = x.indexrelid
                                                  WHERE x.indrelid = c.oid AND x.indisreplident)) END)
@@ -70,13 +70,13 @@ $$;
 
 -- tally.is_own_comment: whether the engine wrote a comment and so may overwrite it. A missing comment (NULL) counts as the engine's own.
 CREATE OR REPLACE FUNCTION tally.is_own_comment(comment text)
-RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(comment ~ '; exact now: |, exact at the reader''s snapshot: |^the oracle of ', true)
 $$;
 
 -- tally.comments_on: commands for the comments that users made on a relation, its columns and its indexes; the engine's own are left out.
 CREATE OR REPLACE FUNCTION tally.comments_on(old regclass, name text, columns name[])
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('COMMENT ON %s %s IS %L', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, name, obj_description(c.oid, 'pg_class'))
     FROM pg_class c WHERE c.oid = old AND NOT tally.is_own_comment(obj_description(c.oid, 'pg_class'))
     UNION ALL
@@ -94,7 +94,7 @@ $$;
 --              column settings, statistics, the index to cluster on, comments: only what differs from a newly made table
 --   Reads      the catalog alone
 CREATE OR REPLACE FUNCTION tally.settings_of(old regclass, name text, columns name[])
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT c.command FROM tally.grants_on(old, name, columns) c(command)
     UNION ALL SELECT c.command FROM tally.storage_of(old, name, columns) c(command)
     UNION ALL SELECT c.command FROM tally.row_security_of(old, name) c(command)
@@ -106,7 +106,7 @@ $$;
 -- tally.require_carried: raise TL017 if a policy, a publication, a statistic or a column grant of a projection or of a rollup above it
 -- uses a column that the replacement lacks.
 CREATE OR REPLACE FUNCTION tally.require_carried(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     users text;
 BEGIN
@@ -129,7 +129,7 @@ $$;
 -- tally.copy_storage: copy storage parameters, column settings, access method and tablespace to the empty replacement of a projection
 -- and to those of its rollups. This is done before they are filled.
 CREATE OR REPLACE FUNCTION tally.copy_storage(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     d       record;
     command text;

@@ -29,7 +29,7 @@ $$;
 
 -- tally.copy_expand: make <next>_expand_<n> from the existing function, whose body the catalog prints.
 CREATE OR REPLACE FUNCTION tally.copy_expand(v tally.derived_view, next tally.derived_view, s tally.source)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
 DECLARE
     types text := tally.given_list(s, NULL);
     made  text := format('%s(%s)', tally.part(next, '_expand_' || s.ordinal), types);
@@ -64,7 +64,7 @@ BEGIN
     IF NOT tally.is_declarer(v) AND EXISTS (  -- otherwise the declarer's code would run with the rights of the role that merges
         SELECT FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL
         UNION ALL SELECT FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL) THEN
-        PERFORM tally.fail('TL005', format('Rollups of %s have come or gone since its redefinition began: its owner has to call tally.redefine again.', tally.part(v)));
+        PERFORM tally.fail('TL005', format('The rollups of %s are made again with the rights of its owner, and %s does not have them.', tally.part(v), current_user), 'Its owner has to call tally.redefine.');
     END IF;
     FOR r IN SELECT * FROM tally.derived_view d WHERE d.root_id = next.id AND d.serves_id IS NULL AND d.replaces_id IS NULL ORDER BY d.id DESC LOOP
         PERFORM tally.drop(tally.part(r));  -- its counterpart is gone
@@ -100,7 +100,7 @@ $$;
 -- tally.copy_indexes: create the users' indexes of a projection and its rollups on their replacements too. An index on a column that
 -- the replacement lacks is left out, with a notice.
 CREATE OR REPLACE FUNCTION tally.copy_indexes(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     i record;
 BEGIN

@@ -38,7 +38,7 @@ $$;
 -- tally.words_in: names and operators in the bodies of functions, as the catalog spells them. Words in strings and comments count too: better too many
 -- than too few.
 CREATE OR REPLACE FUNCTION tally.words_in(functions oid[])
-RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT ARRAY(SELECT DISTINCT w FROM pg_proc p
                  CROSS JOIN LATERAL regexp_matches(p.prosrc, '"((?:[^"]|"")+)"|([[:alpha:]_\x80-\uffff][[:alnum:]_$\x80-\uffff]*)|([-+*/<>=~!@#%^&|`?]+)', 'g') m
                  CROSS JOIN LATERAL unnest(ARRAY[replace(m[1], '""', '"'), lower(m[2]), m[3]]) w WHERE p.oid = ANY (functions) AND w IS NOT NULL)
@@ -46,14 +46,14 @@ $$;
 
 -- tally.is_extensions: whether something belongs to an extension.
 CREATE OR REPLACE FUNCTION tally.is_extensions(catalog regclass, object oid)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM pg_depend d WHERE d.classid = catalog AND d.objid = object AND d.deptype = 'e')
 $$;
 
 -- tally.functions_below: the users' functions that trees call, and those that these call in turn. The catalog knows some of these
 -- calls; others are found by name in the text of bodies. That may find too many functions, but it misses none that is called by its name.
 CREATE OR REPLACE FUNCTION tally.functions_below(trees text[])
-RETURNS oid[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     known oid[] := '{}';
     next  oid[] := ARRAY(SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':(?:funcid|opfuncid|aggfnoid|winfnoid|startInRangeFunc|endInRangeFunc) (\d+)', 'g') m)
@@ -71,7 +71,7 @@ $$;
 
 -- tally.functions_called_by: the functions that these call directly: by the catalog, and by name.
 CREATE OR REPLACE FUNCTION tally.functions_called_by(functions oid[])
-RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH word AS MATERIALIZED (SELECT w FROM unnest(tally.words_in(functions)) w)
     SELECT ARRAY(
         SELECT d.refobjid FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = ANY (functions) AND d.refclassid = 'pg_proc'::regclass
@@ -84,7 +84,7 @@ $$;
 
 -- tally.types_in: types, text search configurations and dictionaries that functions or views use: named in bodies, or known to the catalog.
 CREATE OR REPLACE FUNCTION tally.types_in(functions oid[], views oid[])
-RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH word AS MATERIALIZED (SELECT w FROM unnest(tally.words_in(functions)) w)
     SELECT ARRAY(
         SELECT t.oid FROM pg_type t JOIN word ON word.w = t.typname WHERE t.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
@@ -96,13 +96,13 @@ $$;
 
 -- tally.dictionaries_of: these OIDs, with the dictionaries of the text search configurations among them.
 CREATE OR REPLACE FUNCTION tally.dictionaries_of(objects oid[])
-RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT ARRAY(SELECT unnest(objects) UNION SELECT m.mapdict FROM pg_ts_config_map m WHERE m.mapcfg = ANY (objects) AND m.mapdict >= 16384 ORDER BY 1)
 $$;
 
 -- tally.types_below: the user-defined ones among these types, and the types that they are built from.
 CREATE OR REPLACE FUNCTION tally.types_below(types oid[])
-RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH RECURSIVE below(oid) AS (
         SELECT unnest(types)
         UNION
@@ -115,14 +115,14 @@ $$;
 
 -- tally.bare_tree: a tree's text without the positions in the statement's text.
 CREATE OR REPLACE FUNCTION tally.bare_tree(tree text)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT regexp_replace(tree, ' :(location|stmt_location|stmt_len|list_start|list_end) -?\d+', '', 'g')
 $$;
 
 -- tally.columns_below: the table columns that a definition uses, by number.
 --   Returns    relation, attnum; by_row: a view uses a whole row, so every column and its name counts
 CREATE OR REPLACE FUNCTION tally.columns_below(v tally.derived_view)
-RETURNS TABLE (relation oid, attnum smallint, by_row boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (relation oid, attnum smallint, by_row boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH views AS MATERIALIZED (SELECT u AS oid FROM tally.views_under(v.definition) u),
     rule AS MATERIALIZED (SELECT r.oid, r.ev_action::text ~ ':varattno 0 ' AS by_row FROM views JOIN pg_rewrite r ON r.ev_class = views.oid),
     reads AS MATERIALIZED (SELECT d.refobjid AS oid, d.refobjsubid, bool_or(rule.by_row) OVER () AS by_row FROM rule
@@ -136,7 +136,7 @@ $$;
 
 -- tally.numbers_watched: the column numbers of the watched columns, by the source's ordinal.
 CREATE OR REPLACE FUNCTION tally.numbers_watched(v tally.derived_view)
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(jsonb_object_agg(s.ordinal, (
         SELECT jsonb_agg(a.attnum ORDER BY c.i) FROM unnest(s.columns) WITH ORDINALITY c(name, i) LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = c.name AND a.attnum > 0)), '{}')
     FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL
@@ -144,7 +144,7 @@ $$;
 
 -- tally.types_of: the types, text search configurations, dictionaries and collations below a definition.
 CREATE OR REPLACE FUNCTION tally.types_of(v tally.derived_view, functions oid[], views oid[], trees text[])
-RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH col AS MATERIALIZED (SELECT a.atttypid, a.attcollation FROM tally.columns_below(v) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum)
     SELECT tally.dictionaries_of(tally.types_below(
         tally.types_in(functions, views)
@@ -155,7 +155,7 @@ $$;
 
 -- tally.fingerprint_of: the fingerprint of the definition of a projection or a snapshot, as it is now.
 CREATE OR REPLACE FUNCTION tally.fingerprint_of(v tally.derived_view)
-RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
+RETURNS tally.fingerprint LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
     f      tally.fingerprint;
     views  oid[] := ARRAY(SELECT u FROM tally.views_under(v.definition) u ORDER BY 1);
@@ -187,7 +187,7 @@ $$;
 
 -- tally.details_below: what the values of a definition depend on besides its trees: columns, functions, types, policies.
 CREATE OR REPLACE FUNCTION tally.details_below(v tally.derived_view, f tally.fingerprint)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT concat_ws(E'\n',
         (SELECT string_agg(concat_ws(' ', c.relation, c.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attgenerated, CASE WHEN c.by_row THEN a.attname END,
                 (SELECT pg_get_expr(e.adbin, e.adrelid) FROM pg_attrdef e WHERE a.attgenerated <> '' AND e.adrelid = a.attrelid AND e.adnum = a.attnum)), E'\n' ORDER BY c.relation, c.attnum, c.by_row)
@@ -210,7 +210,7 @@ $$;
 
 -- tally.names_below: the names that generated code uses: of relations, of their used columns, of functions.
 CREATE OR REPLACE FUNCTION tally.names_below(v tally.derived_view, f tally.fingerprint)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT concat_ws(E'\n',
         (SELECT string_agg(c.oid::regclass::text, E'\n' ORDER BY c.oid) FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.oid NOT IN (SELECT m.relation FROM tally.made_now m WHERE m.relation IS NOT NULL AND m.view_id IN (SELECT d.id FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id)))),
         (SELECT string_agg(concat_ws(' ', c.relation, a.attnum, a.attname), E'\n' ORDER BY c.relation, a.attnum) FROM (SELECT DISTINCT b.relation, b.attnum FROM tally.columns_below(v) b) c JOIN pg_attribute a ON a.attrelid = c.relation AND a.attnum = c.attnum),
@@ -222,7 +222,7 @@ $$;
 
 -- tally.collations_below: the versions of the collations in trees, as the installed libraries report them.
 CREATE OR REPLACE FUNCTION tally.collations_below(trees text[])
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(string_agg(concat_ws('=', c.collname, CASE WHEN c.collprovider = 'd' THEN pg_database_collation_actual_version((SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
                                                       ELSE pg_collation_actual_version(c.oid) END), ',' ORDER BY c.collname COLLATE "C", c.oid), '')
     FROM pg_collation c WHERE c.oid IN (SELECT DISTINCT m[1]::oid FROM unnest(trees) t, regexp_matches(t, ':\w*coll\w* (\d+)', 'g') m)

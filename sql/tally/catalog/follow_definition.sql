@@ -8,7 +8,7 @@
 --              transaction ends, which is soon. It gives up after half a second
 --   Raises     TL007, TL008, TL016 as tally.activate; TL015; TL023
 CREATE OR REPLACE FUNCTION tally.follow_definition(v tally.derived_view, told boolean DEFAULT false)
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     old tally.fingerprint;
     new tally.fingerprint;
@@ -48,7 +48,7 @@ $$;
 
 -- tally.unlogged_parts: the unlogged tables of a projection or a snapshot: its own, those of its rollups, and its sources. A crash empties them.
 CREATE OR REPLACE FUNCTION tally.unlogged_parts(root integer)
-RETURNS SETOF regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT c.oid::regclass FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id AND root IN (d.id, d.root_id) JOIN pg_class c ON c.oid = m.relation AND c.relpersistence = 'u'
     UNION
     SELECT c.oid::regclass FROM tally.source s CROSS JOIN LATERAL tally.table_and_children(s.relation) t JOIN pg_class c ON c.oid = t AND c.relpersistence = 'u'
@@ -104,7 +104,9 @@ BEGIN
         END IF;
         IF renamed OR old.meaning <> new.meaning OR old.collations <> new.collations THEN
             PERFORM tally.enqueue_sweep(v);
-            DISCARD PLANS;  -- a body's plan may still call the function that a new overload takes the place of
+            -- A body's plan may still call the function that a new overload takes the place of, and PostgreSQL cannot drop the plans of one function.
+            -- Those of the application's session are dropped too; that costs it one planning each: its prepared statements and cursors stay.
+            DISCARD PLANS;
         END IF;
     END IF;
     PERFORM tally.take_fingerprint(v);
@@ -184,7 +186,7 @@ $$;
 -- tally.follow_filter: update the text of a rollup's filter after a rename. PostgreSQL has already updated the rollup's oracle, so the text is taken from there.
 --   Writes     tally.derived_view
 CREATE OR REPLACE FUNCTION tally.follow_filter(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
 DECLARE
     now_is text := (regexp_match(pg_get_viewdef(tally.part(r, '_def')::regclass), '\n\s*WHERE (.*?)(?:\n\s*GROUP BY [^\n]*)?;?\s*$'))[1];
 BEGIN
@@ -278,7 +280,7 @@ $$;
 
 -- tally.will_watch_more: whether the next merge will watch the unwatched tables that the definition reads. It does so if the sources were derived.
 CREATE OR REPLACE FUNCTION tally.will_watch_more(v tally.derived_view)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.derived)
        AND coalesce(bool_and(c.relkind IN ('r', 'p') AND pg_has_role(v_class.relowner, c.relowner, 'USAGE')), false)
        AND NOT EXISTS (SELECT FROM tally.merge_state m WHERE m.view_id = v.id AND m.error_sqlstate IN ('TL007', 'TL008', 'TL016'))
@@ -290,7 +292,7 @@ $$;
 -- tally.definition_trouble: a change of a definition that the engine has not followed yet; NULL: none.
 --   Used by    tally.health
 CREATE OR REPLACE FUNCTION tally.definition_trouble(view_id integer)
-RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v   tally.derived_view := tally.view_by_id(view_id);
     old tally.fingerprint;

@@ -45,7 +45,7 @@ $$;
 -- tally.add_moves: add these triggers and sweep, because rows that moved before are unknown.
 --   Returns    whether it could: false if a lock or a right was missing
 CREATE OR REPLACE FUNCTION tally.add_moves(v tally.derived_view, s tally.source)
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     patience text := current_setting('lock_timeout');
 BEGIN
@@ -70,7 +70,7 @@ $$;
 --   Writes     tally.source: members; unread: the tables whose rows have yet to be enqueued. A sweep, if a partition was dropped, or was
 --              changed before it had triggers, because its rows are unknown
 CREATE OR REPLACE FUNCTION tally.take_members(v tally.derived_view, s tally.source)
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     present  regclass[] := ARRAY(SELECT t FROM tally.table_and_children(s.relation) t);
     patience text := current_setting('lock_timeout');
@@ -114,7 +114,7 @@ $$;
 
 -- tally.enqueue_rows: enqueue the keys of all rows of one table, as if each had been written.
 CREATE OR REPLACE FUNCTION tally.enqueue_rows(v tally.derived_view, s tally.source, relation regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF v.kind = 'snapshot' OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = relation) THEN
         PERFORM tally.enqueue_sweep(v);
@@ -128,7 +128,7 @@ $$;
 
 -- tally.only_partitions_differ: whether partitions or children of a source came or went, while every trigger on the remaining ones is there.
 CREATE OR REPLACE FUNCTION tally.only_partitions_differ(v tally.derived_view)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.members_differ(s))
        AND NOT EXISTS (
         SELECT FROM tally.source s CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)

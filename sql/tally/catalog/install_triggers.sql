@@ -3,7 +3,7 @@
 --             writers, and every later writer finds the triggers
 --   Raises    TL015 if a lock is not granted within lock_timeout (2 s if that is not set)
 CREATE OR REPLACE FUNCTION tally.install_triggers(v tally.derived_view, definition regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     s tally.source;
     t regclass;
@@ -40,7 +40,7 @@ $$;
 --   Writes    tally.source
 --   Locks     ACCESS EXCLUSIVE on a table that is no longer part of a source, if triggers are left on it
 CREATE OR REPLACE FUNCTION tally.remember_members(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     g record;
 BEGIN
@@ -54,7 +54,7 @@ $$;
 -- tally.install_trigger: put the triggers of one source on one table: the source itself, or one of its partitions. Partitions need their
 -- own, because a statement trigger fires only for the table that the statement names.
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     t      record;
     always boolean;  -- set by the owner; CREATE OR REPLACE would reset it
@@ -80,7 +80,7 @@ $$;
 -- follow rows to another partition (tally.generate_moves); PostgreSQL copies its row triggers to the partitions by itself.
 --   Returns    trigger; function: the suffix after the derived view's name; fires, per: clauses of CREATE TRIGGER
 CREATE OR REPLACE FUNCTION tally.triggers_needed(v tally.derived_view, s tally.source, relation regclass)
-RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql STABLE ROWS 2 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT tally.trigger_name(v, s, e.event), '_log_' || s.ordinal, 'AFTER ' || e.event, e.transitions || ' FOR EACH STATEMENT'
     FROM (VALUES ('insert', 'REFERENCING NEW TABLE AS new_rows'), ('update', 'REFERENCING NEW TABLE AS new_rows OLD TABLE AS old_rows'),
                  ('delete', 'REFERENCING OLD TABLE AS old_rows'), ('truncate', '')) AS e(event, transitions)
@@ -97,7 +97,7 @@ $$;
 
 -- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level.
 CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
-RETURNS SETOF regclass LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF regclass LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH RECURSIVE tree(member) AS (
         SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member)
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
@@ -105,7 +105,7 @@ $$;
 
 -- tally.stray_triggers: triggers of one source on tables that no longer belong to it. A partition keeps its triggers when it is detached.
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
-RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
     WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', s.projection_id, s.ordinal)
       AND NOT g.tgisinternal AND g.tgparentid = 0
@@ -120,7 +120,7 @@ $$;
 
 -- tally.triggers_of: all triggers that the engine made for a projection or a snapshot.
 CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
-RETURNS SETOF pg_trigger LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF pg_trigger LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT g FROM pg_trigger g
     WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', view_id)
       AND NOT g.tgisinternal AND g.tgparentid = 0

@@ -5,7 +5,7 @@
 --              are repeated, with pauses, until lock_timeout has passed (2 s if it is not set)
 --   Raises     TL015
 CREATE OR REPLACE FUNCTION tally.lock_tables(tables regclass[], mode text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     patience text := current_setting('lock_timeout');
     limit_ms float8 := (SELECT CASE WHEN s.setting = '0' THEN 2000 ELSE s.setting::float8 END FROM pg_settings s WHERE s.name = 'lock_timeout');

@@ -1,7 +1,7 @@
 -- tally.place: identifies where stored OIDs are valid: this cluster, this database and this installation of the engine. A dump restored
 -- into the same database is another installation.
 CREATE OR REPLACE FUNCTION tally.place()
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('%s/%s/%s', (SELECT c.system_identifier FROM pg_control_system() c), (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()),
                   (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'tally'))
 $$;
@@ -9,7 +9,7 @@ $$;
 -- tally.materialized_now: the materialized view of a row of tally.materialized_view; NULL if it is gone. It is found by name if its OID
 -- is not valid: in a restored dump, or after it was dropped and created again.
 CREATE OR REPLACE FUNCTION tally.materialized_now(m tally.materialized_view)
-RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce((SELECT c.oid::regclass FROM pg_class c WHERE c.oid = m.relation AND c.relkind = 'm' AND m.place = tally.place()),
                     (SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                      WHERE n.nspname = m.schema_name AND c.relname = m.relation_name AND c.relkind = 'm'))
@@ -35,7 +35,7 @@ $$;
 
 -- tally.definition_of: the view that defines a projection, or the materialized view that a snapshot refreshes; NULL if it is gone.
 CREATE OR REPLACE FUNCTION tally.definition_of(v tally.derived_view)
-RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE v.kind WHEN 'snapshot' THEN (SELECT tally.materialized_now(m) FROM tally.materialized_view m WHERE m.view_id = v.id AND m.role = 'snapshot') ELSE v.definition END
 $$;
 
@@ -67,7 +67,7 @@ $$;
 --   Parameters path: pg_catalog.current_schemas(true) of the caller
 --   Returns    the name as it is if it has a schema, or if nothing on the path has it: tally.lookup then finds it if only one view has it
 CREATE OR REPLACE FUNCTION tally.called(name text, path name[])
-RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts text[];
     s     name;
@@ -91,7 +91,7 @@ $$;
 --   Parameters name: schema.name, as tally.called returns it, or a bare name that only one has
 --   Returns    its row; Raises TL001, TL003
 CREATE OR REPLACE FUNCTION tally.lookup(name text)
-RETURNS tally.derived_view LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS tally.derived_view LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts text[];
     views integer[];
@@ -122,7 +122,7 @@ $$;
 -- tally.views_named: the derived views of a name, in one schema or in any (NULL). First by the name in the catalog, then by the name that somebody gave to
 -- the table since the last merge, then the rollups that a view of that name was split into.
 CREATE OR REPLACE FUNCTION tally.views_named(schema text, called text)
-RETURNS integer[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     found_ integer[] := ARRAY(SELECT d.id FROM tally.derived_view d WHERE d.relation_name = called AND coalesce(d.schema_name = schema, true));
 BEGIN
@@ -178,7 +178,7 @@ COMMENT ON FUNCTION tally.exists(text) IS 'whether a derived view of that name i
 
 -- tally.exists_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.exists_by_name(name text)
-RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts name[] := tally.split_name(name);
 BEGIN
@@ -225,14 +225,14 @@ $$;
 
 -- tally.relation_made: a table that the engine made for a derived view, whatever its present name; NULL if it is gone.
 CREATE OR REPLACE FUNCTION tally.relation_made(view_id integer, suffix text)
-RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS regclass LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT c.oid::regclass FROM tally.made_now m JOIN pg_class c ON c.oid = m.relation WHERE m.view_id = relation_made.view_id AND m.suffix = relation_made.suffix
 $$;
 
 -- tally.is_renamed: whether a table that the engine made for a projection, or for a rollup above it, has another name or schema than
 -- the engine's catalog says.
 CREATE OR REPLACE FUNCTION tally.is_renamed(root integer)
-RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM tally.derived_view d JOIN tally.made_now m ON m.view_id = d.id JOIN pg_class c ON c.oid = m.relation JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
 $$;
@@ -242,7 +242,7 @@ $$;
 --   Parameters root_id: the projection
 --   Raises     TL022, TL023
 CREATE OR REPLACE FUNCTION tally.refuse_renamed(root_id integer)
-RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v       tally.derived_view := tally.view_by_id(root_id);
     trouble text;
@@ -289,7 +289,7 @@ $$;
 
 -- tally.lost: one sentence about what a derived view has lost; NULL: nothing is missing.
 CREATE OR REPLACE FUNCTION tally.lost(v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('Dropped without tally.drop: %s. SELECT tally.drop(%L) removes the rest.',
                   string_agg(p, ', '), tally.part(tally.view_by_id(coalesce(v.serves_id, v.id))))
     FROM tally.lost_parts(v) p HAVING count(*) > 0
@@ -297,7 +297,7 @@ $$;
 
 -- tally.lost_under: the same for a projection and the rollups above it.
 CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT tally.lost(d) FROM tally.derived_view d WHERE lost_under.root_id IN (d.id, d.root_id) AND tally.lost(d) IS NOT NULL ORDER BY d.id LIMIT 1
 $$;
 

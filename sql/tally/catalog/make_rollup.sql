@@ -28,7 +28,7 @@ $$;
 -- tally.make_extremum_index: the index on a rollup's source that finds the next extremum. Values that may be too long for an
 -- index entry are left out of it.
 CREATE OR REPLACE FUNCTION tally.make_extremum_index(r tally.derived_view, base tally.derived_view, argument name)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     type    oid  := tally.type_id(tally.part(base)::regclass, argument);
     columns text := concat_ws(', ', nullif(tally.column_list(r.group_by), ''), tally.sql_short(type, quote_ident(argument)));
@@ -61,7 +61,7 @@ $$;
 
 -- tally.generate_oracle: <rollup>_def, the plain view that computes a rollup from the oracle of its source.
 CREATE OR REPLACE FUNCTION tally.generate_oracle(r tally.derived_view, base tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     EXECUTE tally.render('CREATE OR REPLACE VIEW {oracle} AS SELECT {columns} FROM {source} d{filter} {group_by}', jsonb_build_object(
         'oracle',   tally.part(r, '_def'),
@@ -78,7 +78,7 @@ $$;
 -- The caller drops its functions before and fills it afterwards.
 --   Returns   whether there was something to do
 CREATE OR REPLACE FUNCTION tally.renew_state(r tally.derived_view)
-RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     state regclass := tally.relation_of(r, '_state');
     cell  name[]   := r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s);
@@ -108,14 +108,14 @@ $$;
 
 -- tally.generate_cell_types makes the types of a rollup's cells; tally.generate_state_index makes the index of its running sums.
 CREATE OR REPLACE FUNCTION tally.generate_cell_types(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_cell'), tally.sql_columns(r, r.group_by || ARRAY(SELECT s.col FROM tally.sums_of(r) s)));
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(r, '_touched'), tally.sql_columns(r, tally.touched_columns(r)));
 END
 $$;
 CREATE OR REPLACE FUNCTION tally.generate_state_index(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     EXECUTE format('CREATE %sINDEX ON %s (%s)%s', CASE WHEN tally.has_hashed_index(r) THEN '' ELSE 'UNIQUE ' END, tally.part(r, '_state'),
         concat_ws(', ', (SELECT string_agg(tally.sql_index_term(r, '_state', c), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(c, n)), 'tally_epoch DESC'),
@@ -125,7 +125,7 @@ $$;
 
 -- tally.generate_state: the tables of a rollup and the types of its cells.
 CREATE OR REPLACE FUNCTION tally.generate_state(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM tally.generate_cell_types(r);
     EXECUTE format('CREATE TABLE %s (%s) WITH (fillfactor = 80)', tally.part(r, '_state'), tally.sql_columns(r, tally.state_columns(r)));
@@ -164,7 +164,7 @@ $$;
 
 -- tally.comment_rollup: put a comment on each table and type of a rollup.
 CREATE OR REPLACE FUNCTION tally.comment_rollup(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_cell'), 'what is added to a cell of ' || tally.part(r));
     EXECUTE format('COMMENT ON TYPE %s IS %L', tally.part(r, '_touched'), 'a cell of ' || tally.part(r) || ' in the middle of a merge');
@@ -178,7 +178,7 @@ $$;
 
 -- tally.fill_rollup: replace the contents of a rollup, computed from the stored rows of its source.
 CREATE OR REPLACE FUNCTION tally.fill_rollup(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
     f    tally.derived_view;

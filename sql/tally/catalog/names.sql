@@ -25,7 +25,7 @@ $$;
 -- tally.full_name: a name with its schema. A bare name gets the given one, the first of the caller's search_path.
 --   Raises    TL003
 CREATE OR REPLACE FUNCTION tally.full_name(name text, schema name)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF cardinality(parse_ident(name)) > 1 THEN
         RETURN name;
@@ -41,7 +41,7 @@ $$;
 
 -- tally.run_in: run a statement with the given search_path.
 CREATE OR REPLACE FUNCTION tally.run_in(path text, statement text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM set_config('search_path', path, true);
     EXECUTE statement;
@@ -51,7 +51,7 @@ $$;
 -- tally.relation_named: the relation that a name leads to with a search_path; NULL if there is none.
 --   Raises    TL003
 CREATE OR REPLACE FUNCTION tally.relation_named(name text, path text)
-RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM parse_ident(name);
     PERFORM set_config('search_path', path, true);
@@ -78,7 +78,7 @@ $$;
 
 -- tally.name_of: the name of a derived view as status, due and health show it, whatever the session's quote_all_identifiers is.
 CREATE OR REPLACE FUNCTION tally.name_of(schema_name name, relation_name name)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
     SELECT format('%I.%I', schema_name, relation_name)
 $$;
 
@@ -143,7 +143,7 @@ $$;
 -- tally.allow_nulls: change columns of an empty derived table to the types that tally.type_of returns. A domain that refuses NULL would
 -- not do, because an outer join returns NULL for it, and so does a row that stands for its key alone.
 CREATE OR REPLACE FUNCTION tally.allow_nulls(relation regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     c name;
 BEGIN
@@ -242,7 +242,7 @@ $$;
 -- tally.cut_name: a name of limited length. If it is too long, it is cut and gets a digest of the whole name at its end.
 --   Parameters bytes: the limit
 CREATE OR REPLACE FUNCTION tally.cut_name(name text, bytes integer)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN octet_length(name) <= bytes THEN name
         ELSE (SELECT max(left(name, n)) FROM generate_series(0, length(name)) n WHERE octet_length(left(name, n)) <= bytes - 7)
              || '_' || left(md5(name), 6) END
@@ -251,7 +251,7 @@ $$;
 -- tally.identify_rows: allow updates and deletes of a table without a primary key under any publication (such as FOR ALL TABLES). Whole
 -- old rows are then logged, but only if logical replication is in use. A replica identity that the owner has chosen is kept.
 CREATE OR REPLACE FUNCTION tally.identify_rows(relation regclass)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF (SELECT c.relreplident = 'd' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary) FROM pg_class c WHERE c.oid = relation) THEN
         EXECUTE format('ALTER TABLE %s REPLICA IDENTITY FULL', relation);

@@ -2,7 +2,7 @@
 -- made it. Functions with SECURITY DEFINER then run a definition with its declarer's rights and no others.
 --   Writes    owners of functions, views, tables and types of the view and of the rollups above it
 CREATE OR REPLACE FUNCTION tally.own_made(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     owner   oid := (SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v));
     command text;
@@ -23,7 +23,7 @@ $$;
 -- tally.grant_engine: let the role that installed the engine call what was made for a derived view and read its delta table. It may
 -- be neither the declarer nor a superuser.
 CREATE OR REPLACE FUNCTION tally.grant_engine(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     engine  regrole := (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'tally');
     command text;
@@ -46,7 +46,7 @@ $$;
 -- not with the caller's.
 --   Raises    TL023
 CREATE OR REPLACE FUNCTION tally.declarers(v tally.derived_view, suffix text)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                WHERE n.nspname = v.schema_name AND p.proname = v.relation_name || suffix
@@ -60,6 +60,6 @@ $$;
 
 -- tally.is_declarer: whether the caller is exactly the role that owns a derived view.
 CREATE OR REPLACE FUNCTION tally.is_declarer(v tally.derived_view)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT c.relowner = current_user::regrole FROM pg_class c WHERE c.oid = tally.relation_of(v)
 $$;

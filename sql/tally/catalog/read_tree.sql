@@ -5,7 +5,7 @@
 --   Notes      A token ends at white space or a bracket that has no backslash before it. A token that begins with a colon is the name
 --              of a field. Directly after such a name it is a value instead: the alias ":x", for example
 CREATE OR REPLACE FUNCTION tally.read_tree(tree text)
-RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH token AS (
         SELECT m[1] AS t, n, lag(m[1]) OVER w AS before, lag(m[1], 2) OVER w AS before_that
         FROM regexp_matches(tree, '([(){}]|(?:\\.|[^ \n\t(){}\\])+)', 'g') WITH ORDINALITY AS x(m, n)
@@ -32,7 +32,7 @@ $$;
 --   Parameters tree: as tally.read_tree returns it
 --   Returns    node; path: to the node from the top (for #>); levels: the paths of the enclosing queries, the innermost first
 CREATE OR REPLACE FUNCTION tally.tree_nodes(tree jsonb)
-RETURNS TABLE (node jsonb, path text[], levels text[]) LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (node jsonb, path text[], levels text[]) LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH RECURSIVE walk(node, path, levels) AS (
         SELECT tree, '{}'::text[], '{}'::text[]
         UNION ALL
@@ -48,7 +48,7 @@ $$;
 
 -- tally.node_type: the type of an expression's value; 0 if the node does not contain it.
 CREATE OR REPLACE FUNCTION tally.node_type(node jsonb)
-RETURNS oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF node ->> '_' IN ('BOOLEXPR', 'NULLTEST', 'BOOLEANTEST', 'SCALARARRAYOPEXPR', 'ROWCOMPAREEXPR') THEN
         RETURN 16;
@@ -65,7 +65,7 @@ $$;
 --   Parameters tree; node, path and levels: of the expression, as tally.tree_nodes returns them
 --   Returns    types; 0 among them: unknown
 CREATE OR REPLACE FUNCTION tally.value_types(tree jsonb, node jsonb, path text[], levels text[])
-RETURNS SETOF oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF oid LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     type   oid := tally.node_type(node);
     rows_  jsonb;
@@ -97,7 +97,7 @@ $$;
 
 -- tally.column_types: as tally.value_types, for an output column of a query in a tree; number 0: for all of them.
 CREATE OR REPLACE FUNCTION tally.column_types(tree jsonb, path text[], levels text[], number integer)
-RETURNS SETOF oid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF oid LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT t FROM jsonb_array_elements(tree #> (path || '{targetList,0}')) WITH ORDINALITY e(item, n)
     CROSS JOIN LATERAL tally.value_types(tree, e.item -> 'expr' -> 0, path || ARRAY['targetList', '0', (e.n - 1)::text, 'expr', '0'], path::text || levels) t
     WHERE e.item -> 'resjunk' ->> 0 = 'false' AND (number = 0 OR e.item -> 'resno' ->> 0 = number::text)
@@ -105,7 +105,7 @@ $$;
 
 -- tally.constant_text: the value of a constant of type text; NULL for any other node.
 CREATE OR REPLACE FUNCTION tally.constant_text(node jsonb)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT convert_from(string_agg(set_byte('\x00'::bytea, 0, (b.value::int + 256) % 256), ''::bytea ORDER BY b.n), getdatabaseencoding())
     FROM jsonb_array_elements_text(node -> 'constvalue' -> 1) WITH ORDINALITY b(value, n)
     WHERE node ->> '_' = 'CONST' AND node -> 'consttype' ->> 0 = '25' AND b.n > 4  -- the first four hold the length
@@ -114,7 +114,7 @@ $$;
 
 -- tally.constant_bytes: the bytes of a constant, as numbers.
 CREATE OR REPLACE FUNCTION tally.constant_bytes(node jsonb)
-RETURNS integer[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS integer[] LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT ARRAY(SELECT b.value::int FROM jsonb_array_elements_text(node -> 'constvalue' -> 1) WITH ORDINALITY b(value, n) ORDER BY b.n)
     WHERE node ->> '_' = 'CONST' AND jsonb_typeof(node -> 'constvalue' -> 1) = 'array'
 $$;

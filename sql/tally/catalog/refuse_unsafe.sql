@@ -13,7 +13,7 @@ BEGIN
     IF culprits IS NOT NULL THEN
         PERFORM tally.fail('TL007', format('%s reads %s, which %s neither watches nor assumes static.', definition, culprits, tally.part(v)));
     END IF;
-    SELECT string_agg(format('%s (%s)', c.part, c.why), ', ' ORDER BY c.part), string_agg(DISTINCT c.form, ' '), min(c.part) FILTER (WHERE c.part ~ '^[^ ]+\(')
+    SELECT string_agg(format('%s (%s)', c.part, c.why), ', ' ORDER BY c.part), string_agg(DISTINCT c.form, ' '), min(regexp_replace(c.part, ' without ORDER BY$', '')) FILTER (WHERE c.part ~ '^(?!ARRAY)[^ ]+\(')
     INTO culprits, forms, callable FROM tally.unstable_in_views(v, definition) c;
     IF culprits IS NOT NULL THEN
         PERFORM tally.fail('TL008', format('%s depends on more than tables: on %s.', definition, culprits),

@@ -25,7 +25,7 @@ $$;
 --   Returns    problem: the part of a sentence after the table's name; remedy: a sentence
 --   Used by    tally.watch, tally.create_snapshot; tally.health, for changes made to the table later
 CREATE OR REPLACE FUNCTION tally.source_troubles(source regclass)
-RETURNS TABLE (problem text, remedy text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (problem text, remedy text) LANGUAGE sql STABLE ROWS 2 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT 'is not a table, so triggers cannot watch it', 'Watch an ordinary or a partitioned table; vouch for anything else with tally.assume_static.'
     FROM pg_class c WHERE c.oid = source AND c.relkind NOT IN ('r', 'p')
     UNION ALL
@@ -50,7 +50,7 @@ $$;
 
 -- tally.require_seen: raise TL016 for a watched column whose values triggers cannot see: a virtual generated column.
 CREATE OR REPLACE FUNCTION tally.require_seen(source regclass, columns name[])
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     a record;
 BEGIN

@@ -35,7 +35,7 @@ $$;
 
 -- tally.lag_reached: the median (p50) and the 99th percentile (p99) of the lag at the end of the last hour's merges, in seconds; NULL if there was none.
 CREATE OR REPLACE FUNCTION tally.lag_reached(view_id integer, OUT p50 float8, OUT p99 float8)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH lag AS (SELECT u.n, sum(u.c) AS c FROM tally.lag_minute l, unnest(l.counts) WITH ORDINALITY u(c, n)
                  WHERE l.view_id = lag_reached.view_id AND l.minute > clock_timestamp() - interval '1 hour' GROUP BY u.n HAVING sum(u.c) > 0),
     run AS (SELECT n, sum(c) OVER (ORDER BY n) AS upto, sum(c) OVER () AS all_ FROM lag)
@@ -47,7 +47,7 @@ $$;
 --   Returns    interval_ms: from start to start, rounded in steps of a tenth so that the schedule does not change with each merge; max_keys;
 --              both NULL without a target
 CREATE OR REPLACE FUNCTION tally.merge_plan(v tally.derived_view, OUT interval_ms integer, OUT max_keys integer)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     c       tally.merge_cost;
     per_key float8 := 0;   -- ms; at most 0.1 if all merges had one size, because then it cannot be told from the fixed cost
@@ -69,7 +69,7 @@ $$;
 
 -- tally.roots_below: the projections that a projection reads from, directly, through their rollups or through other projections; the lowest first.
 CREATE OR REPLACE FUNCTION tally.roots_below(view_id integer)
-RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH RECURSIVE link AS MATERIALIZED (
         SELECT s.projection_id AS above, coalesce(d.root_id, d.id) AS below FROM tally.source s JOIN tally.made m ON m.relation = s.relation AND m.suffix = '' JOIN tally.derived_view d ON d.id = m.view_id
     ), below(id, depth) AS (

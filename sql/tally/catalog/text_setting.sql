@@ -2,7 +2,7 @@
 --   Parameters type; form: 'text' (values written as text), 'json' (the same in JSON, where dates are always ISO), 'input' (text read)
 --   Returns    a phrase such as 'the setting DateStyle'; NULL: none
 CREATE OR REPLACE FUNCTION tally.text_setting(type oid, form text)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     t     pg_type;
     named text;

@@ -6,7 +6,7 @@
 --              ways are put in an order (tally.order_ways). If no order is enough, the rest of the key is looked up in the stored rows.
 --   Called by  tally.explain, tally.watch
 CREATE OR REPLACE FUNCTION tally.derive(definition regclass, key name[], stored text)
-RETURNS TABLE (source regclass, columns name[], expand text, reach text, why text, ways jsonb, shape jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, why text, ways jsonb, shape jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
 DECLARE
     starts jsonb;
     vals   jsonb;
@@ -154,7 +154,7 @@ $$;
 
 -- tally.sql_no_key: an expand that returns no key.
 CREATE OR REPLACE FUNCTION tally.sql_no_key(definition regclass, key name[])
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('SELECT %s FROM changed WHERE false', string_agg(format('NULL::%s AS %I', tally.type_of(definition, k), k), ', ' ORDER BY n)) FROM unnest(key) WITH ORDINALITY u(k, n)
 $$;
 

@@ -2,7 +2,7 @@
 --   Notes     It looks for columns that are not watched, and for columns on the derived way that the query of expand does not read. A query
 --             is not judged if it reads the stored rows or the view, or does not read the changed rows at all.
 CREATE OR REPLACE FUNCTION tally.doubt(v tally.derived_view, s tally.source, columns name[], expand text, reach text)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     body    text;
     unread  text;
@@ -41,14 +41,14 @@ $$;
 -- tally.without_echoes: a derived expand without those ways that only lead from a column of a changed row to rows with an equal value in the
 -- same column. The changed row names these keys itself.
 CREATE OR REPLACE FUNCTION tally.without_echoes(expand text)
-RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT string_agg(way, E'\nUNION ALL\n' ORDER BY i) FROM regexp_split_to_table(expand, E'\nUNION ALL\n') WITH ORDINALITY u(way, i)
     WHERE way !~ '^SELECT ([^\n]+)\.("(?:[^"]|"")+"|[\w$]+) FROM changed\nJOIN [^\n]+ ON changed\.\2 (?:=|IS NOT DISTINCT FROM) \1\.\2$'
 $$;
 
 -- tally.columns_named: the columns of tables that a derived expand reads, found in its text: JOIN table [AS alias], alias.column.
 CREATE OR REPLACE FUNCTION tally.columns_named(expand text)
-RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH joined AS (
         SELECT m[1]::regclass AS relation, coalesce(m[2], (parse_ident(m[1]))[cardinality(parse_ident(m[1]))]) AS alias
         FROM regexp_matches(expand, '(?n)^JOIN ((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)(?: AS ((?:"(?:[^"]|"")+"|[\w$]+)))? ON', 'g') m)
@@ -60,7 +60,7 @@ $$;
 -- tally.not_read: the columns that a derived expand reads, but a function does not.
 --   Notes     The source's watched columns are not counted: a function can read them from the changed rows.
 CREATE OR REPLACE FUNCTION tally.not_read(v tally.derived_view, function oid, columns name[], expand text, s tally.source)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT string_agg(format('%s.%I', a.attrelid::regclass, a.attname), ', ' ORDER BY a.attrelid::regclass::text, a.attname)
     FROM tally.columns_named(expand) n JOIN pg_attribute a ON a.attrelid = n.relation AND a.attname = n.col
     WHERE NOT (n.relation = s.relation AND n.col = ANY (s.columns))

@@ -8,7 +8,7 @@
 --   Used by    any role that may read the catalog; statistics of tables that it may not read are missing
 CREATE OR REPLACE FUNCTION tally.explain(definition regclass, key text[] DEFAULT NULL)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     k name[];
 BEGIN
@@ -32,7 +32,7 @@ COMMENT ON FUNCTION tally.explain(regclass, text[]) IS 'what has to be watched t
 
 -- tally.compared: how a source is declared, compared with what is derived, and which keys the declaration may miss.
 CREATE OR REPLACE FUNCTION tally.compared(projection integer, source regclass, columns name[], expand text)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN projection IS NULL THEN NULL
         ELSE coalesce((SELECT CASE WHEN s.columns IS NULL THEN 'assumed static'
                                    WHEN s.derived THEN 'derived'
@@ -81,7 +81,7 @@ COMMENT ON FUNCTION tally.explain(text) IS 'the same of a declared view, beside 
 -- tally.explain_named: the same, whatever the caller's search_path (path), by which an undeclared view is found.
 CREATE OR REPLACE FUNCTION tally.explain_named(name text, path text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v record;
 BEGIN
@@ -97,7 +97,7 @@ $$;
 -- tally.declared_as: the projection that a name stands for: that projection itself, or the one under a rollup of that name. Also found by a new name
 -- that no merge has followed yet.
 CREATE OR REPLACE FUNCTION tally.declared_as(name text, OUT id integer, OUT definition regclass, OUT key name[], OUT stored text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     parts text[];
     views integer[];

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched 
 -- tally.explain_in: the same, whatever the caller's search_path (path), by which an undeclared view is found.
 CREATE OR REPLACE FUNCTION tally.explain_in(view text, key text[], path text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     found_ regclass := tally.view_named(view, path);
 BEGIN
@@ -30,7 +30,7 @@ $$;
 -- tally.view_named: the definition of a declared view; otherwise the relation that the name leads to with a search_path.
 --   Raises    TL001, TL003
 CREATE OR REPLACE FUNCTION tally.view_named(view text, path text)
-RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     relation regclass;
 BEGIN
@@ -59,7 +59,7 @@ COMMENT ON FUNCTION tally.keep_statements(text, text[]) IS 'the statements with 
 
 -- tally.keep_statements_in: the same, whatever the caller's search_path (path), by which an undeclared view is found.
 CREATE OR REPLACE FUNCTION tally.keep_statements_in(view text, key text[], path text)
-RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     definition regclass := tally.view_named(view, path);
     declared   text     := (SELECT d.stored FROM tally.declared_as(view) d);

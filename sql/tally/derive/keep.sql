@@ -18,7 +18,7 @@ COMMENT ON FUNCTION tally.keep(text, regclass, text[], text[], boolean) IS 'keep
 -- tally.keep_view: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.keep_view(name text, definition regclass, key text[], identity text[], allow_every_key boolean)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view;
     i text;
@@ -44,11 +44,15 @@ $$;
 -- tally.keep_by_key: declare a projection, watch what its definition reads, activate it.
 CREATE OR REPLACE FUNCTION tally.keep_by_key(name text, definition regclass, key text[], identity text[], allow_every_key boolean)
 RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    singly boolean;
 BEGIN
     IF key IS NULL THEN
-        SELECT p.key::text[] INTO key FROM tally.propose_keys(definition) p LIMIT 1;
+        SELECT p.key::text[], p.singly INTO key, singly FROM tally.propose_keys(definition) p LIMIT 1;
         IF key IS NULL THEN
             PERFORM tally.no_key(definition);
+        ELSIF identity IS NULL AND NOT singly AND tally.repeats_keys(definition) THEN
+            identity := tally.columns_with_order(definition);
         END IF;
     END IF;
     PERFORM tally.create_projection(name, definition, key, identity);

@@ -35,7 +35,7 @@ $$;
 
 -- tally.element_and_array: the expressions of the value and of the array, if a condition is of that form.
 CREATE OR REPLACE FUNCTION tally.element_and_array(n jsonb)
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN n ->> '_' = 'SCALARARRAYOPEXPR' AND n -> 'useOr' ->> 0 = 'true' THEN n -> 'args' -> 0
                 WHEN n ->> '_' = 'OPEXPR' AND o.opno = '@>(anyarray,anyarray)'::regoperator AND tally.only_element(n -> 'args' -> 0 -> 1) IS NOT NULL
                 THEN jsonb_build_array(tally.only_element(n -> 'args' -> 0 -> 1), n -> 'args' -> 0 -> 0)
@@ -46,7 +46,7 @@ $$;
 
 -- tally.is_default_equality: whether an operator (NULL: that of @>) is the equality by which a type is sorted, so that = ANY and @> agree.
 CREATE OR REPLACE FUNCTION tally.is_default_equality(operator oid, type oid)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT operator IS NULL OR EXISTS (
         SELECT FROM pg_amop m JOIN pg_operator o ON o.oid = m.amopopr JOIN pg_opclass c ON c.opcfamily = m.amopfamily
         WHERE m.amopopr = operator AND m.amopmethod = 403 AND m.amopstrategy = 3 AND o.oprleft = type AND o.oprright = type AND c.opcdefault AND c.opcintype = type
@@ -56,7 +56,7 @@ $$;
 -- tally.step_to_array: the condition for a step to the table of an array: with @> if the array is a column of the value's array type.
 --   Parameters a: the array's value; element: SQL of the value; type: of the value
 CREATE OR REPLACE FUNCTION tally.step_to_array(st jsonb, a jsonb, element text, type oid)
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT jsonb_build_object(i.i, CASE
         WHEN t.typelem = step_to_array.type THEN jsonb_build_object('q', format('(%s @> ARRAY[%s])', a ->> 'q', element), 'col', a -> 'col' -> 1, 'am', 'gin')
         WHEN t.typelem = 'varchar'::regtype AND step_to_array.type = 'text'::regtype THEN jsonb_build_object('q', format('(%s @> ARRAY[%s]::varchar[])', a ->> 'q', element), 'col', a -> 'col' -> 1, 'am', 'gin')

@@ -5,7 +5,7 @@
 --              colon, like the name of a field. It is a value if the name of a field stands before it.
 --   Called by  tally.view_tree
 CREATE OR REPLACE FUNCTION tally.node_tree(tree text)
-RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     lean   text := tally.lean_tree(tree);
     token  text;
@@ -46,7 +46,7 @@ $$;
 -- tally.lean_tree: a tree's text without the parts that the derivation never reads, which are most of it: positions in the source text, collations,
 -- rights, names of columns, and those columns of a join that it only passes on (no reference to such a column names the join).
 CREATE OR REPLACE FUNCTION tally.lean_tree(tree text)
-RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(tree,
         ' :joinaliasvars \((?:\{VAR [^{}]*\} ?)+\)', '', 'g'),
         ' :eref \{ALIAS [^{}]*\}(?= :rtekind [^3])', '', 'g'),

@@ -3,7 +3,7 @@
 --   Notes      Candidates are the columns of GROUP BY or DISTINCT ON, and primary keys of its tables that are output columns (tally.row_keys). The best one
 --              can be reached cheaply from every table; then those with one row per key come first, then those that come first in the view.
 CREATE OR REPLACE FUNCTION tally.propose_keys(definition regclass)
-RETURNS TABLE (key name[], singly boolean) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+RETURNS TABLE (key name[], singly boolean) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
 DECLARE
     shape jsonb := tally.read_definition(definition);
 BEGIN
@@ -18,14 +18,14 @@ $$;
 
 -- tally.possible_keys: the candidates for propose_keys.
 CREATE OR REPLACE FUNCTION tally.possible_keys(definition regclass, shape jsonb)
-RETURNS TABLE (key name[], singly boolean, n bigint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (key name[], singly boolean, n bigint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     tree    jsonb := tally.view_tree(definition);
     grouped name[] := (SELECT array_agg(a.attname ORDER BY a.attnum) FROM tally.node_items(tree, 'targetList') t JOIN pg_attribute a ON a.attrelid = definition AND a.attnum = (t.item -> 'resno' ->> 0)::integer
                        WHERE t.item -> 'ressortgroupref' ->> 0 IN (SELECT g.item -> 'tleSortGroupRef' ->> 0 FROM tally.node_items(tree, CASE WHEN tally.node(tree, 'groupClause') IS NOT NULL THEN 'groupClause' ELSE 'distinctClause' END) g));
 BEGIN
     IF tally.node(tree, 'groupClause') IS NOT NULL OR tree -> 'hasDistinctOn' ->> 0 = 'true' OR tally.node(tree, 'distinctClause') IS NOT NULL THEN
-        RETURN QUERY SELECT grouped, cardinality(grouped) = jsonb_array_length(tree -> CASE WHEN tally.node(tree, 'groupClause') IS NOT NULL THEN 'groupClause' ELSE 'distinctClause' END -> 0), 0::bigint;
+        RETURN QUERY SELECT grouped, tally.node(tree, 'groupingSets') IS NULL AND cardinality(grouped) = jsonb_array_length(tree -> CASE WHEN tally.node(tree, 'groupClause') IS NOT NULL THEN 'groupClause' ELSE 'distinctClause' END -> 0), 0::bigint;
         -- a GROUP BY of a primary key and columns that depend on it: only the primary key
     ELSIF tree -> 'hasAggs' ->> 0 = 'true' THEN
         RETURN QUERY SELECT ARRAY[k.k::name], true, 0::bigint FROM jsonb_object_keys(shape -> 'columns') k(k) WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'columns' -> k.k) v WHERE v -> 'v' <> '{}') AND shape -> 'columns' -> k.k <> '[]' LIMIT 1;
@@ -44,7 +44,7 @@ BEGIN
                 SELECT out.attname, out.attnum FROM out WHERE out.v -> 'col' = jsonb_build_array(pk.instance, k) ORDER BY out.attnum LIMIT 1) m) AS columns, cardinality(pk.attnums) AS wanted
         FROM pk WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'scopes' -> (shape -> 'instances' -> pk.instance ->> 'scope')::integer -> 'up') u WHERE shape -> 'scopes' -> u::integer ->> 'kind' <> 'query')
     )
-    SELECT DISTINCT kind.columns || h.columns, CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(h.instance, shape) AND tally.node(tree, 'groupingSets') IS NULL
+    SELECT DISTINCT kind.columns || h.columns, CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(h.instance, shape) AND tally.node(tree, 'groupingSets') IS NULL AND NOT tally.returns_sets(definition)
            ELSE cardinality(kind.columns) > 0 END, h.instance::bigint + 1
     FROM held h, kind WHERE cardinality(h.columns) = h.wanted;
 END
@@ -85,7 +85,7 @@ $$;
 
 -- tally.determines: whether a row of one table of a view has at most one partner in every other one, by unique indexes.
 CREATE OR REPLACE FUNCTION tally.determines(instance integer, shape jsonb)
-RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     known integer[] := ARRAY[instance];
     more  integer[];
@@ -104,4 +104,28 @@ BEGIN
     END LOOP;
     RETURN outer_ <@ known;
 END
+$$;
+
+-- tally.returns_sets: whether a view, or one below it, has a set-returning function in FROM or among its columns, which may return several rows for one.
+CREATE OR REPLACE FUNCTION tally.returns_sets(definition regclass)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT EXISTS (SELECT FROM tally.views_under(definition) u CROSS JOIN LATERAL tally.tree_nodes(tally.view_tree(u)) n
+                   WHERE (n.node ->> '_' = 'RANGETBLENTRY' AND n.node -> 'rtekind' ->> 0 IN ('3', '4') OR n.node ->> '_' = 'QUERY' AND n.node -> 'hasTargetSRFs' ->> 0 = 'true')
+                     AND 'subselect' <> ALL (n.path))
+$$;
+
+-- tally.repeats_keys: whether a view is of a shape that returns several rows for a primary key of its tables, or for a group: a set operation, GROUPING SETS,
+-- a set-returning function.
+CREATE OR REPLACE FUNCTION tally.repeats_keys(definition regclass)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT tally.returns_sets(definition) OR EXISTS (
+        SELECT FROM tally.views_under(definition) u CROSS JOIN LATERAL tally.tree_nodes(tally.view_tree(u)) n
+        WHERE n.node ->> '_' = 'QUERY' AND 'subselect' <> ALL (n.path) AND (n.node -> 'setOperations' -> 0 <> 'null' OR n.node -> 'groupingSets' -> 0 <> 'null'))
+$$;
+
+-- tally.columns_with_order: the columns of a relation that can be part of an identity.
+CREATE OR REPLACE FUNCTION tally.columns_with_order(relation regclass)
+RETURNS text[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_attribute a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM tally.unordered_part(a.atttypid) p(type) WHERE p.type IS NOT NULL)
 $$;

@@ -13,7 +13,7 @@
 -- tally.read_definition: the shape of a view.
 --   Called by tally.derive
 CREATE OR REPLACE FUNCTION tally.read_definition(definition regclass)
-RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
 DECLARE
     st   jsonb := '{"scopes": [], "instances": [], "conditions": [], "passing": {}, "notes": [], "next": 0}';
     cols jsonb;

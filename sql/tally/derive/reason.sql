@@ -1,7 +1,7 @@
 -- tally.reason: a sentence that says how a table's rows lead to the keys of a view, or why they do not.
 --   Parameters source; key: the view's; reach, why, ways, shape: of tally.derive
 CREATE OR REPLACE FUNCTION tally.reason(source regclass, key name[], reach text, why text, ways jsonb, shape jsonb)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     names text := array_to_string(key, ', ');
 BEGIN
@@ -31,7 +31,7 @@ $$;
 
 -- tally.reason_of_barrier: the part of a view that keeps a table's rows from leading to the key.
 CREATE OR REPLACE FUNCTION tally.reason_of_barrier(source regclass, names text, shape jsonb)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     note jsonb;
     kind text;
@@ -53,7 +53,7 @@ $$;
 
 -- tally.readable: the text of an expression's value with table names, for a sentence.
 CREATE OR REPLACE FUNCTION tally.readable(shape jsonb, vals jsonb)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v    jsonb := vals -> 0;
     q    text := v ->> 'q';
@@ -68,7 +68,7 @@ $$;
 
 -- tally.reason_of_ways: how the rows of a table lead to keys.
 CREATE OR REPLACE FUNCTION tally.reason_of_ways(source regclass, names text, reach text, ways jsonb, shape jsonb)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN w -> 'joins' = '[]' THEN format('A row of %s holds the key (%s) itself', source, names)
                 ELSE format('A row of %s leads to the key (%s) by %s', source, names, (
                     SELECT string_agg(tally.with_aliases(tally.bare(j ->> 'q'), tally.way_aliases(shape, w) || jsonb_build_object(w ->> 'home', c.relname)), ', ' ORDER BY n)
@@ -82,7 +82,7 @@ $$;
 
 -- tally.reason_of_cost: what each merge costs if no key can be pushed down into a view; NULL if it can.
 CREATE OR REPLACE FUNCTION tally.reason_of_cost(key name[], shape jsonb)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('Each merge computes the whole view, whatever has changed: PostgreSQL cannot push the key (%s) below %s. %s', array_to_string(key, ', '), s.by,
                CASE s.by WHEN 'LIMIT' THEN 'Write the LIMIT in a LATERAL subquery that compares with the key.'
                          ELSE 'Choose the columns it is parted by as the key, or part it by the key, or write it in a LATERAL subquery by key.' END)

@@ -21,7 +21,7 @@ COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS
 
 -- tally.rehearse_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.rehearse_by_name(name text, rows integer, seed double precision, max_time interval)
-RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v tally.derived_view;
     c record;
@@ -70,7 +70,7 @@ COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: w
 
 -- tally.rehearse_statement: the same, whatever the caller's search_path (path), with which the statement runs.
 CREATE OR REPLACE FUNCTION tally.rehearse_statement(name text, statement text, path text)
-RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
 DECLARE
     v      tally.derived_view;
@@ -212,7 +212,7 @@ $$;
 -- tally.sql_copy: INSERT of a copy of a row. Unique columns get other values, so that most copies are accepted: the default if there is one, a
 -- value of the referenced table for a foreign key, one more than the highest number, a longer text.
 CREATE OR REPLACE FUNCTION tally.sql_copy(relation regclass, place text)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH col AS (
         SELECT a.attnum, quote_ident(a.attname) AS name, a.atttypid AS type, a.atthasdef OR a.attidentity <> '' AS made,
                EXISTS (SELECT FROM pg_index x WHERE x.indrelid = relation AND x.indisunique AND a.attnum = ANY (x.indkey)) AS is_unique,

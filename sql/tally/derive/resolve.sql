@@ -317,7 +317,7 @@ $$;
 
 -- tally.constant: a constant's value as SQL, or without quotes and cast (bare); NULL if the bytes of its type cannot be read here.
 CREATE OR REPLACE FUNCTION tally.constant(type oid, n jsonb, bare boolean)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET datestyle = 'ISO' AS $$
 DECLARE
     bytes integer[] := ARRAY(SELECT b::integer & 255 FROM jsonb_array_elements_text(n -> 'constvalue' -> 1) WITH ORDINALITY u(b, i) ORDER BY i);
     t     pg_type;

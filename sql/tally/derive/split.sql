@@ -16,7 +16,7 @@ COMMENT ON FUNCTION tally.split(text, regclass, boolean) IS 'keep a view that gr
 
 -- tally.split_view: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.split_view(name text, definition regclass, allow_every_key boolean)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 #variable_conflict use_column
 DECLARE
     place  name[] := tally.split_name(name);
@@ -50,7 +50,7 @@ $$;
 
 -- tally.make_above: the views over a rollup that have the columns of the view that was split.
 CREATE OR REPLACE FUNCTION tally.make_above(parts name[], r tally.derived_view, above jsonb)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     list text := (SELECT string_agg(a, ', ' ORDER BY i) FROM jsonb_array_elements_text(above) WITH ORDINALITY u(a, i));
 BEGIN
@@ -68,7 +68,7 @@ $$;
 
 -- tally.require_columns_of: raise TL028 unless a relation has the columns of a view, of the same types and in their order.
 CREATE OR REPLACE FUNCTION tally.require_columns_of(relation regclass, definition regclass)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     other text;
 BEGIN
@@ -84,7 +84,7 @@ $$;
 
 -- tally.definition_text: a view's query as PostgreSQL prints it. tally.rule_version: identifies the stored version of that query.
 CREATE OR REPLACE FUNCTION tally.definition_text(definition regclass)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off AS 'SELECT pg_get_viewdef(definition)';
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS 'SELECT pg_get_viewdef(definition)';
 CREATE OR REPLACE FUNCTION tally.rule_version(definition regclass)
 RETURNS text LANGUAGE sql STABLE AS $$ SELECT r.xmin::text FROM pg_rewrite r WHERE r.ev_class = definition AND r.rulename = '_RETURN' $$;
 
@@ -108,7 +108,7 @@ $$;
 
 -- tally.split_of: how a view was split, for its rollup or for the projection under that.
 CREATE OR REPLACE FUNCTION tally.split_of(v tally.derived_view)
-RETURNS tally.split LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS tally.split LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT s FROM tally.split s JOIN tally.derived_view r ON r.id = s.rollup_id WHERE v.id IN (r.id, r.root_id)
 $$;
 
@@ -119,7 +119,7 @@ $$;
 --   Writes     <name>_rows_def, tally.split
 --   Raises     TL023 if the new query would be split into other columns
 CREATE OR REPLACE FUNCTION tally.follow_split(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     s    tally.split := tally.split_of(v);
     d    regclass;
@@ -147,7 +147,7 @@ $$;
 
 -- tally.split_trouble: for the projection of a split view: a text if the view has another query that no merge has followed yet; NULL: it has not.
 CREATE OR REPLACE FUNCTION tally.split_trouble(v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('%s has another query now: the next merge, or tally.heal(%L), follows', r.definition, tally.part(v))
     FROM tally.split s JOIN tally.derived_view r ON r.id = s.rollup_id JOIN pg_class c ON c.oid = r.definition
     WHERE r.root_id = v.id AND s.rule <> tally.rule_version(r.definition) AND s.definition_digest <> md5(tally.definition_text(r.definition))
@@ -155,7 +155,7 @@ $$;
 
 -- tally.sql_verify_split: SELECT of the rows in which the stored form of a split view differs from the view; no rows while something is pending.
 CREATE OR REPLACE FUNCTION tally.sql_verify_split(v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format($sql$ UNION ALL SELECT * FROM (
         SELECT %1$L::text, 'stored'::text, x.data FROM (SELECT to_jsonb(a.*) FROM %1$s a EXCEPT ALL SELECT to_jsonb(a.*) FROM %2$s a) x(data)
         UNION ALL SELECT %1$L, 'oracle', x.data FROM (SELECT to_jsonb(a.*) FROM %2$s a EXCEPT ALL SELECT to_jsonb(a.*) FROM %1$s a) x(data)) split_difference

@@ -5,7 +5,7 @@
 --   Notes      The tree tells which items are aggregates and groups. The SQL of the parts comes from the text that PostgreSQL prints.
 --   Called by  tally.split, tally.follow_split
 CREATE OR REPLACE FUNCTION tally.split_parts(definition regclass)
-RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET jit = off AS $$
+RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
     tree   jsonb := tally.view_tree(definition);
     why    text  := tally.unsplittable(tree);
@@ -43,7 +43,7 @@ $$;
 
 -- tally.unsplittable: why a view cannot be split; NULL if its tree shows no obstacle.
 CREATE OR REPLACE FUNCTION tally.unsplittable(tree jsonb)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     targets jsonb := tree -> 'targetList';
 BEGIN
@@ -79,7 +79,7 @@ $$;
 
 -- tally.split_items: the columns of a view that groups, each with its SQL and its kind.
 CREATE OR REPLACE FUNCTION tally.split_items(definition regclass, tree jsonb, texts text[])
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'kind', k.kind,
             'sql', CASE WHEN right(x.item, length(a.suffix)) = a.suffix THEN left(x.item, -length(a.suffix)) ELSE x.item END) ORDER BY x.i)
     FROM unnest(texts) WITH ORDINALITY x(item, i)
@@ -93,7 +93,7 @@ $$;
 -- tally.split_groups: the columns of the rollup's GROUP BY: those columns of the view that are not aggregates, and those that the view
 -- groups by without having them as output columns.
 CREATE OR REPLACE FUNCTION tally.split_groups(tree jsonb, items jsonb, groups text[])
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'sql', sql) ORDER BY shown DESC, i), '[]') FROM (
         SELECT x ->> 'name' AS name, x ->> 'sql' AS sql, i, true AS shown FROM jsonb_array_elements(items) WITH ORDINALITY u(x, i) WHERE x ->> 'kind' = 'group'
         UNION ALL
@@ -106,7 +106,7 @@ $$;
 -- tally.split_calls: the aggregates of a view: the name of each in the rollup, and the column of a row that it is computed from.
 --   Returns    item: its number; first, last: numbers of its tokens; sql; function; row: SQL of its argument; arg: that column; name: the measure
 CREATE OR REPLACE FUNCTION tally.split_calls(items jsonb)
-RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     taken text[] := ARRAY(SELECT x ->> 'name' FROM jsonb_array_elements(items) x);
     made  jsonb := '[]';
@@ -140,7 +140,7 @@ $$;
 
 -- tally.split_above: the columns of a view over the rollup, in the order of the view that was split; NULL if the rollup already has them so.
 CREATE OR REPLACE FUNCTION tally.split_above(items jsonb, groups jsonb, calls jsonb)
-RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN NOT EXISTS (SELECT FROM jsonb_array_elements(items) x WHERE x ->> 'kind' IN ('expression', 'constant'))
                  AND ARRAY(SELECT x ->> 'name' FROM jsonb_array_elements(items) WITH ORDINALITY u(x, i) WHERE x ->> 'kind' = 'group' ORDER BY i)
                    = ARRAY(SELECT g ->> 'name' FROM jsonb_array_elements(groups) WITH ORDINALITY u(g, i) ORDER BY i)
@@ -158,7 +158,7 @@ $$;
 --   Parameters before, source: parts of the view's text; columns: of the rows
 --   Returns    {rows, key} or {why}
 CREATE OR REPLACE FUNCTION tally.split_key(tree jsonb, before text, source text, columns jsonb)
-RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     names  jsonb;   -- [{name, sql}]
     found_ name[];
@@ -191,7 +191,7 @@ $$;
 
 -- tally.split_names: columns that may identify a row: primary keys of the tables that a view joins, and of those below the views that it joins.
 CREATE OR REPLACE FUNCTION tally.split_names(tree jsonb, columns jsonb)
-RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     taken text[] := ARRAY(SELECT c ->> 'name' FROM jsonb_array_elements(columns) c);
     names jsonb := '[]';
@@ -215,7 +215,7 @@ $$;
 -- tally.key_columns: the columns of a member of FROM that belong to, or come from, a key (tally.row_keys).
 --   Parameters query: the query with that FROM; rte: its entry in the range table
 CREATE OR REPLACE FUNCTION tally.key_columns(query jsonb, rte jsonb)
-RETURNS TABLE (col name, n smallint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS TABLE (col name, n smallint) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     relation oid := CASE rte -> 'rtekind' ->> 0 WHEN '0' THEN (rte -> 'relid' ->> 0)::oid END;
     below jsonb := CASE rte -> 'rtekind' ->> 0 WHEN '1' THEN tally.node(rte, 'subquery')

@@ -137,7 +137,7 @@ $$;
 
 -- tally.missing_indexes: those of them that have no index, as CREATE INDEX.
 CREATE OR REPLACE FUNCTION tally.missing_indexes(wanted jsonb)
-RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF text LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('CREATE INDEX ON %s %s(%I)', c.oid::regclass, CASE w ->> 'method' WHEN 'gin' THEN 'USING gin ' ELSE '' END, w ->> 'col')
     FROM jsonb_array_elements(wanted) w JOIN pg_class c ON c.oid = (w ->> 'relation')::oid
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w ->> 'col' AND NOT a.attisdropped

@@ -4,7 +4,7 @@ RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(a, '[\s()]', 
 
 -- tally.is_gin_on: whether an index is a GIN index that finds the arrays of a column by their elements.
 CREATE OR REPLACE FUNCTION tally.is_gin_on(i pg_index, attnum smallint)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (
         SELECT FROM unnest(i.indkey::smallint[], i.indclass::oid[]) k(col, class) JOIN pg_opclass c ON c.oid = k.class JOIN pg_am m ON m.oid = c.opcmethod
         WHERE k.col = attnum AND m.amname = 'gin' AND c.opcname = 'array_ops')
@@ -15,7 +15,7 @@ $$;
 --   Returns    way, step; relation; col (NULL: an expression, or no equality); index: one that begins with col; missing: the CREATE INDEX;
 --              rows: for an average value; common: for the most common one (NULL: no statistics)
 CREATE OR REPLACE FUNCTION tally.way_steps(ways jsonb, shape jsonb)
-RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regclass, missing text, rows float8, common float8, value text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+RETURNS TABLE (way bigint, step bigint, relation regclass, col name, index regclass, missing text, rows float8, common float8, value text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
 SET jit = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$   -- a few rows, looked up in catalogs by index
 #variable_conflict use_column
 BEGIN

@@ -4,7 +4,7 @@
 --             sums of removed and added rows to the rollups. Repeating it changes nothing. The merge that calls it
 --             holds the projection's advisory lock.
 CREATE OR REPLACE FUNCTION tally.generate_apply(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     columns    text   := tally.column_list(tally.columns_of(v.definition), 'd.');
     key_arrays name[] := tally.numbered(v.key);                                     -- tally_keys_1, tally_keys_2 …
@@ -145,6 +145,6 @@ $$;
 -- tally.require_latest: raise a serialization failure if the transaction's snapshot is older than the last merge. Such a
 -- transaction would not see a cell that was added since, and would add it again.
 CREATE OR REPLACE FUNCTION tally.require_latest(root_id integer)
-RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT FROM tally.merge_state m WHERE m.view_id = root_id FOR NO KEY UPDATE
 $$;

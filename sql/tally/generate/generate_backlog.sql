@@ -5,7 +5,7 @@
 --             is not left a choice, because the size of this table changes every second;
 --             <projection>_pending_keys(), <projection>_pending(): the keys that the rows lead to
 CREATE OR REPLACE FUNCTION tally.generate_backlog(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     delta text := tally.part(v, '_delta');
 BEGIN
@@ -34,7 +34,7 @@ $generator$;
 -- each source with an expand, and the position of a sweep.
 --   Notes     tally_sweep is NULL if the delta table is empty. This is tested first, because it is the most frequent case.
 CREATE OR REPLACE FUNCTION tally.generate_backlog_arrays(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
     low        name[] := tally.numbered(v.key, 'tally_low_');
@@ -96,7 +96,7 @@ $generator$;
 -- tally.generate_pending_keys: make <projection>_pending_keys(): whether anything is pending, each pending key once, and the position of
 -- a sweep. If a sweep is at its start, no keys are returned, because every key is pending.
 CREATE OR REPLACE FUNCTION tally.generate_pending_keys(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
     low        name[] := tally.numbered(v.key, 'tally_low_');
@@ -136,7 +136,7 @@ $generator$;
 
 -- tally.generate_pending: make <projection>_pending(): the pending keys as rows, including those that a sweep has not reached yet.
 CREATE OR REPLACE FUNCTION tally.generate_pending(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {pending}() RETURNS TABLE ({typed_key}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000

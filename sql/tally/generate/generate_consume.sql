@@ -6,7 +6,7 @@
 --             which a sweep has not reached yet are dropped: the sweep reads that key in a later snapshot, and until then _live reads
 --             it from the definition. A backlog of most keys becomes a sweep. So do keys for which a sweep is estimated to be faster
 CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
     logged     record;  -- the watched columns of sources with an expand: variables, their aggregates, the targets of INTO
@@ -179,7 +179,7 @@ $generator$;
 -- tally.generate_sweep_alone: make <projection>_sweep_alone(max_keys, reach): a merge while a sweep is at its start. The sweep will reach
 -- every key, so logged changes are dropped unread. If more than reach rows wait, a merge drops a part; the sweep starts when all are dropped.
 CREATE OR REPLACE FUNCTION tally.generate_sweep_alone(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {sweep_alone}(tally_max_keys integer, tally_reach integer) RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$

@@ -3,7 +3,7 @@
 --             <projection>_halve(keys, OUT changed, quarantined): calls _apply. If a key raises, it halves the keys until that
 --             key is alone, and puts it into tally.quarantine
 CREATE OR REPLACE FUNCTION tally.generate_evaluate(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays  name[] := tally.numbered(v.key);
     key_columns name[] := tally.numbered(v.key, 'tally_key_');
@@ -42,7 +42,7 @@ $generator$;
 
 -- tally.generate_halve: make <projection>_halve.
 CREATE OR REPLACE FUNCTION tally.generate_halve(v tally.derived_view, key_arrays name[])
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {halve}({key_parameters}, OUT changed bigint, OUT quarantined bigint) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$

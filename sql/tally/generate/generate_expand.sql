@@ -38,7 +38,7 @@ $$;
 
 -- tally.is_array: whether a column is an array. Values of an expand's parameters are arrays' elements, and no array can be one.
 CREATE OR REPLACE FUNCTION tally.is_array(relation regclass, col name)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT t.typsubscript = 'array_subscript_handler'::regproc FROM pg_type t WHERE t.oid = tally.base_type(tally.type_id(relation, col))
 $$;
 
@@ -72,7 +72,7 @@ $$;
 
 -- tally.comment_expand: put a comment on <projection>_expand_<n>.
 CREATE OR REPLACE FUNCTION tally.comment_expand(v tally.derived_view, s tally.source)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     IF s.expand IS NOT NULL THEN
         EXECUTE format('COMMENT ON FUNCTION %s(%s) IS %L', tally.part(v, '_expand_' || s.ordinal), tally.given_list(s, NULL),
@@ -85,7 +85,7 @@ $$;
 -- that PostgreSQL casts to those of the key. Otherwise columns would be dropped without a sign, or every write would fail.
 --   Raises    TL010
 CREATE OR REPLACE FUNCTION tally.require_keys(v tally.derived_view, s tally.source, path text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     query   text := coalesce(tally.query_of(s.expand) || E'\n', format('SELECT %s FROM changed', tally.column_list(s.columns)));
     changed text := format('WITH changed AS (%s)', tally.sql_changed(s,
@@ -116,7 +116,7 @@ $$;
 
 -- tally.require_plain_path: raise TL018 if pg_catalog is not first in a search_path. The types that the engine writes around an expand would be others.
 CREATE OR REPLACE FUNCTION tally.require_plain_path(path text)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     first name;
 BEGIN
@@ -132,7 +132,7 @@ $$;
 
 -- tally.fits: whether every value of one column fits into another: they have one type, or PostgreSQL casts it implicitly.
 CREATE OR REPLACE FUNCTION tally.fits(relation regclass, col name, target regclass, target_col name)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT s.type = t.type OR s.category = 'S' AND t.category = 'S'
         OR EXISTS (SELECT FROM pg_cast c WHERE c.castsource = s.type AND c.casttarget = t.type AND c.castcontext = 'i')
     FROM (SELECT tally.base_type(a.atttypid) AS type, y.typcategory AS category FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid WHERE a.attrelid = relation AND a.attname = col) s,

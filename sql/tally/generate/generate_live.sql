@@ -5,7 +5,7 @@
 --   Notes     The large queries are in functions. So the view itself is planned quickly, and plans of the functions are made only
 --             if something is pending. They run without jit, which costs more than it saves for a few keys.
 CREATE OR REPLACE FUNCTION tally.generate_live(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     chain text := (SELECT string_agg(s.relation::text, ', ') FROM tally.source s
                    JOIN tally.derived_view d ON tally.relation_of(d) = s.relation WHERE s.projection_id = v.id);
@@ -36,7 +36,7 @@ $generator$;
 
 -- tally.is_hashed: whether one hashable operator compares all of these columns.
 CREATE OR REPLACE FUNCTION tally.is_hashed(relation regclass, columns name[])
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
     SELECT cardinality(columns) > 0 AND count(DISTINCT tally.sql_operator(relation, c)) = 1 AND bool_and(coalesce((
         SELECT t.typtype IN ('b', 'e') AND t.typsubscript <> 'array_subscript_handler'::regproc AND p.oprcanhash
         FROM pg_type t JOIN pg_opclass o ON o.oid = tally.default_opclass(t.oid)
@@ -51,7 +51,7 @@ $generator$;
 --   Notes      With nothing pending, which is the usual case, the condition is a constant. A hashed subquery costs less than an anti join,
 --              and the planner estimates the rows of the view better
 CREATE OR REPLACE FUNCTION tally.sql_shown(relation regclass, columns name[])
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
     SELECT CASE WHEN tally.is_hashed(relation, columns) THEN tally.render($template$NOT EXISTS (SELECT FROM change)
     OR NOT EXISTS (SELECT FROM change c WHERE c.tally_sign = 0)
     AND CASE WHEN {d_null} THEN {null_not_changed} ELSE NOT {d_row} {equals} ANY (SELECT {c_columns} FROM change c WHERE {c_no_null}) END$template$, jsonb_build_object(
@@ -137,7 +137,7 @@ $$;
 -- tally.generate_live_rows: make <projection>_live_rows(): rows of the projection with a sign. -1: hide the stored rows of this key; +1: show
 -- this row; 0: hide all stored rows.
 CREATE OR REPLACE FUNCTION tally.generate_live_rows(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     columns   name[] := tally.columns_of(v.definition);
     d_row     text   := format('ROW(%s)::%s', tally.column_list(columns, 'd.'), tally.part(v));
@@ -202,7 +202,7 @@ $generator$;
 -- tally.generate_live_at: make <projection>_live_at(key): the rows of one key as of the reader's snapshot. Only that key is evaluated, however
 -- many are pending.
 CREATE OR REPLACE FUNCTION tally.generate_live_at(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     types text := tally.type_list(v.definition, v.key);
 BEGIN

@@ -4,7 +4,7 @@
 --             before the next attempt doubles each time, from 10 seconds to 6 hours
 --             <projection>_quarantined(due): the quarantined keys; if due: only those to be tried again now, 1000 at most
 CREATE OR REPLACE FUNCTION tally.generate_quarantine(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     settings text   := tally.fixed_path(v.definition) || ' SET timezone = UTC SET datestyle = ISO SET intervalstyle = postgres'
                        ' SET bytea_output = hex SET extra_float_digits = 1 SET lc_monetary = ''C''';

@@ -5,7 +5,7 @@
 --             It is called with the projection's advisory lock held, so nobody else writes these tables. That is why a row
 --             keeps its ctid from one statement to the next.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_apply(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     finer  boolean := r.serves_id IS NOT NULL;
     serves tally.derived_view := tally.view_by_id(r.serves_id);

@@ -5,7 +5,7 @@
 --             <rollup>_touched_cells(): the cells that pending keys touch, level by level, each level once;
 --             <rollup>_add(): differences added to the running sums as the next merge will do it, without writing them
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     base tally.derived_view := tally.view_by_id(r.source_id);
     root tally.derived_view := tally.view_by_id(r.root_id);
@@ -28,7 +28,7 @@ $generator$;
 --   Notes     gone, come: the rows of the source that make the difference. If an extremum was removed, the next one is searched
 --             in the stored rows without those in gone, and in those in come.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_add(r tally.derived_view, base tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {add}(cells {cell}[], tally_gone {base}[], tally_come {base}[]) RETURNS {touched}[] LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -69,7 +69,7 @@ $generator$;
 --             Pairs for columns that the level below has too are passed down to it, and from the lowest level to the definition.
 --             tally_all: a sweep or very many keys are pending, so reading the oracle is as fast.
 CREATE OR REPLACE FUNCTION tally.generate_touched(r tally.derived_view, base tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {touched_cells}({pins}OUT tally_all boolean, OUT tally_touched {touched}[]) LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -187,7 +187,7 @@ $generator$;
 -- tally.generate_rollup_live_rows: make <rollup>_live_rows(): cells with a sign. -1: hide this stored cell; +1: show this cell instead; 0: hide
 -- all stored cells.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live_rows(r tally.derived_view, base tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
@@ -244,7 +244,7 @@ $generator$;
 -- tally.generate_rollup_live_at: make <rollup>_live_at(group): one cell as of the reader's snapshot. The definition is asked for the group, and
 -- finds its rows by an index if there is one. Otherwise every pending key is evaluated.
 CREATE OR REPLACE FUNCTION tally.generate_rollup_live_at(r tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     def regclass := tally.part(r, '_def')::regclass;
 BEGIN

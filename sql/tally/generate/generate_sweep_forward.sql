@@ -3,7 +3,7 @@
 --             date, and stores the new position of the sweep. It also stores the span of the dropped delta rows whose keys the sweep
 --             will reach; with n = 0 it does nothing else. If no index has the keys in order, all keys become a wide change instead
 CREATE OR REPLACE FUNCTION tally.generate_sweep_forward(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     low  name[] := tally.numbered(v.key, 'tally_low_');
     high name[] := tally.numbered(v.key, 'tally_high_');

@@ -2,7 +2,7 @@
 -- fill, rebuild, TRUNCATE). Its position is stored as a delta row, so it survives restarts.
 --   Makes     <projection>_sweep_range(low …, high …, from_start, to_end): as _apply, for the keys after low and up to high
 CREATE OR REPLACE FUNCTION tally.generate_sweep_range(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     columns  text   := tally.column_list(tally.columns_of(v.definition));
     low      name[] := tally.numbered(v.key, 'tally_low_');
@@ -65,7 +65,7 @@ $generator$;
 --             It is estimated from the stored rows and from source indexes that have the keys in order (tally.guides). A poor
 --             estimate only makes a range too large or too small; no key is missed.
 CREATE OR REPLACE FUNCTION tally.generate_range_end(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     low    name[] := tally.numbered(v.key, 'tally_low_');
     high   name[] := tally.numbered(v.key, 'tally_high_');

@@ -5,7 +5,7 @@
 --             <view>_enqueue(): see tally.enqueue_sweep
 --             <projection>_repair() RETURNS bigint, <projection>_mend()
 CREATE OR REPLACE FUNCTION tally.generate_upkeep(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {verify}(sample float8) RETURNS TABLE (view text, side text, data jsonb) LANGUAGE plpgsql SECURITY DEFINER

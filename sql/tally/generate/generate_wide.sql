@@ -3,7 +3,7 @@
 --   Makes     <projection>_put_wide(n, span, keys …): stores the keys after the first n in the delta table
 --             <projection>_take_wide(n, span, keys …): takes about n of them back and adds them to the keys given; returns whether n were there
 CREATE OR REPLACE FUNCTION tally.generate_wide(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
     types      text   := tally.type_list(v.definition, v.key, '[]');

@@ -107,4 +107,17 @@ class DriftTest {
         assertThat(engine.text(catalog)).isEqualTo(before);
         engine.write("UPDATE app.item SET grp = 9 WHERE id < 5");
     }
+
+    /** Statements that PostgreSQL thinks this cheap are not compiled (jit_above_cost), which takes seconds. */
+    @Test
+    void healthAndStatusLookCheap() {
+        for (String view : new String[] {"health", "status"}) {
+            engine.run(
+                    "DO $$ DECLARE plan json; BEGIN EXECUTE 'EXPLAIN (FORMAT JSON) SELECT * FROM tally." + view
+                            + "' INTO plan; PERFORM set_config('tally.cost', plan -> 0 -> 'Plan' ->> 'Total Cost', false); END $$");
+            assertThat(engine.number("SELECT ceil(current_setting('tally.cost')::numeric)::bigint"))
+                    .as(view)
+                    .isBetween(1L, 50_000L);
+        }
+    }
 }

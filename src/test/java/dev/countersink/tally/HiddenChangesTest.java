@@ -2,6 +2,7 @@ package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -130,5 +131,38 @@ class HiddenChangesTest {
                 .contains("a.hstore(record)");
         engine.run("SELECT tally.keep('a.plain', 'a.plain_def', '{id}'); INSERT INTO a.w VALUES (1, now(), 3)");
         engine.write("UPDATE a.w SET n = 4");
+    }
+
+    /** PostgreSQL caches the check of a domain in a session, so the sweep may still use the old one there; a new session does not. */
+    @Test
+    void theFunctionInTheCheckOfADomainIsFollowed() throws Exception {
+        engine.run("""
+                CREATE FUNCTION a.fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0'; CREATE DOMAIN a.checked_int AS int CHECK (a.fine(VALUE));
+                CREATE VIEW a.g_def AS SELECT id, v::a.checked_int AS v FROM a.t; SELECT tally.keep('a.g', 'a.g_def', '{id}'); SELECT tally.refresh('a.g')""");
+        engine.run(
+                "CREATE OR REPLACE FUNCTION a.fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 5'");
+        assertThat(engine.text("SELECT string_agg(problem, '; ') FROM tally.health WHERE NOT ok AND view = 'a.g'"))
+                .contains("changed");
+        try (Sql session = engine.session()) {
+            session.run("SELECT tally.refresh('a.g')");
+        }
+        assertThat(engine.text("SELECT string_agg(key::text, ' ' ORDER BY key::text) FROM tally.quarantine"))
+                .isEqualTo("[1] [2] [3] [4] [5]");
+    }
+
+    @Test
+    void preparedStatementsAndCursorsOfTheSessionThatMergesStay() {
+        engine.run(
+                "PREPARE mine (int) AS SELECT count(*) FROM a.t WHERE id < $1; DECLARE held CURSOR WITH HOLD FOR SELECT id FROM a.t ORDER BY id");
+        assertThat(engine.number("EXECUTE mine(3)")).isEqualTo(2);
+        assertThat(engine.number("FETCH 1 FROM held")).isEqualTo(1);
+        engine.run(
+                "CREATE OR REPLACE FUNCTION a.mix(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 100 + $2'");
+        engine.run("SELECT tally.refresh('a.f')");
+        engine.storedAgrees("the replaced function");
+        assertThat(engine.number("EXECUTE mine(4)")).isEqualTo(3);
+        assertThat(engine.number("FETCH 1 FROM held")).isEqualTo(2);
+        assertThat(engine.number("SELECT count(*) FROM pg_prepared_statements WHERE name = 'mine'"))
+                .isOne();
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.util.PSQLException;
@@ -117,6 +118,29 @@ class HostilePathTest {
         assertThat(engine.text("SELECT is_called FROM evil.ran"))
                 .as("the trap works")
                 .isEqualTo("t");
+    }
+
+    @Test
+    void backslashesMeanTheSameWhateverTheSessionsStringsAre() throws Exception {
+        engine.run(TABLES);
+        engine.run("SET standard_conforming_strings = off; SET escape_string_warning = off");
+        engine.run("UPDATE app.item SET v = chr(92) || 'd' || id WHERE id % 2 = 0");
+        engine.run("""
+                SELECT tally.create_projection('app.hand', 'app.item_def', '{id}'); SELECT tally.watch('app.hand', 'app.item'); SELECT tally.watch('app.hand', 'app.grp');
+                SELECT tally.create_rollup('app.sums', 'app.hand', '{grp}', '{"n":"count(*)","hi":"max(v)"}', 'v ~ ''^x' || chr(92) || 'd+$'' OR v = ''' || chr(92) || 'd4''');
+                SELECT tally.activate('app.hand'); SELECT * FROM tally.explain('app.hand'); SELECT tally.keep('app.kept', 'app.item_def', '{id}')""");
+        assertThat(engine.text("SELECT string_agg(n::text, ' ' ORDER BY grp) FROM app.sums_def"))
+                .isEqualTo("3 5 3");
+        for (String setting : new String[] {"off", "on"}) {
+            engine.run("SET standard_conforming_strings = " + setting);
+            engine.write("UPDATE app.item SET v = v || '1' WHERE id < 5", "UPDATE app.grp SET name = name || '1'");
+            assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok AND view LIKE 'app.%'"))
+                    .isZero();
+        }
+        engine.run("SET standard_conforming_strings = off; SELECT tally.redefine('app.kept', 'app.item_def2')");
+        engine.run("SELECT count(*) FROM tally.rehearse('app.hand', 1)");
+        engine.write("SELECT 1", "UPDATE app.item SET v = v || '2'");
+        engine.run("SELECT tally.heal('app.hand'); SELECT tally.drop('app.hand'); SELECT tally.drop('app.kept')");
     }
 
     /** What a call is refused with. */

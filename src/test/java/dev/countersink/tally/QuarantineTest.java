@@ -88,6 +88,51 @@ class QuarantineTest {
     }
 
     @Test
+    void aConstraintOrAColumnOfTheUsersOnADerivedTableIsToldAndNoKeys() {
+        engine.run("""
+                CREATE TABLE app.item (id int PRIMARY KEY, v int); INSERT INTO app.item VALUES (1, 10), (2, 25);
+                CREATE VIEW app.item_def AS SELECT id, v FROM app.item;
+                SELECT tally.create_projection('app.fact', 'app.item_def', '{id}'); SELECT tally.watch('app.fact', 'app.item', '{id}');
+                SELECT tally.create_rollup('app.sums', 'app.fact', '{v}', '{"n":"count(*)"}'); SELECT tally.activate('app.fact')""");
+        engine.write("SELECT 1");
+        for (String[] way : new String[][] {
+            {
+                "ALTER TABLE app.sums ADD CONSTRAINT few CHECK (n < 2)",
+                "UPDATE app.item SET v = 25",
+                "few",
+                "ALTER TABLE app.sums DROP CONSTRAINT few"
+            },
+            {
+                "ALTER TABLE app.fact ALTER v SET NOT NULL",
+                "UPDATE app.item SET v = NULL WHERE id = 1",
+                "\"v\"",
+                "ALTER TABLE app.fact ALTER v DROP NOT NULL"
+            },
+            {
+                "ALTER TABLE app.fact ADD note text",
+                "UPDATE app.item SET v = 4 WHERE id = 1",
+                "note",
+                "ALTER TABLE app.fact DROP note"
+            },
+        }) {
+            engine.run(way[0]);
+            engine.run(way[1]);
+            assertThat(engine.text("SELECT outcome FROM tally.merge('app.fact')"))
+                    .as(way[0])
+                    .isEqualTo("failed");
+            assertThat(engine.text("SELECT error_sqlstate || ' ' || error FROM tally.status WHERE name = 'app.fact'"))
+                    .as(way[0])
+                    .matches("(?s)TL02[35] .*" + way[2] + ".*");
+            assertThat(engine.number("SELECT count(*) FROM tally.quarantine"))
+                    .as(way[0])
+                    .isZero();
+            engine.run(way[3]);
+            engine.run("SELECT tally.resume('app.fact')");
+            engine.write("SELECT 1");
+        }
+    }
+
+    @Test
     void aRowThatATriggerKeepsFromBeingWrittenFailsTheMerge() {
         declare("int");
         engine.run("""

@@ -176,4 +176,28 @@ class RefusalsTest {
         engine.run(
                 "SELECT tally.watch('app.fact', 'app.wide', '{id}', 'SELECT id::int FROM changed WHERE id < 1000; -- of the first ones')");
     }
+
+    @Test
+    void argumentsThatSayNothingAreRefusedAndAFilterMayEndInAComment() {
+        engine.run("CREATE VIEW app.odd_def AS SELECT id, id > 2 AS late FROM app.item");
+        for (String key : new String[] {"{id,id}", "{NULL}", "{{id}}", "{id,NULL}"}) {
+            assertThat(engine.refused(
+                            "TL018", "SELECT tally.create_projection('app.odd', 'app.odd_def', '" + key + "')"))
+                    .contains(key);
+        }
+        engine.refused("TL003", "SELECT tally.create_projection('pg_catalog.odd', 'app.odd_def', '{id}')");
+        engine.run(
+                "SELECT tally.create_projection('app.odd', 'app.odd_def', '{id}'); SELECT tally.watch('app.odd', 'app.item', '{id}')");
+        String rollup = "SELECT tally.create_rollup('app.lates', 'app.odd', '{late}', '{\"n\":\"count(*)\"}', '%s')";
+        for (String filter :
+                new String[] {"late >", "nothing", "late > 1", "id = ''x''", "late) --", "late; SELECT 1"}) {
+            assertThat(engine.refused("TL018", rollup.formatted(filter))).contains("app.odd");
+        }
+        engine.run(rollup.formatted("late -- shown"));
+        engine.refused("TL018", "SELECT tally.allow_function('app.odd', NULL)");
+        engine.refused("TL018", "SELECT tally.write_back('app.odd', NULL, '{}')");
+        assertThat(engine.refused("TL001", "SELECT tally.merge(NULL)")).contains("NULL");
+        engine.run("SELECT tally.activate('app.odd')");
+        engine.write("SELECT 1", "INSERT INTO app.item (id) VALUES (7001), (7002)");
+    }
 }

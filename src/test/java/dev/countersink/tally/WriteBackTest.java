@@ -108,4 +108,25 @@ class WriteBackTest {
             engine.run("SELECT tally.merge(name) FROM tally.due() WHERE name LIKE 'app.%'");
         }
     }
+
+    @Test
+    void keysMatchAsTheirTypesCompare() {
+        engine.run("""
+                CREATE EXTENSION citext SCHEMA public; CREATE DOMAIN app.mail AS public.citext;
+                CREATE TABLE app.t (id int PRIMARY KEY, m public.citext, n numeric, d app.mail); INSERT INTO app.t VALUES (1, 'Anna', 1.0, 'X'), (2, 'anna', 1.00, 'x'), (3, 'Ben', 2, 'y');
+                CREATE TABLE app.p (m public.citext PRIMARY KEY, k int NOT NULL DEFAULT 0); INSERT INTO app.p VALUES ('ANNA'), ('ben'), ('c');
+                CREATE TABLE app.q (n numeric PRIMARY KEY, k int); INSERT INTO app.q VALUES (1), (2.00); CREATE TABLE app.w (d app.mail PRIMARY KEY, k int); INSERT INTO app.w VALUES ('X'), ('Y');
+                CREATE VIEW app.t_def AS SELECT * FROM app.t;
+                SELECT tally.create_projection('app.f', 'app.t_def', '{id}'); SELECT tally.watch('app.f', 'app.t', '{id}');
+                SELECT tally.create_rollup('app.by_m', 'app.f', '{m}', '{"c":"count(*)"}'); SELECT tally.create_rollup('app.by_n', 'app.f', '{n}', '{"c":"count(*)"}');
+                SELECT tally.create_rollup('app.by_d', 'app.f', '{d}', '{"c":"count(*)"}'); SELECT tally.activate('app.f');
+                SELECT tally.write_back('app.by_m', 'app.p', '{"k":"c"}'); SELECT tally.write_back('app.by_n', 'app.q', '{"k":"c"}'); SELECT tally.write_back('app.by_d', 'app.w', '{"k":"c"}')""");
+        String written =
+                "SELECT concat((SELECT string_agg(m::text || k, ' ' ORDER BY m) FROM app.p), ', ', (SELECT string_agg(n::text || ':' || k, ' ' ORDER BY n) FROM app.q), ', ', (SELECT string_agg(d::text || coalesce(k::text, '-'), ' ' ORDER BY d) FROM app.w))";
+        engine.run("SELECT tally.refresh('app.f')");
+        assertThat(engine.text(written)).isEqualTo("ANNA2 ben1 c0, 1:2 2.00:1, X2 Y1");
+        engine.run(
+                "UPDATE app.t SET m = 'BEN', d = 'Y' WHERE id = 1; DELETE FROM app.t WHERE id = 2; SELECT tally.refresh('app.f')");
+        assertThat(engine.text(written)).isEqualTo("ANNA0 ben2 c0, 1:1 2.00:1, X- Y2");
+    }
 }

@@ -33,8 +33,7 @@ class FirstMessageTest {
     }
 
     private static String block(String name) throws Exception {
-        Matcher block =
-                Pattern.compile("(?ms)^```" + name + "\n(.*?)^```$").matcher(Files.readString(PAGE));
+        Matcher block = Pattern.compile("(?ms)^```" + name + "\n(.*?)^```$").matcher(Files.readString(PAGE));
         assertThat(block.find()).as("a block \"%s\" in %s", name, PAGE).isTrue();
         return block.group(1);
     }

@@ -25,6 +25,7 @@ final class CaseRunner implements AutoCloseable {
     }
 
     void run() throws Exception {
+        rig.keepSession();
         given();
         rig.ingest();
         List<JsonNode> steps = new ArrayList<>();

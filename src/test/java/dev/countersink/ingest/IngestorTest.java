@@ -124,7 +124,8 @@ class IngestorTest {
         TestPostgres.execute("ALTER DATABASE " + name + " ALLOW_CONNECTIONS true");
         rig.awaitFinished();
         // A check of the database that began before it was back may say so a moment later.
-        Eventually.await("it is not blocked", () -> ingestor.metrics().snapshot().blocked(), why -> why == null);
+        Eventually.await(
+                "it is not blocked", () -> ingestor.metrics().snapshot().blocked(), why -> why == null);
         assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE status = 'processed'"))
                 .isEqualTo(100);
         assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();

@@ -40,6 +40,7 @@ public final class Rig implements AutoCloseable {
     private final Connection publisher = NatsLink.connect(nats.settings());
     private final List<Throwable> fatal = new CopyOnWriteArrayList<>();
     private final Deque<Runnable> opened = new ArrayDeque<>();
+    private java.sql.Connection kept;
 
     public Rig() {
         this(TestPostgres.migrated());
@@ -49,6 +50,11 @@ public final class Rig implements AutoCloseable {
     public Rig(DbSettings database) {
         this.database = database;
         new ResultsStream(publisher, NatsLink.jetStream(nats.settings())).ensure();
+    }
+
+    /** From now on all statements use one session, whose plans and caches stay warm. */
+    public void keepSession() throws SQLException {
+        kept = Database.connect(database);
     }
 
     public DbSettings database() {
@@ -160,12 +166,7 @@ public final class Rig implements AutoCloseable {
     }
 
     public void execute(String sql) {
-        try (java.sql.Connection connection = Database.connect(database);
-                Statement statement = connection.createStatement()) {
-            statement.execute(sql);
-        } catch (SQLException e) {
-            throw new IllegalStateException(sql, e);
-        }
+        withStatement(sql, statement -> statement.execute(sql));
     }
 
     public long number(String sql) {
@@ -173,18 +174,36 @@ public final class Rig implements AutoCloseable {
     }
 
     public List<List<Object>> rows(String sql) {
-        try (java.sql.Connection connection = Database.connect(database);
-                Statement statement = connection.createStatement();
-                ResultSet result = statement.executeQuery(sql)) {
-            List<List<Object>> rows = new ArrayList<>();
-            while (result.next()) {
-                List<Object> row = new ArrayList<>();
-                for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) {
-                    row.add(result.getObject(i));
+        return withStatement(sql, statement -> {
+            try (ResultSet result = statement.executeQuery(sql)) {
+                List<List<Object>> rows = new ArrayList<>();
+                while (result.next()) {
+                    List<Object> row = new ArrayList<>();
+                    for (int i = 1; i <= result.getMetaData().getColumnCount(); i++) {
+                        row.add(result.getObject(i));
+                    }
+                    rows.add(row);
                 }
-                rows.add(row);
+                return rows;
             }
-            return rows;
+        });
+    }
+
+    private interface Use<T> {
+        T of(Statement statement) throws SQLException;
+    }
+
+    private <T> T withStatement(String sql, Use<T> use) {
+        try {
+            if (kept != null) {
+                try (Statement statement = kept.createStatement()) {
+                    return use.of(statement);
+                }
+            }
+            try (java.sql.Connection connection = Database.connect(database);
+                    Statement statement = connection.createStatement()) {
+                return use.of(statement);
+            }
         } catch (SQLException e) {
             throw new IllegalStateException(sql, e);
         }
@@ -223,6 +242,13 @@ public final class Rig implements AutoCloseable {
         }
         close(publisher);
         nats.close();
+        if (kept != null) {
+            try {
+                kept.close();
+            } catch (SQLException e) {
+                throw new IllegalStateException(e);
+            }
+        }
     }
 
     private static void close(Connection connection) {

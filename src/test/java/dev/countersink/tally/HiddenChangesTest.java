@@ -139,8 +139,7 @@ class HiddenChangesTest {
         engine.run("""
                 CREATE FUNCTION a.fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0'; CREATE DOMAIN a.checked_int AS int CHECK (a.fine(VALUE));
                 CREATE VIEW a.g_def AS SELECT id, v::a.checked_int AS v FROM a.t; SELECT tally.keep('a.g', 'a.g_def', '{id}'); SELECT tally.refresh('a.g')""");
-        engine.run(
-                "CREATE OR REPLACE FUNCTION a.fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 5'");
+        engine.run("CREATE OR REPLACE FUNCTION a.fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 5'");
         assertThat(engine.text("SELECT string_agg(problem, '; ') FROM tally.health WHERE NOT ok AND view = 'a.g'"))
                 .contains("changed");
         try (Sql session = engine.session()) {

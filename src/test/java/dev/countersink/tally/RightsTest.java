@@ -74,8 +74,10 @@ class RightsTest {
                 SELECT tally.rebuild('app.fact'); SELECT tally.pause('app.fact'); SELECT tally.resume('app.fact');
                 SELECT tally.schedule('app.fact', '{"priority":1}');
                 SELECT * FROM tally.status; SELECT * FROM tally.health; SELECT * FROM tally.due(); SELECT * FROM tally.views();
+                RESET ROLE; GRANT USAGE ON SCHEMA app TO countersink_operator; SET ROLE countersink_operator;  -- without it, a path leads nowhere
                 SET search_path = app; SELECT tally.merge('fact'), tally.refresh('fact'), tally.verify('fact'), tally.repair('fact'), tally.rebuild('fact'), tally.pause('fact');
-                SELECT tally.resume('fact'), tally.schedule('fact', '{"priority":1}'), tally.exists('fact'), tally.views('fact'); RESET search_path
+                SELECT tally.resume('fact'), tally.schedule('fact', '{"priority":1}'), tally.exists('fact'), tally.views('fact'); RESET search_path;
+                RESET ROLE; REVOKE USAGE ON SCHEMA app FROM countersink_operator; SET ROLE countersink_operator
                 """);
         for (String denied : new String[] {
             "SELECT tally.drop('app.fact')",

@@ -217,7 +217,8 @@ class WritesTest {
 
     @Test
     void manyKeysOfAStatementAreLoggedAsArrays() {
-        engine.run("ALTER TABLE app.member DROP CONSTRAINT member_boss_id_fkey"); // it would read the table for each row
+        engine.run(
+                "ALTER TABLE app.member DROP CONSTRAINT member_boss_id_fkey"); // it would read the table for each row
         String[][] writes = {
             {"INSERT INTO app.member (id) SELECT i FROM generate_series(100, 101) i", "1"},
             {"INSERT INTO app.member (id) SELECT i FROM generate_series(10001, 15000) i", "1"},

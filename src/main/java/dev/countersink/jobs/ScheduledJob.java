@@ -25,8 +25,9 @@ class ScheduledJob implements Job {
     public void execute(JobExecutionContext context) {
         if (QuartzJobs.isOfView(context)) {
             String view = QuartzJobs.name(context);
-            while (merger.merge(view, () -> isStopping(context))) {
-                // A cron's next turn may be a day away.
+            boolean more = true;
+            while (more && !isStopping(context)) { // a cron's next turn may be a day away
+                more = merger.merge(view, () -> isStopping(context));
             }
         } else {
             maintenance.run(() -> isStopping(context));

@@ -79,7 +79,10 @@ public final class RawHttp {
         }
         String body = text.substring(end + 4);
         boolean chunked = "chunked".equals(headers.get("transfer-encoding"));
-        byte[] bytes = (chunked ? joined(body) : body).getBytes(StandardCharsets.ISO_8859_1);
+        String whole = chunked ? joined(body) : body;
+        // What follows is the answer to another request, or to what the server took for one.
+        int length = Integer.parseInt(headers.getOrDefault("content-length", Integer.toString(whole.length())));
+        byte[] bytes = whole.substring(0, Math.min(length, whole.length())).getBytes(StandardCharsets.ISO_8859_1);
         return new Reply(status, headers, new String(bytes, StandardCharsets.UTF_8));
     }
 

@@ -24,7 +24,9 @@ final class NotFoundException extends RuntimeException {
 
     static NotFoundException run(long id) {
         return new NotFoundException(
-                "02000", String.format(Locale.ROOT, "There is no run %d.", id), "GET /api/runs lists those there are.");
+                Problems.NO_DATA,
+                String.format(Locale.ROOT, "There is no run %d.", id),
+                "GET /api/runs lists those there are.");
     }
 
     String code() {

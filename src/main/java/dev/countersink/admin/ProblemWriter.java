@@ -17,10 +17,6 @@ import tools.jackson.databind.json.JsonMapper;
 /** Writes problem documents where Spring does not: before a request reaches it, and after it has failed. */
 @Component
 class ProblemWriter {
-    private static final String INTERNAL = "XX000";
-    private static final String INVALID = "22023";
-    private static final String NO_DATA = "02000";
-    private static final String TOO_MANY = "53400";
     private static final int FIRST_ERROR = 400;
 
     private final JsonMapper json;
@@ -55,7 +51,7 @@ class ProblemWriter {
                 response,
                 Problems.problem(
                         HttpStatus.TOO_MANY_REQUESTS,
-                        TOO_MANY,
+                        Problems.TOO_MANY,
                         "This instance is answering as many requests as it can at the same time.",
                         "Send the same request again after Retry-After."));
     }
@@ -63,7 +59,11 @@ class ProblemWriter {
     void bodyOfProbe(HttpServletResponse response) throws IOException {
         write(
                 response,
-                Problems.problem(HttpStatus.BAD_REQUEST, INVALID, "A probe has no body.", "Send a GET without one."));
+                Problems.problem(
+                        HttpStatus.BAD_REQUEST,
+                        Problems.INVALID_PARAMETER,
+                        "A probe has no body.",
+                        "Send a GET without one."));
     }
 
     /** Describes an error that has no description yet. */
@@ -106,15 +106,16 @@ class ProblemWriter {
         HttpStatus status = HttpStatus.resolve(value);
         HttpStatus known = status == null ? HttpStatus.BAD_REQUEST : status;
         if (known == HttpStatus.NOT_FOUND) {
-            return Problems.problem(known, NO_DATA, "There is nothing at this path.", Problems.PATHS);
+            return Problems.problem(known, Problems.NO_DATA, "There is nothing at this path.", Problems.PATHS);
         }
         if (known == HttpStatus.METHOD_NOT_ALLOWED) {
-            return Problems.problem(known, INVALID, "This method cannot be used here.", Problems.PATHS);
+            return Problems.problem(
+                    known, Problems.INVALID_PARAMETER, "This method cannot be used here.", Problems.PATHS);
         }
         if (known == HttpStatus.BAD_REQUEST) {
             return Problems.problem(
                     known,
-                    INVALID,
+                    Problems.INVALID_PARAMETER,
                     "The request cannot be read: its first line, its path, its query or a header is not well formed,"
                             + " or they are too long.",
                     "In a path and a query, write special characters as %XX of their UTF-8 form;"
@@ -123,11 +124,14 @@ class ProblemWriter {
         if (known.is5xxServerError()) {
             return Problems.problem(
                     known,
-                    INTERNAL,
+                    Problems.INTERNAL,
                     "The request cannot be answered: " + known.getReasonPhrase() + ".",
                     "The log of the program says more.");
         }
         return Problems.problem(
-                known, INVALID, "The request is refused: " + known.getReasonPhrase() + ".", Problems.PATHS);
+                known,
+                Problems.INVALID_PARAMETER,
+                "The request is refused: " + known.getReasonPhrase() + ".",
+                Problems.PATHS);
     }
 }

@@ -14,6 +14,7 @@ import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
+import org.springframework.security.web.firewall.RequestRejectedException;
 import org.springframework.transaction.TransactionException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
@@ -29,7 +30,12 @@ class Problems extends ResponseEntityExceptionHandler {
 
     private static final String BAD_ARGUMENT = "TL018";
     private static final String SCHEDULE_CHANGED = "TL021";
-    private static final String INVALID_PARAMETER = "22023";
+    static final String INVALID_PARAMETER = "22023";
+    static final String NO_DATA = "02000";
+    static final String INTERNAL = "XX000";
+    /** More requests than are answered at the same time. */
+    static final String TOO_MANY = "53400";
+
     private static final String TOO_MANY_CONNECTIONS = "53300";
 
     /** Serialization failure, deadlock, lock not available, statement cancelled. */
@@ -76,9 +82,9 @@ class Problems extends ResponseEntityExceptionHandler {
         return problem(e.status(), e.code(), String.valueOf(e.getMessage()), e.hint());
     }
 
-    /** A query that cannot be decoded is found when a parameter is asked for. */
-    @ExceptionHandler
-    ProblemDetail unreadable(InvalidParameterException e) {
+    /** A query that cannot be decoded, or has control characters, is found when a parameter is asked for. */
+    @ExceptionHandler({InvalidParameterException.class, RequestRejectedException.class})
+    ProblemDetail unreadable(RuntimeException e) {
         return problem(
                 HttpStatus.BAD_REQUEST,
                 INVALID_PARAMETER,
@@ -88,7 +94,7 @@ class Problems extends ResponseEntityExceptionHandler {
 
     @ExceptionHandler({DataAccessException.class, TransactionException.class})
     ResponseEntity<ProblemDetail> database(RuntimeException e) {
-        SqlError error = SqlError.in(e).orElseGet(() -> new SqlError("XX000", String.valueOf(e.getMessage()), null));
+        SqlError error = SqlError.in(e).orElseGet(() -> new SqlError(INTERNAL, String.valueOf(e.getMessage()), null));
         if (SqlError.isOfPool(e)) {
             error = new SqlError(
                     TOO_MANY_CONNECTIONS,
@@ -119,7 +125,7 @@ class Problems extends ResponseEntityExceptionHandler {
                         .contentType(MediaType.APPLICATION_PROBLEM_JSON)
                         .body(problem(
                                 HttpStatus.INTERNAL_SERVER_ERROR,
-                                "XX000",
+                                INTERNAL,
                                 "The request failed for a reason that was not foreseen.",
                                 "The log of the program says more; please report it."));
     }
@@ -129,7 +135,7 @@ class Problems extends ResponseEntityExceptionHandler {
     protected ResponseEntity<Object> createResponseEntity(
             @Nullable Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
         if (body instanceof ProblemDetail problem) {
-            problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? "02000" : INVALID_PARAMETER);
+            problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? NO_DATA : INVALID_PARAMETER);
             problem.setProperty("hint", PATHS);
         }
         return new ResponseEntity<>(body, headers, status);

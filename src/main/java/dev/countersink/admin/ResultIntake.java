@@ -30,10 +30,8 @@ import org.springframework.stereotype.Component;
 class ResultIntake {
     private static final String UNDECODABLE = "RS010";
     private static final String TOO_LARGE = "RS012";
-    private static final String TOO_MANY = "53400";
     private static final String FULL = "53100";
     private static final String UNREACHABLE = "08006";
-    private static final String INVALID = "22023";
     /** Further rejected entries are only counted. */
     private static final int MOST_TOLD = 1000;
 
@@ -87,7 +85,7 @@ class ResultIntake {
         if (!requests.tryAcquire()) {
             throw refused(
                     HttpStatus.TOO_MANY_REQUESTS,
-                    TOO_MANY,
+                    Problems.TOO_MANY,
                     String.format(
                             Locale.ROOT,
                             "%d requests are being read, the most that COUNTERSINK_INTAKE_MAX_REQUESTS allows.",
@@ -195,7 +193,7 @@ class ResultIntake {
         private IntakeRefusedException invalid(String message) {
             return new IntakeRefusedException(
                     HttpStatus.BAD_REQUEST,
-                    INVALID,
+                    Problems.INVALID_PARAMETER,
                     message,
                     "Send a list of results, or {\"results\": […]}, as JSON in UTF-8.",
                     0,

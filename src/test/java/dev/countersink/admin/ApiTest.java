@@ -2,15 +2,10 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
-import dev.countersink.testing.TestNats;
-import dev.countersink.testing.TestPostgres;
-import java.util.Arrays;
-import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -19,26 +14,21 @@ import tools.jackson.databind.JsonNode;
 class ApiTest {
     private static final String VIEW = "/api/views/" + ItemView.NAME;
 
+    private static ItemService service;
     private static Sql sql;
-    private static TestNats nats;
     private static TestInstance instance;
 
     @BeforeAll
-    static void start() {
-        DbSettings db = TestPostgres.migrated();
-        sql = new Sql(db);
-        nats = new TestNats();
-        ItemView.create(sql);
-        // Only what these tests request is merged.
-        instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+    static void start() throws Exception {
+        service = new ItemService();
+        sql = service.sql();
+        instance = service.instance();
     }
 
     @AfterAll
     static void stop() throws Exception {
-        for (AutoCloseable started : Arrays.asList(instance, nats, sql)) {
-            if (started != null) {
-                started.close();
-            }
+        if (service != null) {
+            service.close();
         }
     }
 

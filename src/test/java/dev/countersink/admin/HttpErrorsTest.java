@@ -2,18 +2,13 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.countersink.config.DbSettings;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.RawHttp;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
-import dev.countersink.testing.TestNats;
-import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -25,28 +20,22 @@ import tools.jackson.databind.json.JsonMapper;
 class HttpErrorsTest {
     private static final String TOKEN = "Authorization: Bearer " + TestInstance.token() + "\r\n";
     private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 3000);
-    /** Another seed may find a fault; the gate repeats one that is known. */
-    private static final long USUAL_SEED = 65_686_482_461_582L;
 
+    private static ItemService service;
     private static Sql sql;
-    private static TestNats nats;
     private static TestInstance instance;
 
     @BeforeAll
-    static void start() {
-        DbSettings db = TestPostgres.migrated();
-        sql = new Sql(db);
-        nats = new TestNats();
-        ItemView.create(sql);
-        instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+    static void start() throws Exception {
+        service = new ItemService();
+        sql = service.sql();
+        instance = service.instance();
     }
 
     @AfterAll
     static void stop() throws Exception {
-        for (AutoCloseable started : Arrays.asList(instance, nats, sql)) {
-            if (started != null) {
-                started.close();
-            }
+        if (service != null) {
+            service.close();
         }
     }
 
@@ -55,6 +44,7 @@ class HttpErrorsTest {
         assertProblem(get("/api/runs?limit=%zz", TOKEN), 400, "22023");
         assertProblem(get("/api/runs?limit=%", TOKEN), 400, "22023");
         assertProblem(get("/api/runs;x=%zz", TOKEN), 400, "22023");
+        assertProblem(get("/actuator/prometheus?x%00&", TOKEN), 400, "22023");
         assertThat(get("/api/runs/1?x=%zz", TOKEN).status()).isEqualTo(404);
     }
 
@@ -127,7 +117,7 @@ class HttpErrorsTest {
 
     @Test
     void randomRequestsAreAnsweredAsTheyShould() throws IOException {
-        long seed = Long.getLong("countersink.seed", USUAL_SEED);
+        long seed = Long.getLong("countersink.seed", System.nanoTime());
         System.out.println("random requests: -Dcountersink.seed=" + seed);
         OddRequests requests = new OddRequests(new Random(seed), ItemView.NAME);
         int failed = 0;
@@ -138,7 +128,7 @@ class HttpErrorsTest {
             assertThat(reply.status()).as(shown).isBetween(200, 505).isNotIn(500, 502, 503, 504);
             // Tomcat answers this ping itself, without a body, before anything of ours sees it.
             boolean ping = "OPTIONS".equals(request.method())
-                    && request.path().split("\\?", 2)[0].equals("*");
+                    && request.path().split("[?\\s]", 2)[0].equals("*");
             if (ping) {
                 continue;
             }

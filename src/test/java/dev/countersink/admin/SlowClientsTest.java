@@ -2,14 +2,10 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.RawHttp;
-import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
-import dev.countersink.testing.TestNats;
-import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
@@ -17,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -37,28 +32,22 @@ class SlowClientsTest {
     private static final String TOKEN = "Authorization: Bearer " + TestInstance.token() + "\r\n";
     private static final String BODY = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n";
 
-    private static Sql sql;
-    private static TestNats nats;
+    private static ItemService service;
     private static TestInstance instance;
 
     private final List<Socket> sockets = new ArrayList<>();
     private ScheduledExecutorService drip;
 
     @BeforeAll
-    static void start() {
-        DbSettings db = TestPostgres.migrated();
-        sql = new Sql(db);
-        nats = new TestNats();
-        ItemView.create(sql);
-        instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+    static void start() throws Exception {
+        service = new ItemService();
+        instance = service.instance();
     }
 
     @AfterAll
     static void stop() throws Exception {
-        for (AutoCloseable started : Arrays.asList(instance, nats, sql)) {
-            if (started != null) {
-                started.close();
-            }
+        if (service != null) {
+            service.close();
         }
     }
 

@@ -44,6 +44,14 @@ public final class BenchDatabase {
         return database;
     }
 
+    /** A new database beside that of the settings, migrated and seeded. */
+    public static BenchDatabase beside(DbSettings settings, String suffix, int captures) throws SQLException {
+        BenchDatabase model = new BenchDatabase(settings);
+        String name = model.name() + "_" + suffix;
+        model.execute("CREATE DATABASE " + name);
+        return seeded(model.with(model.inDatabase(name)), captures);
+    }
+
     /** A copy of it, as it is now, without triggers and derived views. */
     public BenchDatabase plainTwin() throws SQLException {
         BenchDatabase twin = copy("plain");

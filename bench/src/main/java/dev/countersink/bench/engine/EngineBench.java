@@ -29,6 +29,8 @@ final class EngineBench {
             new WideChange(),
             new RefreshCost(),
             new Choice(),
+            new TargetLag(),
+            new LateDevice(),
             new LiveRead(),
             new Backfill(),
             new MergeCost(),

@@ -101,7 +101,8 @@ final class TargetLag implements Scenario {
                 commits = note(
                         published, seen.committed, commits, session.number("SELECT count(*) FROM results.job_capture"));
                 counts = note(published, seen.counted, counts, session.number("SELECT bench.processed()"));
-                if (!reset && counts >= warm && count - counts >= RATE) { // merges are still to come, so there will be a lag
+                // Merges are still to come, so there will be a lag.
+                if (!reset && counts >= warm && count - counts >= RATE) {
                     session.run("DELETE FROM tally.lag_minute");
                     reset = true;
                 }

@@ -172,7 +172,7 @@ RETURNS TABLE (function text, suffix text) LANGUAGE sql STABLE AS $$
     FROM pg_proc p
     WHERE p.pronamespace = to_regnamespace(quote_ident(d.schema_name)) AND starts_with(p.proname, d.relation_name)
       AND substr(p.proname, length(d.relation_name) + 1)
-          ~ ('^_(log|log_\d+|expand_\d+|first|backlog|pending|pending_keys|live_rows|live_at|touched_cells|add|range_end|sweep_range|sweep_forward|sweep_alone|take_wide|put_wide|evaluate|halve|quarantined|set_aside'
+          ~ ('^_(log|log_\d+|expand_\d+|first|backlog|pending|pending_keys|live_rows|live_at|touched_cells|add|range_end|sweep_range|sweep_forward|sweep_alone|take|take_sweep|discard|sweep_position|wide_span|oldest|take_wide|put_wide|evaluate|halve|quarantined|set_aside'
              || '|consume|apply|verify|repair|enqueue|mend|refresh|write_back|begin_\d+|move_\d+'
              || '|bound|sweep|step|merge)$')  -- the last four were made by engines up to 2026-11; an upgrade removes them
 $$;

@@ -36,7 +36,7 @@ BEGIN
         UNION ALL SELECT format('GRANT SELECT ON %s TO %s', tally.relation_of(v), engine)
         UNION ALL SELECT format('GRANT SELECT, INSERT, DELETE ON %s TO %s', tally.relation_of(v, '_delta'), engine)
         UNION ALL SELECT format('GRANT EXECUTE ON FUNCTION %s TO %s', f.function, engine) FROM tally.functions_made(v) f
-                  WHERE f.suffix IN ('_consume', '_verify', '_repair', '_mend', '_first', '_refresh', '_write_back', '_enqueue') LOOP
+                  WHERE f.suffix IN ('_consume', '_verify', '_repair', '_mend', '_first', '_oldest', '_refresh', '_write_back', '_enqueue') LOOP
         EXECUTE command;
     END LOOP;
 END

@@ -6,7 +6,7 @@ RETURNS timestamptz LANGUAGE plpgsql AS $$
 DECLARE
     oldest timestamptz;
 BEGIN
-    EXECUTE format('SELECT min(d.tally_at) FROM %1$s d WHERE d.ctid = ANY (%2$s(1, %3$s) || %2$s(1, %4$s))', tally.part(v, '_delta'), tally.part(v, '_first'), tally.delta_code('key'), tally.delta_code('wide')) INTO oldest;
+    EXECUTE format('SELECT o.tally_since FROM %s() o', tally.part(v, '_oldest')) INTO oldest;
     RETURN oldest;
 END
 $$;
@@ -43,7 +43,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET s
 $$;
 
 -- tally.merge_plan: how to merge a view with a target lag. In the worst case a change waits one interval and then for the merge itself. A
--- quarter of the target is kept as a reserve.
+-- quarter of the target is kept as a reserve. A merge takes as many keys as half of the target allows, but always so many that at most a
+-- fifth of its time goes into what every merge costs: smaller ones would never catch up with a backlog.
 --   Returns    interval_ms: from start to start, rounded in steps of a tenth so that the schedule does not change with each merge; max_keys;
 --              both NULL without a target
 CREATE OR REPLACE FUNCTION tally.merge_plan(v tally.derived_view, OUT interval_ms integer, OUT max_keys integer)
@@ -63,7 +64,7 @@ BEGIN
         fixed := greatest(c.ms / c.merges - per_key * c.keys / c.merges, 0);
     END IF;
     interval_ms := 1.1 ^ floor(ln(greatest(50, least(v.target_lag_ms * 0.5, v.target_lag_ms * 0.75 - coalesce(c.ms / c.merges, 0)))) / ln(1.1));
-    max_keys := CASE WHEN per_key = 0 THEN 50000 ELSE greatest(100, least(50000, (v.target_lag_ms * 0.5 - fixed) / per_key))::integer END;
+    max_keys := CASE WHEN per_key = 0 THEN 50000 ELSE least(50000, greatest(1000, (v.target_lag_ms * 0.5 - fixed) / per_key, 4 * fixed / per_key))::integer END;
 END
 $$;
 

@@ -10,18 +10,24 @@ DECLARE
     delta text := tally.part(v, '_delta');
 BEGIN
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {first}(n integer, kind integer) RETURNS tid[] LANGUAGE sql STABLE SECURITY DEFINER
+CREATE OR REPLACE FUNCTION {first}(n integer, kind integer) RETURNS tid[] LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = {search_path} SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
-    SELECT array_agg(f.ctid) FROM (
-        (SELECT d.ctid FROM {delta} d WHERE $2 = 0 AND d.tally_xid >= (SELECT tally.scan_from({view_id})) AND d.tally_source >= 0
-         ORDER BY d.tally_xid LIMIT $1)
-        UNION ALL  -- few rows, by an index of their own: a backlog of the others is not read through for them
-        (SELECT d.ctid FROM {delta} d WHERE d.tally_source < 0 AND d.tally_source = $2 AND d.tally_xid >= (SELECT tally.scan_from({view_id}))
-         ORDER BY d.tally_xid LIMIT $1)) f
+#variable_conflict use_variable
+BEGIN
+    IF kind = {one_key} THEN
+        RETURN (SELECT array_agg(f.ctid) FROM (
+            SELECT d.ctid FROM {delta} d WHERE d.tally_xid >= (SELECT tally.scan_from({view_id})) AND d.tally_source >= 0
+            ORDER BY d.tally_xid LIMIT n) f);
+    END IF;
+    RETURN (SELECT array_agg(f.ctid) FROM (  -- few rows, by an index of their own: a backlog of the others is not read through for them
+        SELECT d.ctid FROM {delta} d WHERE d.tally_source < 0 AND d.tally_source = kind AND d.tally_xid >= (SELECT tally.scan_from({view_id}))
+        ORDER BY d.tally_xid LIMIT n) f);
+END
 $body$ $template$, jsonb_build_object(
         'first',       tally.part(v, '_first'),
         'search_path', tally.fixed_path(v.definition),
         'delta',       delta,
+        'one_key',     tally.delta_code('key'),
         'view_id',     v.id));
     PERFORM tally.seal(tally.part(v, '_first') || '(integer, integer)', 'the oldest rows of ' || delta);
     PERFORM tally.generate_backlog_arrays(v);

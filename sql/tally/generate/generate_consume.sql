@@ -9,11 +9,11 @@ CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
-    logged     record;  -- the watched columns of sources with an expand: variables, their aggregates, the targets of INTO
+    logged     record;  -- the watched columns of sources with an expand: variables, the targets of INTO, what is taken
 BEGIN
     SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) AS variables,
-           string_agg(format(', array_agg(%s) FILTER (WHERE tally_source = %s)', c.given, c.ordinal), '' ORDER BY c.ordinal, c.i) AS aggregates,
-           string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) AS targets
+           string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) AS targets,
+           string_agg(format(', t.%I', c.col), '' ORDER BY c.ordinal, c.i) AS taken
     INTO logged FROM tally.logged_columns(v) c;
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {consume}(tally_max_keys integer) RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
@@ -36,16 +36,14 @@ DECLARE
     {low_variables};
     {logged_variables}
 BEGIN
-    SELECT bool_or({some_null}), {position} INTO tally_from_start, {low} FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {sweep}));
+    SELECT p.tally_from_start, {p_low} INTO tally_from_start, {low} FROM {sweep_position}() p;
     tally_sweep := tally_from_start IS NOT NULL;
     IF tally_from_start THEN
         RETURN {sweep_alone}(tally_max_keys, tally_reach);
     END IF;
     tally_wide := {first}(1, {wide}) IS NOT NULL;
-    WITH taken AS (
-        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_reach, {one_key})) RETURNING d.*)
-    SELECT count(*), min(tally_xid), max(tally_xid), min(tally_at), pg_snapshot_xmin(pg_current_snapshot()), {gathered}{logged_aggregates}
-    INTO tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_through, {key_arrays}{logged_targets} FROM taken;
+    SELECT t.tally_consumed, (t.tally_span).oldest, (t.tally_span).newest, (t.tally_span).since, t.tally_through, {t_key_arrays}{t_logged}
+    INTO tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_through, {key_arrays}{logged_targets} FROM {take}(tally_reach) t;
     tally_retry := tally.has_due({view_id});
     IF tally_result.consumed = 0 AND NOT tally_wide AND NOT tally_sweep AND NOT tally_retry THEN
         tally_result.outcome := 'nothing';
@@ -65,7 +63,7 @@ BEGIN
         {cut_arrays}
     END IF;
     IF tally_wide THEN
-        SELECT tally_result.consumed + t.consumed, t.filled, (t.span).oldest, (t.span).newest, (t.span).since, {taken_arrays}
+        SELECT tally_result.consumed + t.consumed, t.filled, (t.span).oldest, (t.span).newest, (t.span).since, {t_key_arrays}
         INTO tally_result.consumed, tally_wide, tally_span.oldest, tally_span.newest, tally_span.since, {key_arrays}
         FROM {take_wide}(CASE WHEN tally_result.more OR tally_sweep THEN tally_reach ELSE tally_max_keys - coalesce(cardinality(tally_keys_1), 0) END, tally_span, {key_arrays}) t;
     END IF;
@@ -96,7 +94,7 @@ BEGIN
     -- not whether a row waits: writers who never pause would keep a merge from ever having caught up
     tally_result.more := tally_result.more OR tally_wide OR {first}(1, {sweep}) IS NOT NULL;
     tally_result.outcome := 'merged';
-    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, ({oldest_left})));
+    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (SELECT o.tally_oldest FROM {oldest}() o)));
     RETURN tally_result;
 END
 $body$ $template$, jsonb_build_object(
@@ -109,30 +107,30 @@ $body$ $template$, jsonb_build_object(
         'put_wide',          tally.part(v, '_put_wide'),
         'evaluate',          tally.part(v, '_evaluate'),
         'sweep_alone',       tally.part(v, '_sweep_alone'),
-        'some_null',         tally.sql_some_null(v.key, 'd.'),
-        'position',          (SELECT string_agg(format('(array_agg(d.%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)),
+        'take',              tally.part(v, '_take'),
+        'sweep_position',    tally.part(v, '_sweep_position'),
         'low',               tally.column_list(tally.numbered(v.key, 'tally_low_')),
+        'p_low',             tally.column_list(tally.numbered(v.key, 'tally_low_'), 'p.'),
         'low_variables',     tally.typed_list(v.definition, v.key, '', tally.numbered(v.key, 'tally_low_'), '', E';\n'),
         'drop_unswept',      tally.sql_drop_unswept(v),
         'cut_arrays',        (SELECT string_agg(format('%1$I := %1$I[:tally_room];', a), ' ' ORDER BY n) FROM unnest(key_arrays) WITH ORDINALITY u(a, n)),
         'sweep_forward',     tally.part(v, '_sweep_forward'),
         'quarantined',       tally.part(v, '_quarantined'),
         'quarantined_keys',  tally.sql_gather(tally.numbered(v.key, 'tally_key_')),
-        'one_key',           tally.delta_code('key'),
         'wide',              tally.delta_code('wide'),
         'sweep',             tally.delta_code('sweep'),
+        'oldest',            tally.part(v, '_oldest'),
         'key_arrays',        tally.column_list(key_arrays),
         'key_variables',     tally.typed_list(v.definition, v.key, '[]', key_arrays, '', E';\n'),
-        'taken_arrays',      tally.column_list(key_arrays, 't.'),
-        'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
+        't_key_arrays',      tally.column_list(key_arrays, 't.'),
         'logged_variables',  coalesce(logged.variables, ''),
-        'logged_aggregates', coalesce(logged.aggregates, ''),
         'logged_targets',    coalesce(logged.targets, ''),
+        't_logged',          coalesce(logged.taken, ''),
         'expand_logged',     tally.sql_expand_logged(v),
-        'choose',            tally.sql_choose(v),
-        'oldest_left',       tally.sql_oldest_left(v)));
+        'choose',            tally.sql_choose(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_sweep_alone(v);
+    PERFORM tally.generate_take(v);
     PERFORM tally.generate_wide(v);
     PERFORM tally.generate_sweep_forward(v);
 END
@@ -143,16 +141,15 @@ $generator$;
 CREATE OR REPLACE FUNCTION tally.sql_choose(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT CASE WHEN EXISTS (SELECT FROM tally.guides(v)) THEN tally.render($template$IF NOT tally_sweep AND tally.prefers_sweep({view_id}, coalesce(cardinality(tally_keys_1), 0)
-        + CASE WHEN tally_wide THEN (SELECT coalesce(sum(cardinality(d.tally_keys_1)), 0) FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {wide}))) ELSE 0 END, tally_max_keys) THEN
+        + CASE WHEN tally_wide THEN (SELECT w.tally_named FROM {wide_span}() w) ELSE 0 END, tally_max_keys) THEN
     INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source)
-    SELECT least(tally_span.oldest, min(d.tally_xid)), greatest(tally_span.newest, max(d.tally_xid), max(d.tally_upto)), least(tally_span.since, min(d.tally_at)), {sweep}
-    FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {wide}));
+    SELECT least(tally_span.oldest, (w.tally_span).oldest), greatest(tally_span.newest, (w.tally_span).newest), least(tally_span.since, (w.tally_span).since), {sweep}
+    FROM {wide_span}() w;
     RETURN {sweep_alone}(tally_max_keys, tally_reach);
 END IF;$template$, jsonb_build_object(
         'view_id',     v.id,
         'delta',       tally.part(v, '_delta'),
-        'first',       tally.part(v, '_first'),
-        'wide',        tally.delta_code('wide'),
+        'wide_span',   tally.part(v, '_wide_span'),
         'sweep',       tally.delta_code('sweep'),
         'sweep_alone', tally.part(v, '_sweep_alone'))) ELSE '' END
 $generator$;
@@ -191,10 +188,10 @@ DECLARE
     tally_through xid8;
     tally_logged bigint;
 BEGIN
-    WITH taken AS (
-        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(tally_reach, {one_key}) || {first}(tally_reach, {wide})) RETURNING d.tally_xid, d.tally_upto, d.tally_at, d.tally_source)
-    SELECT count(*), count(*) FILTER (WHERE tally_source >= 0), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at), pg_snapshot_xmin(pg_current_snapshot())
-    INTO tally_result.consumed, tally_logged, tally_span.oldest, tally_span.newest, tally_span.since, tally_through FROM taken;
+    SELECT l.tally_consumed, l.tally_consumed + w.tally_consumed, least((l.tally_span).oldest, (w.tally_span).oldest), greatest((l.tally_span).newest, (w.tally_span).newest),
+        least((l.tally_span).since, (w.tally_span).since), least(l.tally_through, w.tally_through)
+    INTO tally_logged, tally_result.consumed, tally_span.oldest, tally_span.newest, tally_span.since, tally_through
+    FROM {discard}(tally_reach, {one_key}) l CROSS JOIN {discard}(tally_reach, {wide}) w;
     SELECT * INTO tally_step FROM {sweep_forward}(CASE WHEN tally_logged < tally_reach THEN tally_max_keys ELSE 0 END, tally_span) t;
     tally_result.consumed := tally_result.consumed + tally_step.consumed;
     tally_result.keys := tally_step.keys;
@@ -202,34 +199,22 @@ BEGIN
     tally_result.quarantined := tally_step.quarantined;
     tally_result.more := {first}(1, {sweep}) IS NOT NULL OR {first}(1, {wide}) IS NOT NULL;
     tally_result.outcome := 'merged';
-    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, ({oldest_left})));
+    PERFORM tally.record_merge({view_id}, tally_result, least(tally_through, (SELECT o.tally_oldest FROM {oldest}() o)));
     RETURN tally_result;
 END
 $body$ $template$, jsonb_build_object(
         'sweep_alone',   tally.part(v, '_sweep_alone'),
         'view_id',       v.id,
         'search_path',   tally.fixed_path(v.definition),
-        'delta',         tally.part(v, '_delta'),
         'first',         tally.part(v, '_first'),
+        'discard',       tally.part(v, '_discard'),
+        'oldest',        tally.part(v, '_oldest'),
         'sweep_forward', tally.part(v, '_sweep_forward'),
         'one_key',       tally.delta_code('key'),
         'wide',          tally.delta_code('wide'),
-        'sweep',         tally.delta_code('sweep'),
-        'oldest_left',   tally.sql_oldest_left(v)));
+        'sweep',         tally.delta_code('sweep')));
     PERFORM tally.seal(tally.part(v, '_sweep_alone') || '(integer, integer)', 'one bounded merge of ' || tally.part(v) || ' while a sweep stands at its start');
 END
-$generator$;
-
--- tally.sql_oldest_left: SELECT of the oldest transaction ID of the rows that are left in the delta table.
-CREATE OR REPLACE FUNCTION tally.sql_oldest_left(v tally.derived_view)
-RETURNS text LANGUAGE sql STABLE AS $generator$
-    SELECT tally.render($template$
-    SELECT min(d.tally_xid) FROM {delta} d WHERE d.ctid = ANY ({first}(1, {one_key}) || {first}(1, {sweep}) || {first}(1, {wide}))$template$, jsonb_build_object(
-        'delta',   tally.part(v, '_delta'),
-        'first',   tally.part(v, '_first'),
-        'one_key', tally.delta_code('key'),
-        'sweep',   tally.delta_code('sweep'),
-        'wide',    tally.delta_code('wide')))
 $generator$;
 
 -- tally.is_most: whether the backlog is so long that a sweep is assumed to be faster, as long as no costs are known: the rows taken, or
@@ -241,8 +226,14 @@ DECLARE
     keys    bigint := greatest(tally.estimate_keys(v), tally.stored_rows(v));
     waiting boolean;
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s OFFSET $1)', tally.part(v, '_delta')) INTO waiting USING greatest(keys / 2 - taken - 1, 0);
-    RETURN waiting OR keys / 2 <= taken;
+    IF keys / 2 <= taken THEN
+        RETURN true;
+    END IF;
+    IF pg_relation_size(tally.relation_of(v, '_delta')) / 48 < keys / 2 - taken THEN  -- no row is smaller: it need not be read
+        RETURN false;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s OFFSET $1)', tally.part(v, '_delta')) INTO waiting USING keys / 2 - taken - 1;
+    RETURN waiting;
 END
 $$;
 
@@ -255,19 +246,28 @@ RETURNS TABLE (ordinal smallint, i bigint, col name, type text, given text) LANG
     WHERE s.projection_id = v.id AND s.expand IS NOT NULL
 $$;
 
--- tally.sql_expand_logged: the statement that completes the variables tally_keys_…: it adds the keys that changed rows of other
--- sources lead to, and keeps each key once.
+-- tally.sql_expand_logged: statements that complete the variables tally_keys_…: they add the keys that changed rows of other sources
+-- lead to, and keep each key once. A source that nothing was logged of costs nothing, not even the planning of its expand.
 CREATE OR REPLACE FUNCTION tally.sql_expand_logged(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
-    SELECT tally.render('SELECT {gathered} INTO {key_arrays} FROM (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}){expanded}) u;', jsonb_build_object(
-        'key',          tally.column_list(v.key),
+    SELECT coalesce((
+        SELECT string_agg(tally.render($template$IF {some_logged} THEN
+    SELECT {added} INTO {key_arrays} FROM (SELECT {gathered} FROM {expand}({logged}) AS k({key})) AS x({more});
+END IF;
+$template$, jsonb_build_object(
+            'some_logged', coalesce(quote_ident(tally.logged_column(s.ordinal, s.columns[1])) || ' IS NOT NULL', 'true'),
+            'added',       (SELECT string_agg(format('%I || x.%I', a, m), ', ' ORDER BY n) FROM unnest(key_arrays, more) WITH ORDINALITY u(a, m, n)),
+            'key_arrays',  tally.column_list(key_arrays),
+            'more',        tally.column_list(more),
+            'gathered',    tally.sql_gather(v.key),
+            'key',         tally.column_list(v.key),
+            'expand',      tally.part(v, '_expand_' || s.ordinal),
+            'logged',      (SELECT string_agg(quote_ident(l.col), ', ' ORDER BY l.i) FROM tally.logged_columns(v) l WHERE l.ordinal = s.ordinal))), '' ORDER BY s.ordinal)
+        FROM tally.source s WHERE s.projection_id = v.id AND s.expand IS NOT NULL), '')
+    || tally.render('SELECT {gathered} INTO {key_arrays} FROM (SELECT DISTINCT {collated_key} FROM unnest({key_arrays}) AS k({key})) u;', jsonb_build_object(
+        'gathered',     tally.sql_gather(v.key),
+        'key_arrays',   tally.column_list(key_arrays),
         'collated_key', tally.collated_list(v.definition, v.key, 'k.'),
-        'key_arrays', tally.column_list(tally.numbered(v.key)),
-        'gathered',   tally.sql_gather(v.key),
-        'expanded',   coalesce(
-            (SELECT string_agg(format(' UNION SELECT * FROM %s(%s)', tally.part(v, '_expand_' || s.ordinal), (
-                        SELECT string_agg(quote_ident(l.col), ', ' ORDER BY l.i) FROM tally.logged_columns(v) l WHERE l.ordinal = s.ordinal)), '' ORDER BY s.ordinal)
-             FROM tally.source s WHERE s.projection_id = v.id AND s.expand IS NOT NULL),
-            -- UNION with an empty SELECT, only to keep each key once
-            format(' UNION SELECT %s WHERE false', (SELECT string_agg('NULL::' || tally.type_of(v.definition, c), ', ' ORDER BY i) FROM unnest(v.key) WITH ORDINALITY u(c, i))))))
+        'key',          tally.column_list(v.key)))
+    FROM (SELECT tally.numbered(v.key), tally.numbered(v.key, 'tally_more_')) x(key_arrays, more)
 $generator$;

@@ -18,6 +18,7 @@ DECLARE
     tally_touched {touched}[]; tally_tids tid[];{public_variables}
     {cell_variables}
 BEGIN
+    PERFORM set_config('plan_cache_mode', CASE WHEN cardinality(cells) <= 200 THEN 'force_generic_plan' ELSE 'force_custom_plan' END, true);
     WITH c AS MATERIALIZED (
         {by_cell}),
     t AS MATERIALIZED (

@@ -17,13 +17,8 @@ DECLARE
     {range_variables}
     {key_variables};
 BEGIN
-    WITH taken AS (
-        DELETE FROM {delta} d WHERE d.ctid = ANY ({first}(1000000, {sweep})) RETURNING d.*)
-    SELECT count(*), min(tally_xid), greatest(max(tally_xid), max(tally_upto)), min(tally_at){range_start}
-    INTO consumed, tally_span.oldest, tally_span.newest, tally_span.since{range_targets} FROM taken;
-    tally_span.oldest := least(tally_span.oldest, tally_also.oldest);
-    tally_span.newest := greatest(tally_span.newest, tally_also.newest);
-    tally_span.since := least(tally_span.since, tally_also.since);
+    SELECT t.tally_consumed, least((t.tally_span).oldest, tally_also.oldest), greatest((t.tally_span).newest, tally_also.newest), least((t.tally_span).since, tally_also.since){range_start}
+    INTO consumed, tally_span.oldest, tally_span.newest, tally_span.since{range_targets} FROM {take_sweep}() t;
     quarantined := 0;
     IF tally_n < 1 THEN
         consumed := 0;
@@ -37,13 +32,10 @@ END
 $body$ $template$, jsonb_build_object(
         'sweep_forward',  tally.part(v, '_sweep_forward'),
         'search_path',    tally.fixed_path(v.definition),
-        'delta',          tally.part(v, '_delta'),
-        'first',          tally.part(v, '_first'),
-        'sweep',          tally.delta_code('sweep'),
+        'take_sweep',     tally.part(v, '_take_sweep'),
         'range_variables', CASE WHEN in_order THEN format(E'tally_began timestamptz := clock_timestamp();\ntally_from_start boolean;\ntally_to_end boolean;\ntally_context text;\n%s;\n%s;',
                                tally.typed_list(v.definition, v.key, '', low, '', E';\n'), tally.typed_list(v.definition, v.key, '', high, '', E';\n')) ELSE '' END,
-        'range_start',    CASE WHEN in_order THEN format(', bool_or(%s), %s', tally.sql_some_null(v.key),
-                               (SELECT string_agg(format('(array_agg(%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))) ELSE '' END,
+        'range_start',    CASE WHEN in_order THEN ', t.tally_from_start, ' || tally.column_list(low, 't.') ELSE '' END,
         'range_targets',  CASE WHEN in_order THEN format(', tally_from_start, %s', tally.column_list(low)) ELSE '' END,
         'key_variables',  tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), '', E';\n'),
         'stay',           format('INSERT INTO %s (tally_xid, tally_upto, tally_at, tally_source%s) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, %s%s);', tally.part(v, '_delta'),

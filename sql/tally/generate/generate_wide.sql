@@ -29,7 +29,8 @@ $body$ $template$, jsonb_build_object(
     PERFORM tally.seal(format('%s(integer, tally.span, %s)', tally.part(v, '_put_wide'), types), 'puts keys of a wide change into ' || delta);
 
     EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {take_wide}(tally_n integer, INOUT span tally.span, {key_parameters}, OUT consumed bigint, OUT filled boolean) LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
+CREATE OR REPLACE FUNCTION {take_wide}(tally_n integer, INOUT span tally.span, {key_parameters}, OUT consumed bigint, OUT filled boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $body$
 #variable_conflict use_column
 DECLARE
     tally_oldest xid8;
@@ -39,8 +40,9 @@ BEGIN
     WITH taken AS (  -- rows of one key to thousands: the oldest, as long as those before have less than n keys
         DELETE FROM {delta} d WHERE d.ctid = ANY (ARRAY(
             SELECT w.place FROM (
-                SELECT f.ctid AS place, sum(cardinality(f.tally_keys_1)) OVER (ORDER BY f.tally_xid, f.ctid) - cardinality(f.tally_keys_1) AS before
-                FROM {delta} f WHERE f.ctid = ANY ({first}(tally_n, {wide}))) w
+                SELECT f.place, sum(f.named) OVER (ORDER BY f.tally_xid, f.place) - f.named AS before FROM (
+                    SELECT d.ctid AS place, d.tally_xid, cardinality(d.tally_keys_1) AS named FROM {delta} d
+                    WHERE d.ctid = ANY ((SELECT {first}(tally_n, {wide}))::tid[]) OFFSET 0) f) w  -- OFFSET: no index is read for the order
             WHERE w.before < tally_n)) RETURNING d.*),
     wanted AS (
         SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})

@@ -70,6 +70,7 @@ BEGIN;
 \ir ../generate/generate_sweep_range.sql
 \ir ../generate/generate_evaluate.sql
 \ir ../generate/generate_quarantine.sql
+\ir ../generate/generate_take.sql
 \ir ../generate/generate_wide.sql
 \ir ../generate/generate_sweep_forward.sql
 \ir ../generate/generate_consume.sql

@@ -25,7 +25,7 @@ final class TargetLag implements Scenario {
     private static final int RATE = 300;
     private static final int SECONDS = 60;
     private static final int WARM_UP_SECONDS = 15;
-    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
     private static final List<String> VIEWS = List.of("results.fact", "results.job_fact");
 
     /** When each message was seen, in ms after its publication. */

@@ -1,5 +1,7 @@
 package dev.countersink;
 
+import dev.countersink.admin.ListenAddress;
+import dev.countersink.config.SettingNames;
 import java.util.Map;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
@@ -29,6 +31,9 @@ public class Countersink {
                 .getPropertySources()
                 .addFirst(new org.springframework.core.env.MapPropertySource("given", settings)));
         application.addInitializers(ProgramEnd::closing);
+        // Before anything is opened, migrated or begun.
+        application.addInitializers(context -> SettingNames.check(context.getEnvironment()));
+        application.addInitializers(context -> ListenAddress.check(context.getEnvironment()));
         ConfigurableApplicationContext context = application.run();
         ProgramEnd.started();
         return context;

@@ -18,6 +18,8 @@ public final class ProgramEnd {
     private static final long PATIENCE_MILLIS = Duration.ofSeconds(10).toMillis();
     /** Supervisors kill a program that has not ended after ten seconds. A start that is abandoned has nothing to lose. */
     private static final long START_PATIENCE_MILLIS = Duration.ofSeconds(8).toMillis();
+    /** What is at work then is cut off: its transaction is rolled back, and others go on with it. */
+    private static final long END_PATIENCE_MILLIS = Duration.ofMillis(9_500).toMillis();
 
     private static final Thread HOOK = new Thread(ProgramEnd::end, "end");
     private static final Deque<Runnable> AFTERWARDS = new ArrayDeque<>();
@@ -76,10 +78,9 @@ public final class ProgramEnd {
             tasks = new ArrayDeque<>(AFTERWARDS);
         }
         try {
-            if (open != null) {
-                close(open);
+            if (open == null || close(open)) {
+                tasks.forEach(Runnable::run);
             }
-            tasks.forEach(Runnable::run);
         } catch (RuntimeException e) {
             logger().warn("The end was not orderly", e);
         } finally {
@@ -87,15 +88,22 @@ public final class ProgramEnd {
         }
     }
 
-    /** A context that is still starting can be closed only when it has started, which may take long. */
-    private static void close(ConfigurableApplicationContext open) {
+    /**
+     * Closes an instance, and returns whether it is closed. One that is still starting can be closed only when it has
+     * started, which may take long.
+     */
+    private static boolean close(ConfigurableApplicationContext open) {
         Thread closer = new Thread(open::close, "close");
         closer.start();
         try {
-            closer.join(started ? 0 : START_PATIENCE_MILLIS);
+            closer.join(started ? END_PATIENCE_MILLIS : START_PATIENCE_MILLIS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        if (started && closer.isAlive()) {
+            logger().warn("Not everything has ended in time; what is still at work is cut off");
+        }
+        return !closer.isAlive();
     }
 
     void afterError(Throwable error) {

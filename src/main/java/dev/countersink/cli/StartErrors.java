@@ -1,5 +1,6 @@
 package dev.countersink.cli;
 
+import dev.countersink.config.SettingNames;
 import dev.countersink.config.StartupException;
 import java.io.PrintStream;
 import java.util.Locale;
@@ -31,7 +32,7 @@ final class StartErrors {
                 String.format(
                         Locale.ROOT,
                         "%s is '%s', which cannot be read as %s.",
-                        e.getName(),
+                        SettingNames.shown(String.valueOf(e.getName())),
                         value(e),
                         kind(e.getTarget().getType().resolve(Object.class))),
                 "Change it, or leave it out for its default.",

@@ -12,6 +12,8 @@ import org.springframework.boot.context.properties.ConfigurationProperties;
 @ConfigurationProperties("countersink.api")
 public record ApiSettings(@Nullable String token) {
     private static final int FLOOR = 16;
+    private static final String HINT =
+            "Make one with 'openssl rand -hex 32', or leave it out: then a random one is printed at start.";
 
     public ApiSettings {
         token = Check.orNull(token);
@@ -19,11 +21,20 @@ public record ApiSettings(@Nullable String token) {
             throw new StartupException(
                     String.format(
                             Locale.ROOT,
-                            "countersink.api.token has %d characters, but it must have at least %d.",
+                            "COUNTERSINK_API_TOKEN has %d characters, but it must have at least %d.",
                             token.length(),
                             FLOOR),
-                    "Make one with 'openssl rand -hex 32', or leave it out: then a random one is printed at start.");
+                    HINT);
         }
+        if (token != null && !token.chars().allMatch(ApiSettings::isPlain)) {
+            throw new StartupException(
+                    "COUNTERSINK_API_TOKEN has a space or a character beyond ASCII, which cannot be sent in a header.",
+                    HINT);
+        }
+    }
+
+    private static boolean isPlain(int character) {
+        return character > ' ' && character <= '~';
     }
 
     @Override

@@ -34,7 +34,7 @@ final class Check {
     static String cron(String key, String value, String standard) {
         Cron.problem(value).ifPresent(problem -> {
             throw new StartupException(
-                    String.format(Locale.ROOT, "%s: %s", key, problem),
+                    String.format(Locale.ROOT, "%s: %s", SettingNames.shown(key), problem),
                     String.format(Locale.ROOT, "Change it, or leave it out: the default is \"%s\", in UTC.", standard));
         });
         return value;
@@ -69,7 +69,7 @@ final class Check {
 
     static StartupException refused(String key, @Nullable Object value, String why, String standard) {
         return new StartupException(
-                String.format(Locale.ROOT, "%s is %s, but %s.", key, value, why),
+                String.format(Locale.ROOT, "%s is %s, but %s.", SettingNames.shown(key), value, why),
                 String.format(Locale.ROOT, "Change it, or leave it out: the default is %s.", standard));
     }
 

@@ -38,6 +38,6 @@ public record DbSettings(
 
     @Override
     public String toString() {
-        return String.format(Locale.ROOT, "DbSettings[url=%s, user=%s, poolSize=%d]", url, user, poolSize);
+        return String.format(Locale.ROOT, "DbSettings[url=%s, user=%s, poolSize=%d]", Shown.url(url), user, poolSize);
     }
 }

@@ -39,7 +39,7 @@ public record NatsSettings(
             throw new StartupException(
                     String.format(
                             Locale.ROOT,
-                            "countersink.nats.domain is %s and countersink.nats.prefix is %s, but only one of them can be used.",
+                            "COUNTERSINK_NATS_DOMAIN is %s and COUNTERSINK_NATS_PREFIX is %s, but only one of them can be used.",
                             domain,
                             prefix),
                     "Leave one of them out.");
@@ -54,12 +54,22 @@ public record NatsSettings(
         return url == null;
     }
 
+    /** The address as it may be shown: without user, password and token. */
+    public String shownUrl() {
+        return String.valueOf(Shown.url(url));
+    }
+
+    /** Replaces the secrets in a message. */
+    public String withoutSecrets(String message) {
+        return Shown.without(message, url, password, token);
+    }
+
     @Override
     public String toString() {
         return String.format(
                 Locale.ROOT,
                 "NatsSettings[url=%s, user=%s, credentials=%s, tls=%s, domain=%s, prefix=%s]",
-                url,
+                Shown.url(url),
                 user,
                 credentials,
                 tls,

@@ -2,11 +2,13 @@ package dev.countersink.db;
 
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
-import java.net.URI;
-import java.net.URISyntaxException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,44 +19,84 @@ import org.jspecify.annotations.Nullable;
  * @param password of the settings, otherwise of the URL; may be null
  */
 record JdbcUrl(String url, @Nullable String user, @Nullable String password) {
-    private static final String JDBC = "jdbc:";
+    private static final String JDBC = "jdbc:postgresql:";
+    private static final List<String> SCHEMES = List.of("jdbc:postgresql://", "postgres://", "postgresql://");
+    private static final Pattern HOSTS =
+            Pattern.compile("(?:(?:[^:,@\\[\\]\\s]*|\\[[0-9A-Fa-f:.%]*\\])(?::\\d{1,5})?,?)*");
+    private static final int SHORTEST_SECRET = 3;
 
     static JdbcUrl of(DbSettings settings) {
         String text = Objects.requireNonNull(settings.url(), "an embedded server has no URL before it runs");
-        if (text.startsWith("jdbc:postgresql:")) {
-            return new JdbcUrl(text, settings.user(), settings.password());
+        Optional<String> scheme = SCHEMES.stream().filter(text::startsWith).findFirst();
+        if (scheme.isEmpty()) {
+            if (text.startsWith(JDBC)) {
+                return new JdbcUrl(text, settings.user(), settings.password());
+            }
+            throw refused("it must begin with jdbc:postgresql:// or postgres://");
         }
-        if (!text.startsWith("postgres://") && !text.startsWith("postgresql://")) {
-            throw refused(null);
+        String rest = text.substring(scheme.get().length());
+        int at = endOfLogin(rest);
+        String[] login = at < 0 ? new String[0] : rest.substring(0, at).split(":", 2);
+        String place = rest.substring(at + 1);
+        if (!HOSTS.matcher(authority(place)).matches()) {
+            throw refused("its host or port cannot be read");
         }
-        try {
-            URI uri = new URI(text);
-            String[] login = uri.getRawUserInfo() == null
-                    ? new String[0]
-                    : uri.getRawUserInfo().split(":", 2);
-            // Taken from the text, because java.net.URI returns no host if there are several with commas.
-            String authority = uri.getRawAuthority() == null ? "" : uri.getRawAuthority();
-            String hosts = authority.substring(authority.lastIndexOf('@') + 1);
-            String query = uri.getRawQuery() == null ? "" : "?" + uri.getRawQuery();
-            return new JdbcUrl(
-                    JDBC + "postgresql://" + hosts + uri.getRawPath() + query,
-                    settings.user() != null ? settings.user() : part(login, 0),
-                    settings.password() != null ? settings.password() : part(login, 1));
-        } catch (URISyntaxException e) {
-            throw refused(e);
+        return new JdbcUrl(
+                JDBC + "//" + place,
+                settings.user() != null ? settings.user() : part(login, 0),
+                settings.password() != null ? settings.password() : part(login, 1));
+    }
+
+    /** The address as it may be shown: parameters may have a password. */
+    String shown() {
+        return url.replaceFirst("\\?.*", "");
+    }
+
+    /** Replaces passwords in a message of the driver. */
+    String withoutSecrets(String message) {
+        String shown = message.replace(url, shown());
+        Matcher parameter = Pattern.compile("(?i)[?&][a-z]*password=([^&]*)").matcher(url);
+        while (parameter.find()) {
+            shown = without(without(shown, parameter.group(1)), decoded(parameter.group(1)));
         }
+        return password == null ? shown : without(shown, password);
+    }
+
+    private static String without(String text, String secret) {
+        return secret.length() < SHORTEST_SECRET ? text : text.replace(secret, "…");
+    }
+
+    /**
+     * The index of the @ after user and password, -1 if there is none. A password may have any characters, as they are or as
+     * %XX; a host has neither @ nor a port that is no number.
+     */
+    private static int endOfLogin(String rest) {
+        String authority = authority(rest);
+        int at = authority.lastIndexOf('@');
+        return at >= 0 || HOSTS.matcher(authority).matches() ? at : rest.lastIndexOf('@');
+    }
+
+    private static String authority(String rest) {
+        return rest.split("[/?]", 2)[0];
     }
 
     private static @Nullable String part(String[] login, int index) {
-        return login.length > index
-                ? URLDecoder.decode(login[index].replace("+", "%2B"), StandardCharsets.UTF_8)
-                : null;
+        return login.length > index ? decoded(login[index]) : null;
     }
 
-    private static StartupException refused(@Nullable Exception cause) {
+    /** A % that begins no %XX stands for itself. */
+    private static String decoded(String text) {
+        try {
+            return URLDecoder.decode(text.replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            return text;
+        }
+    }
+
+    private static StartupException refused(String why) {
         return new StartupException(
-                "countersink.db.url is no PostgreSQL address: it must begin with jdbc:postgresql:// or postgres://.",
-                "Write it as in jdbc:postgresql://db.example.org:5432/app, or leave it out for an embedded server.",
-                cause);
+                "COUNTERSINK_DB_URL is no PostgreSQL address: " + why + ".",
+                "Write it as in postgres://user:password@db.example.org:5432/app, or leave it out for an embedded server;"
+                        + " in a user or password, special characters are written as %XX.");
     }
 }

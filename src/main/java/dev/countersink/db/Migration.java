@@ -8,6 +8,7 @@ import java.sql.SQLException;
 import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -44,12 +45,26 @@ final class Migration {
     private static final Pattern CHANGE = Pattern.compile("::(.+?)::countersink");
     private static final String LOCK_NAME = "countersink migration";
 
+    private static final long LOCK_PAUSE_MILLIS = 200;
+
+    private static final String RIGHTS = """
+            SELECT to_regnamespace('tally') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE') AS schemas,
+                   to_regclass('countersink_changelog') IS NOT NULL
+                       OR coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS history,
+                   current_user AS role, current_database() AS base, coalesce(current_schema(), 'public') AS place,
+                   format('GRANT CREATE ON DATABASE %I TO %I;', current_database(), current_user) AS grant_schemas,
+                   format('GRANT USAGE, CREATE ON SCHEMA %I TO %I;', coalesce(current_schema(), 'public'), current_user)
+                       AS grant_history
+            """;
+
     private Migration() {}
 
     static void run(Connection connection) throws SQLException {
         LIQUIBASE.setLevel(Level.WARNING);
-        call(connection, "SELECT pg_advisory_lock(hashtextextended(?, 0))");
+        lock(connection);
         try {
+            requireRights(connection);
+            connection.setNetworkTimeout(Runnable::run, 0);
             Map<String, Object> scope = new HashMap<>();
             // By default Liquibase prints to standard output and sends usage data to its vendor.
             scope.put(Scope.Attr.ui.name(), new LoggerUIService());
@@ -67,6 +82,49 @@ final class Migration {
         } finally {
             connection.setAutoCommit(true);
             call(connection, "SELECT pg_advisory_unlock(hashtextextended(?, 0))");
+        }
+    }
+
+    /** Waits for other instances that start, in questions that are answered at once: a server that is silent is noticed. */
+    private static void lock(Connection connection) throws SQLException {
+        boolean told = false;
+        while (!isTrue(connection, "SELECT pg_try_advisory_lock(hashtextextended(?, 0))")) {
+            if (!told) {
+                LOG.info("Another instance is bringing the schema up to date; waiting for it");
+                told = true;
+            }
+            try {
+                TimeUnit.MILLISECONDS.sleep(LOCK_PAUSE_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new StartupException("The start was interrupted.", "Start it again.", e);
+            }
+        }
+    }
+
+    /** Says which right is missing, and who has to grant what. */
+    private static void requireRights(Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(RIGHTS);
+                ResultSet row = statement.executeQuery()) {
+            row.next();
+            if (!row.getBoolean("schemas")) {
+                throw new StartupException(
+                        String.format(
+                                Locale.ROOT,
+                                "The role %s may not create schemas in the database %s.",
+                                row.getString("role"),
+                                row.getString("base")),
+                        row.getString("grant_schemas") + " as the owner of the database; then start again.");
+            }
+            if (!row.getBoolean("history")) {
+                throw new StartupException(
+                        String.format(
+                                Locale.ROOT,
+                                "The role %s may not create tables in the schema %s, where the history of migrations is kept.",
+                                row.getString("role"),
+                                row.getString("place")),
+                        row.getString("grant_history") + " as its owner; then start again.");
+            }
         }
     }
 
@@ -105,6 +163,15 @@ final class Migration {
                                 "The database's schema is newer than this program: it has '%s', which this program lacks.",
                                 known.getId()),
                         "Start a program at least as new as the newest that has used this database.");
+            }
+        }
+    }
+
+    private static boolean isTrue(Connection connection, String sql) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(sql)) {
+            statement.setString(1, LOCK_NAME);
+            try (ResultSet row = statement.executeQuery()) {
+                return row.next() && row.getBoolean(1);
             }
         }
     }

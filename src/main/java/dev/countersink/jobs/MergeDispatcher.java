@@ -38,7 +38,7 @@ class MergeDispatcher implements SmartLifecycle {
     private static final Duration DEFINITIONS = Duration.ofSeconds(5);
 
     private static final Duration CATALOG = Duration.ofSeconds(1);
-    private static final Duration PATIENCE = Duration.ofSeconds(5);
+    private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     private final TallyDb tally;
     private final JobSynchronizer synchronizer;

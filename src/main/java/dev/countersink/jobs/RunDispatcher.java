@@ -24,7 +24,7 @@ class RunDispatcher implements SmartLifecycle {
     /** Between two looks for runs that were requested from another instance. */
     private static final Duration PAUSE = Duration.ofSeconds(1);
 
-    private static final Duration PATIENCE = Duration.ofSeconds(3);
+    private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     private final RunExecutor runs;
     private final RetryBackoff backoff;

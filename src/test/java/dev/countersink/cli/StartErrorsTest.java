@@ -12,6 +12,7 @@ import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,7 +69,7 @@ class StartErrorsTest {
     void aSettingIsOutOfBounds() {
         assertThat(start(Map.of("countersink.ingest.batch-messages", "0")))
                 .containsExactly(
-                        "countersink.ingest.batch-messages is 0, but it must be at least 1 and at most 100000.",
+                        "COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most 100000.",
                         "Change it, or leave it out: the default is 2000.");
     }
 
@@ -76,7 +77,7 @@ class StartErrorsTest {
     void aSettingCannotBeRead() {
         assertThat(start(Map.of("countersink.ingest.linger", "soon")))
                 .containsExactly(
-                        "countersink.ingest.linger is 'soon', which cannot be read as a time, as in 500ms, 2s or 1m.",
+                        "COUNTERSINK_INGEST_LINGER is 'soon', which cannot be read as a time, as in 500ms, 2s or 1m.",
                         "Change it, or leave it out for its default.");
     }
 
@@ -88,6 +89,104 @@ class StartErrorsTest {
                 .asString()
                 .isEqualTo("COUNTERSINK_HTTP_ADDRESS is 0.0.0.0, but without a token of its own the API listens"
                         + " on loopback only.");
+    }
+
+    @Test
+    void theAddressIsNotOfThisMachine() {
+        assertThat(start(Map.of(
+                        "countersink.http.address", "192.0.2.1", "countersink.api.token", "a-token-for-the-tests")))
+                .containsExactly(
+                        "COUNTERSINK_HTTP_ADDRESS is 192.0.2.1, which is no address of this machine.",
+                        "Give an IP address of this machine, or leave it out.");
+    }
+
+    @Test
+    void thePortIsTakenBeforeAnythingElseIsTried() throws IOException {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            assertThat(start(Map.of("countersink.http.port", Integer.toString(taken.getLocalPort()))))
+                    .containsExactly(
+                            "Port %d is in use by another program.".formatted(taken.getLocalPort()),
+                            "Choose another with COUNTERSINK_HTTP_PORT; 0 takes a free one.");
+        }
+    }
+
+    @Test
+    void noPasswordIsGiven() {
+        TestPostgres.createGuardedRole("guarded_too", "right");
+        DbSettings db = TestPostgres.empty();
+        assertThat(start(Map.of("countersink.db.url", db.url(), "countersink.db.user", "guarded_too")))
+                .containsExactly(
+                        "PostgreSQL at %s asks for a password, but none is configured.".formatted(db.url()),
+                        "Set COUNTERSINK_DB_PASSWORD, or write it in COUNTERSINK_DB_URL:"
+                                + " postgres://user:password@host/database.");
+    }
+
+    @Test
+    void theRoleMayNotCreateSchemas() {
+        DbSettings db = TestPostgres.empty();
+        TestPostgres.createGuardedRole("poor", "right");
+        Map<String, Object> settings = login(DbSettings.of(db.url(), "poor", "right"), db.url());
+        List<String> lines = start(settings);
+        assertThat(lines).hasSize(2);
+        assertThat(lines.get(0)).startsWith("The role poor may not create schemas in the database ");
+        assertThat(lines.get(1)).startsWith("GRANT CREATE ON DATABASE ").contains(" TO poor;");
+    }
+
+    @Test
+    void postgresIsSilent() throws Exception {
+        try (ServerSocket silent = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+            long begun = System.nanoTime();
+            List<String> lines = start(Map.of(
+                    "countersink.db.url", "postgres://u:sesame@127.0.0.1:%d/app".formatted(silent.getLocalPort())));
+            assertThat(Duration.ofNanos(System.nanoTime() - begun)).isLessThan(Duration.ofSeconds(40));
+            assertThat(lines)
+                    .containsExactly(
+                            "PostgreSQL at jdbc:postgresql://127.0.0.1:%d/app accepts a connection, but does not answer within 10 s."
+                                    .formatted(silent.getLocalPort()),
+                            "Look at the server, which may be stopped or overloaded, and whether COUNTERSINK_DB_URL names"
+                                    + " PostgreSQL at all.");
+        }
+    }
+
+    @Test
+    void noSecretIsInAnyMessage() throws IOException {
+        int port = unusedPort();
+        DbSettings db = TestPostgres.empty();
+        for (String url : List.of(
+                "postgres://u:sesame@127.0.0.1:%d/app",
+                "postgres://u:sesame@127.0.0.1:%d,127.0.0.1:%d/app",
+                "postgres://u:ses@sesame@127.0.0.1:%d/app",
+                "postgres://u:%%zzsesame@127.0.0.1:%d/app",
+                "postgres://127.0.0.1:%d/app?user=u&password=sesame",
+                "jdbc:postgresql://u:sesame@127.0.0.1:%d/app",
+                "jdbc:postgresql://127.0.0.1:%d/app?password=sesame&sslmode=sesame",
+                "postgres://u:sesame",
+                "mysql://u:sesame@h/db",
+                "u:sesame@h/db")) {
+            assertNoSecret(url, start(Map.of("countersink.db.url", url.formatted(port, port))));
+        }
+        for (String url : List.of(
+                "nats://u:sesame@127.0.0.1:%d",
+                "nats://sesame@127.0.0.1:%d",
+                "nats://u:s@sesame@127.0.0.1:%d",
+                "nats://u:sesame@127.0.0.1:%d,nats://u:sesame@127.0.0.1:%d",
+                "nats://u:a,sesame@127.0.0.1:%d",
+                "u:sesame@127.0.0.1:%d",
+                "nats://u:sesame@127.0.0.1:port",
+                "nats://u:ses ame@sesame@127.0.0.1:%d",
+                "odd://u:sesame@127.0.0.1:%d")) {
+            Map<String, Object> settings = login(db, db.url());
+            settings.put("countersink.nats.url", url.formatted(port, port));
+            assertNoSecret(url, start(settings));
+        }
+        Map<String, Object> settings = login(db, db.url());
+        settings.put("countersink.nats.url", "nats://127.0.0.1:" + port);
+        settings.put("countersink.nats.token", "sesame");
+        assertNoSecret("a token", start(settings));
+    }
+
+    private static void assertNoSecret(String url, List<String> lines) {
+        assertThat(lines).as(url).hasSize(2).noneMatch(line -> line.contains("sesame"));
     }
 
     @Test

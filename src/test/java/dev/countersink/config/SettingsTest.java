@@ -68,23 +68,93 @@ class SettingsTest {
                 .isInstanceOfSatisfying(StartupException.class, e -> {
                     assertThat(e)
                             .hasMessage(
-                                    "countersink.ingest.batch-messages is 0, but it must be at least 1 and at most 100000.");
+                                    "COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most 100000.");
                     assertThat(e.hint()).isEqualTo("Change it, or leave it out: the default is 2000.");
                 });
         assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))
-                .hasMessage("countersink.refresh.interval is 5ms, but it must be at least 100ms and at most 86400s.");
+                .hasMessage("COUNTERSINK_REFRESH_INTERVAL is 5ms, but it must be at least 100ms and at most 86400s.");
         assertThatThrownBy(() -> new MaintenanceSettings("0 30 25 * * ?", 0.5, Duration.ofDays(1)))
                 .isInstanceOfSatisfying(StartupException.class, e -> {
                     assertThat(e)
                             .hasMessageStartingWith(
-                                    "countersink.maintenance.cron: cron is \"0 30 25 * * ?\", which cannot be read: ");
+                                    "COUNTERSINK_MAINTENANCE_CRON: cron is \"0 30 25 * * ?\", which cannot be read: ");
                     assertThat(e.hint()).contains("0 30 3 * * ?", "UTC");
                 });
         assertThatThrownBy(() -> new MaintenanceSettings("off", Double.NaN, Duration.ofDays(1)))
                 .hasMessage(
-                        "countersink.maintenance.verify-sample is NaN, but it must be at least 0.0 and at most 1.0.");
+                        "COUNTERSINK_MAINTENANCE_VERIFY_SAMPLE is NaN, but it must be at least 0.0 and at most 1.0.");
         assertThatThrownBy(() -> new ApiSettings("short"))
-                .hasMessage("countersink.api.token has 5 characters, but it must have at least 16.");
+                .hasMessage("COUNTERSINK_API_TOKEN has 5 characters, but it must have at least 16.");
+    }
+
+    @Test
+    void whatIsMisspeltIsRefusedWithTheNearestName() {
+        assertThatThrownBy(() -> check(Map.of("COUNTERSINK_INGEST_BATCHMESSAGE", "5")))
+                .isInstanceOfSatisfying(StartupException.class, e -> {
+                    assertThat(e).hasMessage("There is no setting COUNTERSINK_INGEST_BATCHMESSAGE.");
+                    assertThat(e.hint()).contains("COUNTERSINK_INGEST_BATCH_MESSAGES");
+                });
+        assertThatThrownBy(() -> check(Map.of("COUNTERSINK_DB_PASSWD", "x")))
+                .hasMessage("There is no setting COUNTERSINK_DB_PASSWD.");
+        // Kubernetes sets these for a service of that name.
+        check(Map.of(
+                "COUNTERSINK_SERVICE_HOST", "10.0.0.1",
+                "COUNTERSINK_SERVICE_PORT_HTTP", "80",
+                "COUNTERSINK_PORT", "tcp://10.0.0.1:80",
+                "COUNTERSINK_PORT_80_TCP_ADDR", "10.0.0.1",
+                "COUNTERSINK_JAVA_OPTS", "-Xmx1g",
+                "COUNTERSINK_INGEST_REPLY_SUBJECTS_0", "_INBOX.>",
+                "COUNTERSINK_NATS_USER", "u"));
+    }
+
+    @Test
+    void aTimeHasAUnit() {
+        assertThatThrownBy(() -> check(Map.of("COUNTERSINK_REFRESH_INTERVAL", "5")))
+                .isInstanceOfSatisfying(StartupException.class, e -> {
+                    assertThat(e).hasMessage("COUNTERSINK_REFRESH_INTERVAL is 5, which has no unit.");
+                    assertThat(e.hint()).contains("5s");
+                });
+        check(Map.of("COUNTERSINK_INGEST_LINGER", "0", "COUNTERSINK_REFRESH_INTERVAL", "5s"));
+    }
+
+    @Test
+    void aTokenThatNoHeaderCanCarryIsRefused() {
+        for (String token :
+                new String[] {"a-tökén-for-the-tests", "a token for the tests", "a-token-for-the-tests\u20ac"}) {
+            assertThatThrownBy(() -> new ApiSettings(token))
+                    .hasMessageContaining("COUNTERSINK_API_TOKEN")
+                    .hasMessageNotContaining(token);
+        }
+    }
+
+    @Test
+    void urlsAreShownWithoutTheirSecrets() {
+        for (String url : new String[] {
+            "nats://u:sesame@h:4222",
+            "nats://sesame@h",
+            "nats://u:ses@ame@h",
+            "nats://u:sesame@h1,nats://u:sesame@h2",
+            "nats://u:ses,ame@h",
+            "u:sesame@h:4222",
+            "nats://u:sesame/x@h",
+            "tls://u:sesame@h?sesame",
+            "nats://h:1,nats://u:sesame@h2"
+        }) {
+            NatsSettings settings = new NatsSettings(url, null, null, null, null, false, null, null);
+            assertThat(settings.shownUrl())
+                    .as(url)
+                    .doesNotContain("ses")
+                    .doesNotContain("ame")
+                    .contains("h");
+            assertThat(settings.toString()).as(url).doesNotContain("sesame");
+            assertThat(settings.withoutSecrets("no way to " + url + ", sesame"))
+                    .as(url)
+                    .doesNotContain(url);
+        }
+        assertThat(DbSettings.of("postgres://u:sesame@h/db", null, null).toString())
+                .doesNotContain("sesame");
+        assertThat(new NatsSettings("nats://h1:1,nats://h2:2", null, null, null, null, false, null, null).shownUrl())
+                .isEqualTo("nats://h1:1,nats://h2:2");
     }
 
     @Test
@@ -96,7 +166,15 @@ class SettingsTest {
         assertThat(new ApiSettings("secret-secret-secret").toString()).doesNotContain("secret-");
     }
 
+    private static void check(Map<String, Object> variables) {
+        SettingNames.check(environment(variables));
+    }
+
     private static <T> T bind(String prefix, Class<T> type, Map<String, Object> variables) {
+        return Binder.get(environment(variables)).bindOrCreate("countersink." + prefix, type);
+    }
+
+    private static StandardEnvironment environment(Map<String, Object> variables) {
         StandardEnvironment environment = new StandardEnvironment();
         environment
                 .getPropertySources()
@@ -105,6 +183,6 @@ class SettingsTest {
                         new SystemEnvironmentPropertySource(
                                 StandardEnvironment.SYSTEM_ENVIRONMENT_PROPERTY_SOURCE_NAME, variables));
         ConfigurationPropertySources.attach(environment);
-        return Binder.get(environment).bindOrCreate("countersink." + prefix, type);
+        return environment;
     }
 }

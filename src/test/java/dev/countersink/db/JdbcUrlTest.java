@@ -29,6 +29,43 @@ class JdbcUrlTest {
     }
 
     @Test
+    void aLoginIsFoundBeforeSeveralHostsAndWithAnyPassword() {
+        assertThat(of("postgres://u:p@h1,h2/db", null, null))
+                .isEqualTo(new JdbcUrl("jdbc:postgresql://h1,h2/db", "u", "p"));
+        assertThat(of("postgres://u:p@h1:5432,h2:5433/db?targetServerType=primary", null, null))
+                .isEqualTo(new JdbcUrl("jdbc:postgresql://h1:5432,h2:5433/db?targetServerType=primary", "u", "p"));
+        assertThat(of("jdbc:postgresql://u:p@h/db", null, null))
+                .isEqualTo(new JdbcUrl("jdbc:postgresql://h/db", "u", "p"));
+        for (String password :
+                new String[] {"p@ss", "p%40ss", "p/ss", "p%2Fss", "p:ss", "p?ss", "p#ss", "p%ss", "p ss", "p[ss"}) {
+            String plain = password.replace("%40", "@").replace("%2F", "/");
+            assertThat(of("postgres://u:" + password + "@[::1]:5432/db", null, null))
+                    .isEqualTo(new JdbcUrl("jdbc:postgresql://[::1]:5432/db", "u", plain));
+        }
+        assertThat(of("postgres://h/db?password=a@b", null, null).url())
+                .isEqualTo("jdbc:postgresql://h/db?password=a@b");
+    }
+
+    @Test
+    void noSecretIsShown() {
+        JdbcUrl url = of("postgres://u:ses%40me@h/db?sslpassword=other", null, null);
+        assertThat(url.shown()).isEqualTo("jdbc:postgresql://h/db");
+        assertThat(url.withoutSecrets("no ses@me, no other; " + url.url()))
+                .isEqualTo("no …, no …; jdbc:postgresql://h/db");
+        for (String wrong : new String[] {
+            "postgres://u:sesame",
+            "postgres://u:sesame/db",
+            "jdbc:postgresql://u:sesame",
+            "postgres:u:sesame@h/db",
+            "u:sesame@h"
+        }) {
+            assertThatThrownBy(() -> of(wrong, null, null))
+                    .isInstanceOf(StartupException.class)
+                    .hasMessageNotContaining("sesame");
+        }
+    }
+
+    @Test
     void anythingElseIsRefusedWithoutShowingIt() {
         assertThatThrownBy(() -> of("mysql://me:secret@db/app", null, null))
                 .isInstanceOf(StartupException.class)

@@ -4,13 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.db.Database;
 import dev.countersink.ingest.Rig;
 import dev.countersink.testing.Eventually;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestFolder;
 import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -72,6 +82,52 @@ class TerminationTest {
     }
 
     @Test
+    void whileItWaitsForAServerThatAcceptsAndSaysNothing() throws Exception {
+        try (ServerSocket silent = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
+            DbSettings db = DbSettings.of("jdbc:postgresql://127.0.0.1:" + silent.getLocalPort() + "/app", "u", "p");
+            try (ServiceProcess service = start(db, List.of(), Map.of())) {
+                silent.setSoTimeout(60_000);
+                try (Socket asked = silent.accept()) {
+                    assertThat(asked.isConnected()).isTrue();
+                    assertEnds(service);
+                }
+            }
+        }
+    }
+
+    /** Its statement is cancelled, and its run is handed back; so is a merge that waits beside it. */
+    @Test
+    void whileARequestedRefreshIsAtWork() throws Exception {
+        String token = "a-token-for-the-tests";
+        try (Sql sql = new Sql(rig.database());
+                Connection blocker = Database.connect(rig.database());
+                Statement statement = blocker.createStatement()) {
+            ItemView.create(sql);
+            try (ServiceProcess service = start(rig.database(), List.of(), Map.of("COUNTERSINK_API_TOKEN", token))
+                    .awaitReady()) {
+                blocker.setAutoCommit(false);
+                statement.execute("LOCK TABLE app.item_fact IN SHARE ROW EXCLUSIVE MODE");
+                sql.run("INSERT INTO app.item VALUES (1, 10)");
+                HttpResponse<String> accepted =
+                        service.post("/api/views/" + ItemView.NAME + "/refresh", token, InputStream::nullInputStream);
+                assertThat(accepted.statusCode()).isEqualTo(202);
+                Eventually.await(
+                        "the run is at work",
+                        () -> sql.text("SELECT state FROM control.runs(NULL, 1)"),
+                        "running"::equals);
+                assertEnds(service);
+            }
+            blocker.rollback();
+            assertThat(sql.text("SELECT state FROM control.runs(NULL, 1)")).isEqualTo("queued");
+            Eventually.await(
+                    "nothing of it is at work",
+                    () -> sql.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'countersink'"
+                            + " AND datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"),
+                    count -> count == 0);
+        }
+    }
+
+    @Test
     void aStartThatFailsIsStillAFailure() throws Exception {
         try (ServiceProcess service =
                 start(rig.database(), List.of(), Map.of("COUNTERSINK_INGEST_BATCH_MESSAGES", "0"))) {
@@ -99,7 +155,7 @@ class TerminationTest {
     private static void assertEnds(ServiceProcess service) throws Exception {
         long start = System.nanoTime();
         assertThat(service.terminate()).isZero();
-        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(20));
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(12));
         assertThat(service.log()).noneMatch(line -> line.startsWith("\tat "));
     }
 

@@ -4,6 +4,7 @@ import dev.countersink.config.NatsSettings;
 import dev.countersink.config.StartupException;
 import io.nats.client.AuthenticationException;
 import io.nats.client.Connection;
+import io.nats.client.ConnectionListener;
 import io.nats.client.Consumer;
 import io.nats.client.ErrorListener;
 import io.nats.client.JetStreamOptions;
@@ -27,13 +28,21 @@ public final class NatsLink {
             return Nats.connect(options(settings));
         } catch (AuthenticationException e) {
             throw new StartupException(
-                    String.format(Locale.ROOT, "NATS at %s refuses the login: %s.", settings.url(), sentence(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "NATS at %s refuses the login: %s.",
+                            settings.shownUrl(),
+                            settings.withoutSecrets(sentence(e))),
                     "Check COUNTERSINK_NATS_USER and COUNTERSINK_NATS_PASSWORD, COUNTERSINK_NATS_TOKEN"
                             + " or COUNTERSINK_NATS_CREDENTIALS.",
                     e);
         } catch (IOException | NoSuchAlgorithmException | IllegalArgumentException e) {
             throw new StartupException(
-                    String.format(Locale.ROOT, "NATS at %s cannot be reached: %s.", settings.url(), sentence(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "NATS at %s cannot be reached: %s.",
+                            settings.shownUrl(),
+                            settings.withoutSecrets(sentence(e))),
                     "Start it, or correct COUNTERSINK_NATS_URL.",
                     e);
         } catch (InterruptedException e) {
@@ -61,7 +70,7 @@ public final class NatsLink {
                 .maxReconnects(-1)
                 .reconnectWait(Duration.ofMillis(250))
                 .pingInterval(Duration.ofSeconds(2))
-                .connectionListener((connection, event) -> LOG.info("NATS: {}", event))
+                .connectionListener(new StateLog())
                 .errorListener(new Complaints());
         if (settings.credentials() != null) {
             builder.authHandler(Nats.credentials(settings.credentials()));
@@ -83,6 +92,46 @@ public final class NatsLink {
     private static String sentence(Exception e) {
         String text = e.getMessage() == null ? e.toString() : e.getMessage();
         return text.strip().replaceFirst("\\.$", "");
+    }
+
+    /** One line when the server goes away, and one when it is back, however often it is tried in between. */
+    private static final class StateLog implements ConnectionListener {
+        private long awaySince;
+        private boolean away;
+
+        @Override
+        public void connectionEvent(Connection connection, Events event, Long time, String uriDetails) {
+            note(event);
+        }
+
+        /** The old form of the above, which still has to be there. */
+        @Deprecated
+        @Override
+        public void connectionEvent(Connection connection, Events event) {
+            note(event);
+        }
+
+        private synchronized void note(Events event) {
+            switch (event) {
+                case DISCONNECTED -> {
+                    if (!away) {
+                        away = true;
+                        awaySince = System.nanoTime();
+                        LOG.warn("NATS: the connection is lost; trying again");
+                    }
+                }
+                case CONNECTED, RECONNECTED -> {
+                    if (away) {
+                        LOG.info(
+                                "NATS: connected again, after {} s",
+                                Duration.ofNanos(System.nanoTime() - awaySince).toSeconds());
+                    }
+                    away = false;
+                }
+                case CLOSED, LAME_DUCK -> LOG.info("NATS: {}", event);
+                default -> LOG.debug("NATS: {}", event);
+            }
+        }
     }
 
     private static final class Complaints implements ErrorListener {

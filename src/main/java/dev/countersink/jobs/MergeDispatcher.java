@@ -276,9 +276,7 @@ class MergeDispatcher implements SmartLifecycle {
         if (turn != null) {
             turn.merging = false;
             turn.dueAt = more ? System.nanoTime() : turn.dueAt;
-            if (turn.dueAt <= System.nanoTime()) {
-                wake();
-            }
+            wake(); // the thread that asks did not count this view when it went to sleep
         }
     }
 

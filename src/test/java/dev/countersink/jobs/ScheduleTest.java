@@ -58,6 +58,25 @@ class ScheduleTest {
         }
     }
 
+    /** The thread that asks sleeps while its only view is merged, and must ask for that view again when its next turn comes. */
+    @Test
+    void aViewIsMergedAgainAndAgainThoughItIsTheOnlyOne() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db)) {
+            sql.run("SELECT tally.pause(name) FROM tally.due()");
+            ItemView.create(sql);
+            try (TestNats nats = new TestNats();
+                    TestInstance instance = TestInstance.start(db, nats, Map.of("countersink.refresh.follow", "1h"))) {
+                for (int i = 1; i <= 5; i++) {
+                    int n = i;
+                    sql.run("INSERT INTO app.item VALUES (%d, 1)".formatted(n));
+                    Eventually.await("row %d stored".formatted(n), () -> sql.number(STORED), rows -> rows == n);
+                }
+                assertThat(instance).isNotNull();
+            }
+        }
+    }
+
     @Test
     void aViewAtWhichNothingHappensIsNotMerged() throws Exception {
         DbSettings db = TestPostgres.migrated();

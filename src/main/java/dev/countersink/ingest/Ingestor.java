@@ -55,6 +55,10 @@ public final class Ingestor implements AutoCloseable {
     private static final Duration KEEP_ALIVE_AFTER = ResultsStream.ACK_WAIT.dividedBy(3);
     private static final Duration FLUSH_PATIENCE = Duration.ofSeconds(5);
     private static final Duration STOP_PATIENCE = Duration.ofSeconds(60);
+    /** A writer rests so many times as long as a batch of a few messages took, so that those which come meanwhile make one batch. */
+    private static final int RESTS = 3;
+
+    private static final Duration MOST_REST = Duration.ofMillis(100);
     private static final Duration UNFORESEEN_PAUSE = Duration.ofSeconds(1);
     private static final String READ_ONLY = "25006";
     private static final int JOBS_NAMED = 5;
@@ -232,10 +236,12 @@ public final class Ingestor implements AutoCloseable {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             writing.add(db);
             BatchWriter writer = new BatchWriter(db, metrics, metrics.outage(), settings.maxAttempts(), stopping);
-            List<Delivery> batch = intake.next(writer.mostMessages());
+            List<Delivery> batch = intake.next(writer.mostMessages(), System.nanoTime());
             while (!batch.isEmpty()) {
+                long begin = System.nanoTime();
                 write(writer, batch);
-                batch = intake.next(writer.mostMessages());
+                long end = System.nanoTime();
+                batch = intake.next(writer.mostMessages(), end + Math.min(RESTS * (end - begin), MOST_REST.toNanos()));
             }
             metrics.outage().left(writer);
         } catch (InterruptedException e) {

@@ -24,6 +24,9 @@ import java.util.function.Supplier;
  */
 public final class Intake {
     private static final int SMALLEST_WINDOW = 16;
+    /** So many messages wait for no others: what a batch costs at least is then a small part. */
+    private static final int FEW = 200;
+
     private static final long QUANTUM_BYTES = 64 * 1024;
     /** Every subject may request one message of up to this size, however full the rest is. */
     private static final long ALWAYS_FITS_BYTES = 1024 * 1024;
@@ -279,8 +282,10 @@ public final class Intake {
      * other suspect one until it is released.
      *
      * @param mostMessages of this batch, at most those of the limits
+     * @param notBefore as of {@link System#nanoTime}: until then a few messages wait for others, because a batch of one costs
+     *     nearly as much as one of twenty
      */
-    public List<Delivery> next(int mostMessages) throws InterruptedException {
+    public List<Delivery> next(int mostMessages, long notBefore) throws InterruptedException {
         lock.lockInterruptibly();
         try {
             while (queues.size() == 0 && !suspectReady() && !stopping) {
@@ -295,6 +300,10 @@ public final class Intake {
             while (left > 0 && !stopping && isWorthWaiting(most)) {
                 left = arrived.awaitNanos(left);
             }
+            left = notBefore - System.nanoTime();
+            while (left > 0 && !stopping && queues.size() < Math.min(most, FEW) && queuedBytes < limits.batchBytes()) {
+                left = arrived.awaitNanos(left);
+            }
             if (stopping) {
                 arrived.signalAll();
                 return List.of();
@@ -305,7 +314,7 @@ public final class Intake {
                 arrived.signal();
             }
             // While this writer waited for more, another one may have taken everything.
-            return batch.isEmpty() ? next(mostMessages) : batch;
+            return batch.isEmpty() ? next(mostMessages, notBefore) : batch;
         } finally {
             lock.unlock();
         }

@@ -1,5 +1,5 @@
 -- tally.rebuild: enqueue every key of a projection, both stored keys and those in the definition. Wrong rollups are computed again.
---   Writes    one row of the delta table, for which the next merges sweep through the keys; rollups that differ
+--   Writes    one row of the delta table, for which the next merges sweep through the keys; rollups that differ. Every key is written back once
 --   Locks     the projection's advisory lock, so that no merge runs meanwhile
 CREATE OR REPLACE FUNCTION tally.rebuild(name text)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -20,6 +20,7 @@ BEGIN
     PERFORM tally.require_present(v);
     EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
     PERFORM tally.enqueue_sweep(v);
+    PERFORM tally.write_every_key(v.id);
 EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);
     RAISE;

@@ -54,6 +54,7 @@ BEGIN
         PERFORM tally.drop(tally.part(next));
     END IF;
     PERFORM tally.require_unused(v);
+    PERFORM tally.require_written_columns(v, definition);
     PERFORM tally.create_projection(tally.next_name(v), definition, v.key::text[], v.identity::text[]);
     PERFORM tally.require_same_key(v, definition);
     next := tally.lookup(tally.next_name(v));

@@ -1,6 +1,6 @@
 -- tally.refuse_unsafe: raise unless every table that a projection reads is watched or assumed static, and the result of its
 -- definition depends on tables alone. Otherwise stored rows could become stale without a sign.
---   Raises    TL007, TL008, TL016
+--   Raises    TL007, TL008, TL016; TL018 if it reads what is written back from it
 CREATE OR REPLACE FUNCTION tally.refuse_unsafe(v tally.derived_view, definition regclass)
 RETURNS void LANGUAGE plpgsql STABLE SET jit = off AS $$
 DECLARE
@@ -24,6 +24,7 @@ BEGIN
     IF culprits IS NOT NULL THEN
         PERFORM tally.fail('TL016', format('%s is a foreign table, which triggers cannot watch.', culprits), 'Detach the foreign partition, or let the definition read the other ones by name.');
     END IF;
+    PERFORM tally.refuse_loop(v);
 END
 $$;
 

@@ -17,6 +17,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/021-merge-choice.sql
 \ir ../../../liquibase/migrations/022-materialized-views.sql
 \ir ../../../liquibase/migrations/023-since-crash.sql
+\ir ../../../liquibase/migrations/081-written-columns.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql

@@ -129,4 +129,148 @@ class WriteBackTest {
                 "UPDATE app.t SET m = 'BEN', d = 'Y' WHERE id = 1; DELETE FROM app.t WHERE id = 2; SELECT tally.refresh('app.f')");
         assertThat(engine.text(written)).isEqualTo("ANNA0 ben2 c0, 1:1 2.00:1, X- Y2");
     }
+
+    @Test
+    void whatCannotBeWrittenIsRefusedWhenItIsDeclared() {
+        engine.run("""
+                ALTER TABLE app.event ADD COLUMN made int GENERATED ALWAYS AS (id + 1) STORED, ADD COLUMN tags int[], ADD COLUMN other int;
+                CREATE VIEW app.more_def AS SELECT e.id AS event_id, (SELECT count(*) + 1 FROM app.detection d WHERE d.event_id = e.id) AS n FROM app.event e; SELECT tally.keep('app.more', 'app.more_def');
+                """);
+        assertThat(engine.refused("TL018", back("counts", "event", "made", "detections")))
+                .contains("generated");
+        assertThat(engine.refused("TL018", back("counts", "event", "id", "detections")))
+                .contains("holds the key");
+        assertThat(engine.refused("TL018", back("counts", "event", "tags", "detections")))
+                .contains("cannot be cast");
+        assertThat(engine.refused("TL016", back("more", "counts", "detections", "n")))
+                .contains("no table of the application");
+        assertThat(
+                        engine.refused(
+                                "TL018",
+                                "SELECT tally.write_back('app.counts', 'app.event', '{\"other\":\"detections\"}', '{\"event_id\":\"name\"}')"))
+                .contains("cannot be compared");
+        assertThat(engine.refused("TL018", "SELECT tally.write_back('app.counts', 'app.event', '{\"other\":null}')"))
+                .contains("object of names");
+        engine.run(back("counts", "event", "detections_count", "detections"));
+        assertThat(engine.refused("TL018", back("more", "event", "detections_count", "n")))
+                .contains("is kept by app.counts already");
+        engine.run(
+                "ALTER TABLE app.event ENABLE ROW LEVEL SECURITY; CREATE ROLE back_owner; GRANT countersink_owner TO back_owner; GRANT ALL ON SCHEMA app TO back_owner; GRANT ALL ON app.event TO back_owner; ALTER TABLE app.detection OWNER TO back_owner");
+        engine.run(
+                "SET ROLE back_owner; CREATE VIEW app.mine_def AS SELECT event_id, count(*) AS n FROM app.detection GROUP BY event_id; SELECT tally.keep('app.mine', 'app.mine_def')");
+        assertThat(engine.refused("TL018", back("mine", "event", "other", "n"))).contains("row-level security");
+        engine.run(
+                "RESET ROLE; SELECT tally.drop('app.mine'); REASSIGN OWNED BY back_owner TO CURRENT_USER; DROP OWNED BY back_owner; DROP ROLE back_owner");
+    }
+
+    @Test
+    void noValueIsWrittenToWhereItWasReadFromByAnyWay() {
+        engine.run("""
+                ALTER TABLE app.event ADD COLUMN a int, ADD COLUMN b int;
+                CREATE VIEW app.lower_def AS SELECT id, a FROM app.event; SELECT tally.keep('app.lower', 'app.lower_def');
+                CREATE VIEW app.upper_def AS SELECT id, a + 1 AS a FROM app.lower; SELECT tally.keep('app.upper', 'app.upper_def');
+                CREATE VIEW app.side_def AS SELECT id, b + 1 AS b FROM app.event; SELECT tally.keep('app.side', 'app.side_def');
+                """);
+        engine.refused("TL018", back("upper", "event", "a", "a"));
+        engine.run(back("lower", "event", "b", "a"));
+        engine.refused("TL018", back("side", "event", "a", "b"));
+        engine.run(back("counts", "event", "detections_count", "detections"));
+        engine.run(
+                "CREATE VIEW app.circle_def AS SELECT e.id AS event_id, e.name, (SELECT count(*) FROM app.detection d WHERE d.event_id = e.id) + e.detections_count AS detections FROM app.event e");
+        engine.refused("TL018", "SELECT tally.redefine('app.counts', 'app.circle_def')");
+        engine.run("CREATE VIEW app.less_def AS SELECT e.id AS event_id, e.name FROM app.event e");
+        engine.refused("TL006", "SELECT tally.redefine('app.counts', 'app.less_def')");
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+    }
+
+    @Test
+    void aValueThatIsRefusedKeepsNoOtherFromBeingWritten() {
+        engine.run("ALTER TABLE app.event ADD COLUMN short varchar(1), ADD COLUMN small smallint");
+        engine.run(
+                "CREATE VIEW app.sum_def AS SELECT event_id, count(*)::text AS n, sum(id) * CASE event_id WHEN 7 THEN 1000 ELSE 1 END AS s FROM app.detection GROUP BY event_id; SELECT tally.keep('app.sum', 'app.sum_def', '{event_id}'); SELECT tally.refresh('app.sum')");
+        engine.run("SELECT tally.write_back('app.sum', 'app.event', '{\"small\":\"s\"}')");
+        engine.run("SELECT tally.refresh('app.sum')");
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(e.id::text, ',') FROM app.event e JOIN app.sum s ON s.event_id = e.id WHERE e.small IS DISTINCT FROM s.s"))
+                .isEqualTo("7");
+        assertThat(engine.text("SELECT string_agg(problem, '') FROM tally.health WHERE NOT ok"))
+                .contains("\"7\"")
+                .contains("out of range");
+        engine.run(
+                "SELECT tally.write_back('app.sum', 'app.event', '{\"short\":\"n\"}'); SELECT tally.refresh('app.sum')");
+        assertThat(engine.number("SELECT count(*) FROM app.event WHERE short IS NOT NULL"))
+                .as("11 is not cut to 1")
+                .isZero();
+        engine.run(
+                "CREATE FUNCTION app.deny() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.id = 9 THEN RAISE EXCEPTION 'not this'; END IF; RETURN NULL; END $$");
+        engine.run(
+                "CREATE CONSTRAINT TRIGGER deny AFTER UPDATE ON app.event DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION app.deny()");
+        engine.run("SELECT tally.write_back('app.sum', 'app.event', '{}')");
+        engine.run(back("counts", "event", "detections_count", "detections"));
+        settle();
+        assertThat(engine.text(
+                        "SELECT string_agg(e.id::text, ',') FROM app.event e WHERE detections_count = 0 AND id < 19"))
+                .isEqualTo("9");
+        engine.run("DELETE FROM app.detection WHERE event_id = 3");
+        settle();
+        assertThat(engine.number("SELECT detections FROM app.counts WHERE event_id = 3"))
+                .isZero();
+    }
+
+    @Test
+    void aTargetThatSomebodyChangesIsWaitedForByNoMerge() throws Exception {
+        engine.run(
+                "CREATE TABLE app.shown (id int PRIMARY KEY, n int); INSERT INTO app.shown SELECT g FROM generate_series(1, 20) g");
+        engine.run(back("counts", "shown", "n", "detections"));
+        try (Sql other = new Sql(engine.db())) {
+            other.run("BEGIN; LOCK TABLE app.shown IN ACCESS EXCLUSIVE MODE");
+            engine.run("SET statement_timeout = '20s'; DELETE FROM app.detection WHERE event_id = 4");
+            settle();
+            assertThat(engine.number("SELECT detections FROM app.counts WHERE event_id = 4"))
+                    .isZero();
+            other.run("COMMIT");
+        }
+        settle();
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM app.shown s JOIN app.counts c ON c.event_id = s.id WHERE s.n IS DISTINCT FROM c.detections"))
+                .isZero();
+        engine.run(
+                "ALTER TABLE app.shown RENAME COLUMN n TO number; ALTER TABLE app.shown RENAME COLUMN id TO event; ALTER TABLE app.shown RENAME TO seen; DELETE FROM app.detection WHERE event_id = 5");
+        settle();
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM app.seen s JOIN app.counts c ON c.event_id = s.event WHERE s.number IS DISTINCT FROM c.detections"))
+                .isZero();
+        engine.run("ALTER TABLE app.seen DROP COLUMN number; DELETE FROM app.detection WHERE event_id = 6");
+        settle();
+        assertThat(engine.text("SELECT string_agg(problem, '') FROM tally.health WHERE NOT ok"))
+                .contains("has no column number any more");
+        engine.run("DROP TABLE app.seen; DELETE FROM app.detection WHERE event_id = 7");
+        settle();
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
+    void valuesComputedOverARollupAndKeysOfAnyTypeAreWritten() {
+        engine.run("""
+                CREATE TABLE app.thing (id int PRIMARY KEY, tags int[], doc jsonb, v int); INSERT INTO app.thing SELECT g, ARRAY[g % 3], CASE g % 3 WHEN 0 THEN '"a"' WHEN 1 THEN '{"x":1}' ELSE 'null' END::jsonb, g FROM generate_series(1, 12) g;
+                CREATE TABLE app.tag (tags int[], doc jsonb, mean numeric, PRIMARY KEY (tags, doc)); INSERT INTO app.tag SELECT DISTINCT tags, doc FROM app.thing;
+                CREATE VIEW app.mean_def AS SELECT tags, doc, round(avg(v), 1) AS mean FROM app.thing GROUP BY tags, doc; SELECT tally.keep('app.mean', 'app.mean_def');
+                SELECT tally.write_back('app.mean', 'app.tag', '{"mean":"mean"}'); SELECT tally.refresh('app.mean'); UPDATE app.thing SET v = 100 WHERE id < 9; SELECT tally.refresh('app.mean');
+                """);
+        assertThat(engine.number(
+                        "SELECT count(*) FROM app.tag t JOIN app.mean_def m USING (tags, doc) WHERE t.mean = m.mean"))
+                .isEqualTo(3);
+        engine.run(
+                "INSERT INTO app.thing VALUES (13, '{7}', '7', 7); SELECT tally.refresh('app.mean'); INSERT INTO app.tag VALUES ('{7}', '7'); SELECT tally.rebuild('app.mean'); SELECT tally.refresh('app.mean')");
+        assertThat(engine.text("SELECT mean FROM app.tag WHERE doc = '7'")).isEqualTo("7.0");
+    }
+
+    private static String back(String view, String target, String column, String value) {
+        return "SELECT tally.write_back('app.%s', 'app.%s', '{\"%s\":\"%s\"}')".formatted(view, target, column, value);
+    }
 }

@@ -9,7 +9,7 @@
 --              checked at once, deferred ones too. Only sequences keep their new values.
 --   Locks      the advisory lock of the view, so that no merge runs meanwhile; the locks of each change until it is rolled back. It waits a
 --              second at most for them, unless lock_timeout is set
---   Raises     TL001, TL005, TL018
+--   Raises     TL001, TL005, TL015 (a merge is running), TL018
 --   Used by    the owner of the schema, on a copy or in production. It takes max_time and one attempt at most
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, seed double precision DEFAULT 0.5, max_time interval DEFAULT '30 seconds')
 RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
@@ -59,7 +59,7 @@ $$;
 --   Returns    rows: what 'delta rows', 'keys named', 'keys changed', 'keys missed' with their count; then, for at most 100 keys, 'changed' or 'missed': key,
 --              count: how many of its rows differ; before, after: those rows of the definition
 --   Locks      as the other one; an error in the statement is raised
---   Raises     TL001, TL005, TL018
+--   Raises     TL001, TL005, TL015, TL018
 CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
 RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
 BEGIN
@@ -76,14 +76,20 @@ DECLARE
     v      tally.derived_view;
     seen   text[];
     report jsonb;
+    made_of text;
 BEGIN
     IF statement IS NULL OR btrim(statement) = '' THEN
-        PERFORM tally.fail('TL018', 'rehearse was given no statement.');
+        PERFORM tally.fail('TL018', 'rehearse was given no statement.', 'Give it an INSERT, UPDATE, DELETE, MERGE or TRUNCATE, or a call of a function that writes.');
     END IF;
     v := tally.lock_rehearsed(name);
+    made_of := tally.made_of(v);
     BEGIN
         seen := tally.begin_trial(v);
-        PERFORM tally.run_in(path, statement);
+        PERFORM tally.run_rehearsed(path, statement);
+        IF made_of <> tally.made_of(v) THEN
+            PERFORM tally.fail('TL018', format('The statement changes tables or views that %s is made of, not only rows.', tally.part(v)),
+                'Give it an INSERT, UPDATE, DELETE, MERGE or TRUNCATE. Try a migration on a copy, and call tally.merge and tally.verify after it.');
+        END IF;
         report := tally.trial_report(v, seen);
         RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
     EXCEPTION WHEN SQLSTATE 'TLZZZ' THEN NULL;
@@ -92,13 +98,48 @@ BEGIN
 END
 $$;
 
+-- tally.run_rehearsed: run a statement with a search_path.
+--   Raises     TL018 if it cannot run inside a transaction: COMMIT, VACUUM, COPY from a client
+CREATE OR REPLACE FUNCTION tally.run_rehearsed(path text, statement text)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+BEGIN
+    PERFORM tally.run_in(path, statement);
+EXCEPTION WHEN feature_not_supported OR active_sql_transaction OR undefined_parameter THEN
+    PERFORM tally.fail('TL018', format('rehearse cannot run this statement inside its own transaction: %s.', left(statement, 200)),
+        'Give it an INSERT, UPDATE, DELETE, MERGE or TRUNCATE without parameters, or a call of a function that writes.');
+END
+$$;
+
+-- tally.made_of: a digest of the tables and views that a projection is made of: their names, columns, queries, partitions and triggers.
+CREATE OR REPLACE FUNCTION tally.made_of(v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    WITH RECURSIVE part(oid) AS (
+        SELECT u FROM tally.fingerprint f, unnest(f.relations) u WHERE f.view_id = v.id
+        UNION SELECT m.relation::oid FROM tally.made m WHERE m.view_id = v.id
+        UNION SELECT i.inhrelid FROM part p JOIN pg_inherits i ON i.inhparent = p.oid)
+    SELECT md5(concat((SELECT string_agg(concat_ws(' ', c.oid, c.relname, c.relnamespace, c.relkind), ',' ORDER BY c.oid) FROM pg_class c WHERE c.oid IN (SELECT p.oid FROM part p)),
+        (SELECT string_agg(concat_ws(' ', a.attrelid, a.attnum, a.attname, a.atttypid, a.attisdropped), ',' ORDER BY a.attrelid, a.attnum) FROM pg_attribute a WHERE a.attrelid IN (SELECT p.oid FROM part p) AND a.attnum > 0),
+        (SELECT string_agg(md5(r.ev_action::text), ',' ORDER BY r.oid) FROM pg_rewrite r WHERE r.ev_class IN (SELECT p.oid FROM part p)),
+        (SELECT string_agg(concat_ws(' ', i.inhrelid, i.inhparent), ',' ORDER BY i.inhrelid, i.inhparent) FROM pg_inherits i WHERE i.inhparent IN (SELECT p.oid FROM part p)),
+        (SELECT string_agg(concat_ws(' ', t.oid, t.tgenabled), ',' ORDER BY t.oid) FROM pg_trigger t WHERE t.tgrelid IN (SELECT p.oid FROM part p))))
+$$;
+
 -- tally.lock_rehearsed: a projection for tally.rehearse, with its advisory lock held.
---   Raises     TL005
+--   Locks      the advisory lock, for which it waits a second at most, unless lock_timeout is set
+--   Raises     TL005, TL015
 CREATE OR REPLACE FUNCTION tally.lock_rehearsed(name text)
 RETURNS tally.derived_view LANGUAGE plpgsql AS $$
 DECLARE
-    v tally.derived_view := tally.lock_root(name);
+    patience text := current_setting('lock_timeout');
+    v        tally.derived_view;
 BEGIN
+    BEGIN
+        PERFORM set_config('lock_timeout', CASE WHEN patience IN ('0', '0ms') THEN '1s' ELSE patience END, true);
+        v := tally.lock_root(name);
+        PERFORM set_config('lock_timeout', patience, true);
+    EXCEPTION WHEN lock_not_available THEN
+        PERFORM tally.fail('TL015', format('%s is being merged, and a rehearsal waits for that only a second.', name), 'Call it again when the merge has ended, or raise lock_timeout.');
+    END;
     IF v.kind <> 'projection' OR v.state = 'defined' THEN
         PERFORM tally.fail('TL005', format('%s is no active projection, so there is nothing to rehearse.', tally.part(v)));
     END IF;
@@ -243,7 +284,7 @@ BEGIN
     END IF;
     SET CONSTRAINTS ALL IMMEDIATE;
     EXECUTE format('DELETE FROM %s', tally.part(v, '_delta'));
-    EXECUTE format('SELECT coalesce(array_agg(d::text), ''{}'') FROM %s d', v.definition) INTO seen;
+    EXECUTE format('SELECT coalesce(array_agg(d.*::text), ''{}'') FROM %s d', v.definition) INTO seen;
     RETURN seen;
 END
 $$;
@@ -252,7 +293,7 @@ $$;
 -- after it; touched: their keys; named: the keys to which the sources lead; missed: touched and not named.
 CREATE OR REPLACE FUNCTION tally.sql_touched(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format($q$seen AS MATERIALIZED (SELECT d::text AS image FROM %2$s d),
+    SELECT format($q$seen AS MATERIALIZED (SELECT d.*::text AS image FROM %2$s d),
         gone AS MATERIALIZED (SELECT (x.image::%2$s).* FROM (SELECT unnest($1) AS image EXCEPT ALL TABLE seen) x),
         come AS MATERIALIZED (SELECT (x.image::%2$s).* FROM (TABLE seen EXCEPT ALL SELECT unnest($1)) x),
         touched AS MATERIALIZED (SELECT %1$s FROM gone UNION SELECT %1$s FROM come),
@@ -271,7 +312,7 @@ BEGIN
     BEGIN
         seen := tally.begin_trial(v);
         EXECUTE statement;
-        EXECUTE format('WITH %s SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM missed) AS missed, (SELECT m::text FROM missed m LIMIT 1) AS key', tally.sql_touched(v)) INTO changed, missed, key USING seen, false;
+        EXECUTE format('WITH %s SELECT (SELECT count(*) FROM touched) AS changed, (SELECT count(*) FROM missed) AS missed, (SELECT m.*::text FROM missed m LIMIT 1) AS key', tally.sql_touched(v)) INTO changed, missed, key USING seen, false;
         example := CASE WHEN missed > 0 THEN format('key %s: %s', key, statement) END;
         RAISE EXCEPTION USING ERRCODE = 'TLZZZ', MESSAGE = 'rolled back';
     EXCEPTION
@@ -289,8 +330,8 @@ DECLARE
     made jsonb;
 BEGIN
     EXECUTE format($q$WITH %1$s,
-        each AS (SELECT to_jsonb(t) AS key, EXISTS (SELECT %2$s INTERSECT SELECT * FROM missed) AS is_missed,
-                        (SELECT jsonb_agg(to_jsonb(g)) FROM gone g WHERE (%3$s) IS NOT DISTINCT FROM (%2$s)) AS before, (SELECT jsonb_agg(to_jsonb(c)) FROM come c WHERE (%4$s) IS NOT DISTINCT FROM (%2$s)) AS after
+        each AS (SELECT to_jsonb(t.*) AS key, EXISTS (SELECT %2$s INTERSECT SELECT * FROM missed) AS is_missed,
+                        (SELECT jsonb_agg(to_jsonb(g.*)) FROM gone g WHERE (%3$s) IS NOT DISTINCT FROM (%2$s)) AS before, (SELECT jsonb_agg(to_jsonb(c.*)) FROM come c WHERE (%4$s) IS NOT DISTINCT FROM (%2$s)) AS after
                  FROM (SELECT * FROM missed UNION SELECT * FROM (SELECT * FROM touched LIMIT 100) x LIMIT 100) t)
         SELECT jsonb_build_array(
             jsonb_build_object('i', 1, 'what', 'delta rows', 'count', (SELECT count(*) FROM %5$s)), jsonb_build_object('i', 2, 'what', 'keys named', 'count', (SELECT count(*) FROM named)),

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.testing.Session;
+import dev.countersink.testing.Sql;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -151,5 +152,65 @@ class RehearseTest {
         }
         assertThat(engine.text(CONTENT)).isEqualTo(content);
         engine.run("SELECT tally.drop('app.doc')");
+    }
+
+    @Test
+    void columnsMayBeNamedLikeTheAliasesOfARehearsal() {
+        engine.run("""
+                CREATE TABLE app.odd (d int, t int, g int, c int, m text, image int, PRIMARY KEY (d, t, g));
+                INSERT INTO app.odd SELECT x, x % 3, x % 4, x, 'm' || x, x FROM generate_series(1, 9) x;
+                CREATE VIEW app.odd_def AS SELECT d, t, g, c, m, image, c AS seen, d AS key FROM app.odd; SELECT tally.keep('app.odds', 'app.odd_def'); SELECT tally.refresh('app.odds');
+                """);
+        engine.run("CREATE TABLE app.tries AS SELECT * FROM tally.rehearse('app.odds', 5)");
+        assertThat(engine.number("SELECT count(*) FROM app.tries WHERE tried = refused OR missed > 0"))
+                .isZero();
+        assertThat(engine.number("SELECT sum(changed) FROM app.tries")).isPositive();
+        assertThat(
+                        engine.text(
+                                "SELECT concat(key, before -> 0 -> 'c', after -> 0 -> 'c') FROM tally.rehearse('app.odds', 'UPDATE app.odd SET c = 70 WHERE d = 5') WHERE what = 'changed'"))
+                .isEqualTo("{\"d\": 5, \"g\": 1, \"t\": 2}570");
+    }
+
+    @Test
+    void aStatementThatDoesMoreThanWriteRowsIsRefused() {
+        engine.run("SELECT tally.keep('app.doc', 'app.doc_def'); SELECT tally.refresh('app.doc')");
+        String before = engine.text(CONTENT);
+        for (String statement : new String[] {
+            "DROP TABLE app.member CASCADE",
+            "ALTER TABLE app.member DISABLE TRIGGER ALL",
+            "SELECT tally.drop(''app.doc'')",
+            "ALTER TABLE app.person ADD COLUMN z int",
+            "CREATE OR REPLACE VIEW app.doc_def AS SELECT t.id, t.name, NULL::jsonb AS people, NULL::jsonb AS bosses FROM app.team t"
+        }) {
+            assertThat(engine.refused("TL018", "SELECT tally.rehearse('app.doc', '%s')".formatted(statement)))
+                    .as(statement)
+                    .contains("not only rows");
+        }
+        for (String statement : new String[] {
+            "COMMIT", "COPY app.team FROM STDIN", "VACUUM app.team", "DELETE FROM app.team WHERE id = $1"
+        }) {
+            assertThat(engine.refused("TL018", "SELECT tally.rehearse('app.doc', '%s')".formatted(statement)))
+                    .as(statement)
+                    .contains(statement);
+        }
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(what || '=' || count, ' ' ORDER BY what) FROM tally.rehearse('app.doc', 'TRUNCATE app.member') WHERE key IS NULL"))
+                .isEqualTo("delta rows=1 keys changed=8 keys missed=0 keys named=8");
+        assertThat(engine.text(CONTENT)).isEqualTo(before);
+    }
+
+    @Test
+    void aRunningMergeIsNotWaitedForLongerThanASecond() throws Exception {
+        engine.run("SELECT tally.keep('app.doc', 'app.doc_def'); SELECT tally.refresh('app.doc')");
+        try (Sql merging = new Sql(engine.db())) {
+            merging.run("BEGIN; UPDATE app.person SET name = 'y' WHERE id = 1; SELECT tally.merge('app.doc')");
+            engine.run("SET statement_timeout = '20s'");
+            assertThat(engine.refused("TL015", "SELECT tally.rehearse('app.doc', 3)"))
+                    .contains("is being merged");
+            assertThat(engine.refused("TL015", "SELECT tally.rehearse('app.doc', 'TRUNCATE app.member')"))
+                    .contains("is being merged");
+            merging.run("ROLLBACK");
+        }
     }
 }

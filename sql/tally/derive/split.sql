@@ -25,7 +25,12 @@ DECLARE
     rows_def text := format('%I.%I', place[1], tally.cut_name(place[2], 35) || '_rows_def');
     root   tally.derived_view;
     r      tally.derived_view;
+    message text;
+    hint    text;
 BEGIN
+    IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
+        PERFORM tally.no_view(definition);
+    END IF;
     made := tally.split_parts(definition);
     IF made ? 'why' THEN
         PERFORM tally.fail('TL028', format('%s is not kept by differences: %s.', definition, made ->> 'why'));
@@ -40,7 +45,12 @@ BEGIN
         root, root, ARRAY(SELECT jsonb_array_elements_text(made -> 'groups')), made -> 'measures', NULL, definition);
     INSERT INTO tally.split (rollup_id, shown, made_of, definition_digest, rule)
     VALUES (r.id, CASE WHEN made -> 'above' <> 'null' THEN place[2] END, made, md5(tally.definition_text(definition)), tally.rule_version(definition));
-    PERFORM tally.activate(rows_);
+    BEGIN
+        PERFORM tally.activate(rows_);
+    EXCEPTION WHEN SQLSTATE 'TL008' THEN
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+        PERFORM tally.fail_undeclared(message, hint, name, definition, NULL);
+    END;
     IF made -> 'above' <> 'null' THEN
         PERFORM tally.make_above(place, r, made -> 'above');
     END IF;
@@ -61,7 +71,7 @@ BEGIN
     IF to_regrole('countersink_reader') IS NOT NULL THEN
         EXECUTE format('GRANT SELECT ON %I.%I, %I.%I TO countersink_reader', parts[1], parts[2], parts[1], parts[2] || '_live');
     END IF;
-EXCEPTION WHEN undefined_table OR undefined_column OR grouping_error OR datatype_mismatch OR undefined_function THEN
+EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
     PERFORM tally.fail('TL028', format('%s is not kept by differences: what it computes with its aggregates cannot be computed over them (%s).', r.definition, SQLERRM));
 END
 $$;
@@ -97,13 +107,23 @@ DECLARE
 BEGIN
     FOR d IN SELECT x.*, c.relkind FROM tally.derive(v.definition, v.key, tally.part(v)) x JOIN pg_class c ON c.oid = x.source LOOP
         IF d.relkind NOT IN ('r', 'p') THEN
-            PERFORM tally.fail('TL016', format('%s reads %s, which is no ordinary table, so triggers cannot watch it.', v.definition, d.source));
+            PERFORM tally.fail('TL016', format('%s reads %s, which is no ordinary table, so triggers cannot watch it.', v.definition, d.source), tally.steps_with_static(v, d.source));
         ELSIF d.reach = 'every key' AND NOT allow_every_key THEN
             PERFORM tally.fail('TL026', format('Each change of %s would cost every key of %s: %s', d.source, tally.part(v), tally.reason(d.source, v.key, d.reach, d.why, d.ways, d.shape)));
         END IF;
         PERFORM tally.add_derived(v, d.source, d.columns, d.expand, d.ways, d.shape);
     END LOOP;
 END
+$$;
+
+-- tally.steps_with_static: how to keep a view that reads something which cannot be watched, if that never changes.
+CREATE OR REPLACE FUNCTION tally.steps_with_static(v tally.derived_view, static regclass)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT format('%sIf it never changes: SELECT tally.create_projection(%L, %L, %L); %sSELECT tally.activate(%2$L).',
+        CASE c.relkind WHEN 'm' THEN 'Let the view read the tables of its query. ' ELSE 'Let the view read an ordinary table. ' END, tally.part(v), v.definition, v.key::text,
+        (SELECT string_agg(format(CASE WHEN k.relkind IN ('r', 'p') THEN 'SELECT tally.watch(%L, %L); ' ELSE 'SELECT tally.assume_static(%L, %L); ' END, tally.part(v), t), '' ORDER BY t::text)
+         FROM tally.tables_read(v.definition) t JOIN pg_class k ON k.oid = t))
+    FROM pg_class c WHERE c.oid = static
 $$;
 
 -- tally.split_of: how a view was split, for its rollup or for the projection under that.
@@ -153,13 +173,26 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
     WHERE r.root_id = v.id AND s.rule <> tally.rule_version(r.definition) AND s.definition_digest <> md5(tally.definition_text(r.definition))
 $$;
 
+-- tally.compared_columns: the columns of a split view that verify compares with the view; as text if the type has no order.
+CREATE OR REPLACE FUNCTION tally.compared_columns(r tally.derived_view, s tally.split)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+BEGIN
+    RETURN (SELECT string_agg(CASE WHEN EXISTS (SELECT FROM tally.unordered_part(a.atttypid) p(type) WHERE p.type IS NOT NULL) THEN format('a.%1$I::text AS %1$I', a.attname) ELSE format('a.%I', a.attname) END, ', ' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = r.definition AND a.attnum > 0 AND NOT a.attisdropped
+      AND NOT (EXISTS (SELECT FROM tally.measures_of(r) m WHERE m.exact_float)   -- it may be computed from such a sum
+               AND NOT s.made_of -> 'groups' @> to_jsonb(a.attname::text) AND (s.shown IS NOT NULL OR EXISTS (SELECT FROM tally.measures_of(r) m WHERE m.name = a.attname AND m.exact_float))));
+END
+$$;
+
 -- tally.sql_verify_split: SELECT of the rows in which the stored form of a split view differs from the view; no rows while something is pending.
+--   Notes      Values are compared as their types compare: of equal groups that look different (citext), either side shows any. Sums of floats are left
+--              out: the view adds them in the order in which it reads rows, the rollup exactly. They are compared with the rollup's own oracle
 CREATE OR REPLACE FUNCTION tally.sql_verify_split(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format($sql$ UNION ALL SELECT * FROM (
-        SELECT %1$L::text, 'stored'::text, x.data FROM (SELECT to_jsonb(a.*) FROM %1$s a EXCEPT ALL SELECT to_jsonb(a.*) FROM %2$s a) x(data)
-        UNION ALL SELECT %1$L, 'oracle', x.data FROM (SELECT to_jsonb(a.*) FROM %2$s a EXCEPT ALL SELECT to_jsonb(a.*) FROM %1$s a) x(data)) split_difference
+        SELECT %1$L::text, 'stored'::text, to_jsonb(x.*) FROM (SELECT %4$s FROM %1$s a EXCEPT ALL SELECT %4$s FROM %2$s a) x
+        UNION ALL SELECT %1$L, 'oracle', to_jsonb(x.*) FROM (SELECT %4$s FROM %2$s a EXCEPT ALL SELECT %4$s FROM %1$s a) x) split_difference
         WHERE NOT EXISTS (SELECT FROM %3$s)$sql$,
-        format('%I.%I', r.schema_name, coalesce(s.shown, r.relation_name)), r.definition, tally.part(v, '_delta'))
+        format('%I.%I', r.schema_name, coalesce(s.shown, r.relation_name)), r.definition, tally.part(v, '_delta'), tally.compared_columns(r, s))
     FROM tally.split s JOIN tally.derived_view r ON r.id = s.rollup_id WHERE r.root_id = v.id AND EXISTS (SELECT FROM pg_class c WHERE c.oid = r.definition)
 $$;

@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION tally.split_parts(definition regclass)
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off SET jit = off AS $$
 DECLARE
-    tree   jsonb := tally.view_tree(definition);
+    tree   jsonb := tally.shown_columns(tally.view_tree(definition), definition);
     why    text  := tally.unsplittable(tree);
     text_  record;
     items  jsonb;   -- [{name, sql, kind: group, aggregate, expression, constant}]
@@ -41,6 +41,15 @@ BEGIN
 END
 $$;
 
+-- tally.shown_columns: the tree of a view's query without the items of its target list that are no columns of it. An ORDER BY adds such items, and
+-- a rollup has no order.
+CREATE OR REPLACE FUNCTION tally.shown_columns(tree jsonb, definition regclass)
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT jsonb_set(tree, '{targetList,0}', (SELECT coalesce(jsonb_agg(t.item ORDER BY t.i), '[]') FROM tally.node_items(tree, 'targetList') t
+        WHERE EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = definition AND a.attnum = (t.item -> 'resno' ->> 0)::integer)))
+    WHERE tree IS NOT NULL
+$$;
+
 -- tally.unsplittable: why a view cannot be split; NULL if its tree shows no obstacle.
 CREATE OR REPLACE FUNCTION tally.unsplittable(tree jsonb)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
@@ -57,6 +66,8 @@ BEGIN
         RETURN 'it has a HAVING, which lets groups come and go by what they add up to';
     ELSIF tally.node(tree, 'groupingSets') IS NOT NULL THEN
         RETURN 'it has grouping sets';
+    ELSIF NOT jsonb_path_exists(targets, 'strict $.** ? (@._ == "AGGREF")') THEN
+        RETURN 'none of its columns is an aggregate';
     ELSIF tree -> 'hasWindowFuncs' ->> 0 = 'true' OR tally.node(tree, 'distinctClause') IS NOT NULL OR tally.node(tree, 'limitCount') IS NOT NULL OR tally.node(tree, 'limitOffset') IS NOT NULL
        OR tree -> 'hasTargetSRFs' ->> 0 = 'true' THEN
         RETURN 'its groups depend on each other (a window, DISTINCT, LIMIT), or give several rows';
@@ -126,10 +137,10 @@ BEGIN
         END IF;
         SELECT m INTO same FROM jsonb_array_elements(made) m WHERE m ->> 'row' = c.row_sql LIMIT 1;
         arg := CASE WHEN c.row_sql IS NULL THEN NULL WHEN same IS NOT NULL THEN same ->> 'arg'
-                    WHEN c.kind = 'aggregate' THEN c.of_item ELSE tally.unused_name(left(c.of_item, 50) || '_of', taken) END;
+                    WHEN c.kind = 'aggregate' THEN c.of_item ELSE tally.unused_name(tally.cut_name(c.of_item, 50) || '_of', taken) END;
         SELECT m ->> 'name' INTO name FROM jsonb_array_elements(made) m WHERE m ->> 'sql' = c.sql AND c.kind = 'expression' LIMIT 1;
         IF NOT FOUND THEN
-            name := CASE c.kind WHEN 'aggregate' THEN c.of_item ELSE tally.unused_name(left(c.of_item, 50) || '_' || split_part(c.function, '(', 1), taken) END;
+            name := CASE c.kind WHEN 'aggregate' THEN c.of_item ELSE tally.unused_name(tally.cut_name(c.of_item, 50) || '_' || split_part(c.function, '(', 1), taken) END;
         END IF;
         taken := taken || name || array_remove(ARRAY[arg], NULL);
         made := made || jsonb_build_array(jsonb_build_object('item', c.i, 'first', c.first, 'last', c.last, 'sql', c.sql, 'function', c.function, 'row', c.row_sql, 'arg', arg, 'name', name));
@@ -137,6 +148,10 @@ BEGIN
     RETURN made;
 END
 $$;
+
+-- tally.is_constant: whether the SQL of a column is a constant, as PostgreSQL prints it. Its text may stand elsewhere with another meaning: numeric(10,1).
+CREATE OR REPLACE FUNCTION tally.is_constant(sql text)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT sql ~ '^\(?(''([^'']|'''')*''|[-+0-9.eE]+|NULL|true|false)\)?(::[^'']+)?$' $$;
 
 -- tally.split_above: the columns of a view over the rollup, in the order of the view that was split; NULL if the rollup already has them so.
 CREATE OR REPLACE FUNCTION tally.split_above(items jsonb, groups jsonb, calls jsonb)
@@ -151,7 +166,7 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET stan
         FROM jsonb_array_elements(items) WITH ORDINALITY u(x, i)
         CROSS JOIN (SELECT coalesce(array_agg(w.sql ORDER BY w.n), '{}') AS wanted, coalesce(array_agg(w.by ORDER BY w.n), '{}') AS by FROM (
             SELECT 0 AS n, c ->> 'sql' AS sql, format('s.%I', c ->> 'name') AS by FROM jsonb_array_elements(calls) c
-            UNION ALL SELECT 1, g ->> 'sql', format('s.%I', g ->> 'name') FROM jsonb_array_elements(groups) g) w) s) END
+            UNION ALL SELECT 1, g ->> 'sql', format('s.%I', g ->> 'name') FROM jsonb_array_elements(groups) g WHERE NOT tally.is_constant(g ->> 'sql')) w) s) END
 $$;
 
 -- tally.split_key: the columns that identify a row, and the query of the rows with these columns.
@@ -199,11 +214,13 @@ DECLARE
     name  text;
 BEGIN
     FOR m IN
-        SELECT r.i, coalesce(tally.node(r.item, 'alias') -> 'aliasname' ->> 0, c.relname, r.item -> 'ctename' ->> 0) AS alias, k.col
-        FROM tally.node_items(tree, 'rtable') r LEFT JOIN pg_class c ON r.item -> 'rtekind' ->> 0 = '0' AND c.oid = (r.item -> 'relid' ->> 0)::oid
+        SELECT r.i, r.alias || CASE WHEN r.k > 1 THEN '_' || r.k - 1 ELSE '' END AS alias, k.col
+        FROM (SELECT x.*, row_number() OVER (PARTITION BY x.alias ORDER BY x.i) AS k FROM (   -- PostgreSQL prints the second t as t_1
+            SELECT r.i, r.item, coalesce(tally.node(r.item, 'alias') -> 'aliasname' ->> 0, c.relname, r.item -> 'ctename' ->> 0) AS alias
+            FROM tally.node_items(tree, 'rtable') r LEFT JOIN pg_class c ON r.item -> 'rtekind' ->> 0 = '0' AND c.oid = (r.item -> 'relid' ->> 0)::oid) x) r
         CROSS JOIN LATERAL tally.key_columns(tree, r.item) k
         WHERE jsonb_path_exists(tree -> 'jointree', format('strict $.** ? (@._ == "RANGETBLREF" && @.rtindex[0] == "%s")', r.i)::jsonpath) ORDER BY r.i, k.n LOOP
-        name := CASE WHEN m.col = ANY (taken) THEN tally.unused_name(left(m.alias || '_' || m.col, 55), taken) ELSE m.col END;
+        name := CASE WHEN m.col = ANY (taken) THEN tally.unused_name(tally.cut_name(m.alias || '_' || m.col, 55), taken) ELSE m.col END;
         CONTINUE WHEN EXISTS (SELECT FROM jsonb_array_elements(columns) c WHERE c ->> 'sql' = format('%I.%I', m.alias, m.col));
         taken := taken || name;
         names := names || jsonb_build_array(jsonb_build_object('name', name, 'sql', format('%I.%I', m.alias, m.col)));

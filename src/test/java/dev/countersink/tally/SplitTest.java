@@ -158,4 +158,58 @@ class SplitTest {
                 .as("%s after %s", relation, after)
                 .isEmpty();
     }
+
+    @Test
+    void whatStandsTwiceInTheTextOfAViewIsNotMistaken() {
+        keep(
+                "SELECT 1 AS one, NULL::text AS nothing, o.qty, round(avg(o.amount), 1)::numeric(10,1) AS mean, count(*) + 1 AS more FROM app.orders o GROUP BY o.qty");
+        assertThat(engine.text("SELECT relkind FROM pg_class WHERE oid = 'app.x'::regclass"))
+                .isEqualTo("v");
+        followsWrites();
+    }
+
+    @Test
+    void anOrderOfItsRowsDoesNotMatter() {
+        keep("SELECT o.qty, count(*) AS n FROM app.orders o GROUP BY o.qty ORDER BY sum(o.amount) DESC, o.qty");
+        assertThat(engine.text("SELECT kind FROM tally.status WHERE name = 'app.x'"))
+                .isEqualTo("rollup");
+        followsWrites();
+    }
+
+    @Test
+    void tablesOfOneNameInTwoSchemasAreGroupedByDifferences() {
+        engine.run(
+                "CREATE SCHEMA b; CREATE TABLE b.orders (id int PRIMARY KEY, order_id bigint, n int); CREATE INDEX ON b.orders (order_id); INSERT INTO b.orders SELECT g, 1 + g % 300, g % 7 FROM generate_series(1, 400) g");
+        keep(
+                "SELECT app.orders.qty, count(*) AS n, sum(b.orders.n) AS parts FROM app.orders JOIN b.orders ON b.orders.order_id = app.orders.id GROUP BY app.orders.qty");
+        assertThat(engine.text("SELECT kind FROM tally.status WHERE name = 'app.x'"))
+                .isEqualTo("rollup");
+        followsWrites();
+        engine.run("DELETE FROM b.orders WHERE id % 3 = 0; UPDATE b.orders SET order_id = 5 WHERE id % 5 = 0");
+        agrees();
+    }
+
+    @Test
+    void verifyIsSilentAboutSpellingsAndTheLastDigitsOfFloats() {
+        engine.run("""
+                CREATE EXTENSION citext SCHEMA public; CREATE TABLE app.reading (id int PRIMARY KEY, place public.citext, heat float8);
+                INSERT INTO app.reading SELECT g, (ARRAY['Ab', 'aB', 'x'])[1 + g % 3], g * 0.1 FROM generate_series(1, 90) g;
+                CREATE VIEW app.heat_def AS SELECT place, count(*) AS n, sum(heat) AS heat, round(avg(heat)::numeric, 2) AS mean FROM app.reading GROUP BY place;
+                SELECT tally.split('app.heat', 'app.heat_def'); SELECT tally.refresh('app.heat');
+                """);
+        for (String write : new String[] {
+            "UPDATE app.reading SET place = 'AB' WHERE id < 30",
+            "DELETE FROM app.reading WHERE id % 4 = 0",
+            "UPDATE app.reading SET heat = heat / 3 WHERE id % 5 = 0"
+        }) {
+            engine.run(write);
+            engine.run("SELECT tally.refresh('app.heat')");
+            assertThat(engine.number("SELECT count(*) FROM tally.verify('app.heat')"))
+                    .as(write)
+                    .isZero();
+        }
+        engine.run("UPDATE app.heat_sums SET n = n + 1 WHERE place = 'x'");
+        assertThat(engine.number("SELECT count(*) FROM tally.verify('app.heat')"))
+                .isPositive();
+    }
 }

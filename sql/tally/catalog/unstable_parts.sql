@@ -121,8 +121,15 @@ RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET
         WHERE t #>> '{expr,0,_}' <> 'CONST')
 $$;
 
+-- tally.adds_floats: whether an aggregate adds floats. The last digits of its result depend on the order of the rows.
+CREATE OR REPLACE FUNCTION tally.adds_floats(p pg_proc)
+RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT p.prokind = 'a' AND p.proargtypes[0] IN ('float4'::regtype, 'float8'::regtype) AND p.proname ~ '^(sum|avg|stddev|stddev_pop|stddev_samp|variance|var_pop|var_samp|corr|covar_pop|covar_samp|regr_.*)$'
+       AND p.proname <> 'regr_count'
+$$;
+
 -- tally.unordered_call: the function that one node calls, if its result depends on the order of the rows and the definition gives none: array_agg
--- and its like, row_number and its like, a window by ROWS, and ARRAY(SELECT …). NULL: it does not.
+-- and its like, sums of floats, row_number and its like, a window by ROWS, and ARRAY(SELECT …). NULL: it does not.
 CREATE OR REPLACE FUNCTION tally.unordered_call(tree jsonb, node jsonb, levels text[])
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
@@ -139,7 +146,7 @@ BEGIN
     END IF;
     query := tree #> (levels[1 + coalesce((node -> 'agglevelsup' ->> 0)::integer, 0)])::text[];
     SELECT p.* INTO called FROM pg_proc p WHERE p.oid = coalesce(node -> 'aggfnoid' ->> 0, node -> 'winfnoid' ->> 0)::oid AND p.pronamespace = 'pg_catalog'::regnamespace;
-    gathers := called.proname ~ '^(array_agg|string_agg|xmlagg|any_value|jsonb?_agg(_strict)?|json_object_agg(_unique)?(_strict)?|jsonb_object_agg(_strict)?)$';
+    gathers := called.proname ~ '^(array_agg|string_agg|xmlagg|any_value|jsonb?_agg(_strict)?|json_object_agg(_unique)?(_strict)?|jsonb_object_agg(_strict)?)$' OR tally.adds_floats(called);
     IF node ->> '_' = 'AGGREF' THEN
         RETURN CASE WHEN gathers AND NOT tally.sorts(node -> 'aggorder' -> 0, node -> 'args' -> 0) AND node -> 'aggdistinct' -> 0 = 'null' AND NOT tally.is_fed_in_order(query)
                     THEN tally.signature_of(called.oid) END;
@@ -180,6 +187,7 @@ RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE SET search_pa
         WHERE n.node ->> '_' = 'QUERY' AND n.node -> 'hasDistinctOn' ->> 0 = 'true' AND n.node -> 'sortClause' -> 0 = 'null'
         UNION ALL
         SELECT u || ' without ORDER BY', 'the order in which rows are found', CASE WHEN u LIKE 'ARRAY%' THEN 'Add ORDER BY to it, over columns that make it unique.'
+            WHEN u ~ '^[a-z_]+\((real|double precision)' THEN format('Cast its arguments to numeric, %1$s(x::numeric), or add ORDER BY to them, %1$s(x ORDER BY x).', split_part(u, '(', 1))
             WHEN n.node ->> '_' = 'AGGREF' THEN format('Add ORDER BY to its arguments, over columns that make it unique, as in %s(x ORDER BY x).', split_part(u, '(', 1))
             ELSE 'Add ORDER BY to its window, over columns that make it unique.' END
         FROM n CROSS JOIN LATERAL tally.unordered_call(tree, n.node, n.levels) u WHERE n.node ->> '_' IN ('AGGREF', 'WINDOWFUNC', 'SUBLINK') AND u IS NOT NULL AND u <> ALL (allowed)

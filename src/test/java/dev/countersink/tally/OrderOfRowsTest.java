@@ -25,6 +25,10 @@ class OrderOfRowsTest {
         "SELECT id, array_agg(v) OVER (PARTITION BY grp) FROM app.t",
         "SELECT id, (SELECT string_agg(u.v::text, '') FROM app.t u WHERE u.grp = t.grp) FROM app.t",
         "SELECT id, ARRAY(SELECT u.v FROM app.t u WHERE u.grp = t.grp) FROM app.t",
+        "SELECT grp, sum(v::float8) FROM app.t GROUP BY grp",
+        "SELECT grp, stddev_pop(v::real) FROM app.t GROUP BY grp",
+        "SELECT grp, regr_slope(v, id) FROM app.t GROUP BY grp",
+        "SELECT id, avg(v::float8) OVER (PARTITION BY grp) FROM app.t",
     };
 
     private static final String[] ORDERED = {
@@ -34,6 +38,9 @@ class OrderOfRowsTest {
         "SELECT grp, percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM app.t GROUP BY grp",
         "SELECT id, row_number() OVER (PARTITION BY grp ORDER BY id) FROM app.t",
         "SELECT id, sum(v) OVER (PARTITION BY grp) FROM app.t",
+        "SELECT grp, sum(v::float8 ORDER BY v) FROM app.t GROUP BY grp",
+        "SELECT grp, avg(v::float8::numeric) FROM app.t GROUP BY grp",
+        "SELECT grp, max(v::float8) FROM app.t GROUP BY grp",
         "SELECT id, rank() OVER (PARTITION BY grp) FROM app.t",
         "SELECT id, (SELECT array_agg(s.v) FROM (SELECT u.v FROM app.t u WHERE u.grp = t.grp ORDER BY u.id LIMIT 3) s) FROM app.t",
         "SELECT id, (SELECT array_agg(e) FROM unnest(arr) e) FROM app.t",

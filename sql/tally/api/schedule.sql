@@ -122,7 +122,7 @@ BEGIN
     IF jsonb_typeof(changes -> field) NOT IN ('string', 'null') THEN
         PERFORM tally.fail('TL018', format('%s is %s; it must be text with a unit, such as "5s".', field, changes -> field));
     END IF;
-    RETURN (changes ->> field)::interval;
+    RETURN make_interval(secs => extract(epoch FROM (changes ->> field)::interval)::float8);  -- so that months and days are compared as the time that they take
 EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR numeric_value_out_of_range THEN
     PERFORM tally.fail('TL018', format('%s is %s; it must be a time such as "5s" or "1 minute".', field, coalesce(changes -> field, changes -> (field || '_ms'))));
     RETURN NULL;  -- not reached

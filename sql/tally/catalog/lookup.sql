@@ -192,22 +192,24 @@ RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT CASE d.kind WHEN 'snapshot' THEN tally.with_definition(d) ELSE d END FROM tally.derived_view d WHERE d.id = view_by_id.id
 $$;
 
--- tally.require_free: raise TL002 if a relation, type or function of that name exists.
+-- tally.require_free: raise TL002 if a relation, type or function of that name exists, TL003 if the schema cannot hold it, TL018 if the caller may not create it there.
 CREATE OR REPLACE FUNCTION tally.require_free(parts name[], suffixes text[])
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     taken text;
 BEGIN
+    IF to_regnamespace(quote_ident(parts[1])) IS NULL THEN
+        PERFORM tally.fail('TL003', format('Schema "%s" does not exist.', parts[1]), format('CREATE SCHEMA %I, or name another one.', parts[1]));
+    ELSIF to_regnamespace(quote_ident(parts[1])) = pg_my_temp_schema() OR parts[1] ~ '^pg_' OR parts[1] IN ('information_schema', 'tally') THEN
+        PERFORM tally.fail('TL003', format('"%s" cannot hold a derived view: it is not a schema of yours that stays.', parts[1]), 'Give the schema and the name: ''app.x'', say.');
+    ELSIF NOT (has_schema_privilege(to_regnamespace(quote_ident(parts[1])), 'USAGE') AND has_schema_privilege(to_regnamespace(quote_ident(parts[1])), 'CREATE')) THEN
+        PERFORM tally.fail('TL018', format('%I may not create tables in schema %I.', current_user, parts[1]), format('GRANT USAGE, CREATE ON SCHEMA %I TO %I, or name a schema of your own.', parts[1], current_user));
+    END IF;
     SELECT format('%I.%I', parts[1], parts[2] || s) INTO taken FROM unnest(suffixes) s
     WHERE to_regclass(format('%I.%I', parts[1], parts[2] || s)) IS NOT NULL
        OR to_regtype(format('%I.%I', parts[1], parts[2] || s)) IS NOT NULL LIMIT 1;
     IF FOUND THEN
         PERFORM tally.fail('TL002', format('%s is there already; the engine would make it for %I.%I.', taken, parts[1], parts[2]));
-    END IF;
-    IF to_regnamespace(quote_ident(parts[1])) IS NULL THEN
-        PERFORM tally.fail('TL003', format('Schema "%s" does not exist.', parts[1]));
-    ELSIF to_regnamespace(quote_ident(parts[1])) = pg_my_temp_schema() OR parts[1] ~ '^pg_' THEN
-        PERFORM tally.fail('TL003', format('"%s" cannot hold a derived view: it is not a schema of yours that stays.', parts[1]), 'Give the schema and the name: ''app.x'', say.');
     END IF;
 END
 $$;

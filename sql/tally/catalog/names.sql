@@ -27,7 +27,9 @@ $$;
 CREATE OR REPLACE FUNCTION tally.full_name(name text, schema name)
 RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
-    IF cardinality(parse_ident(name)) > 1 THEN
+    IF name IS NULL THEN
+        PERFORM tally.fail('TL003', 'The name of a derived view was expected, not NULL.', 'Give the schema and the name: ''app.x'', say.');
+    ELSIF cardinality(parse_ident(name)) > 1 THEN
         RETURN name;
     ELSIF schema IS NULL THEN
         PERFORM tally.fail('TL003', format('"%s" has no schema, and search_path leads to none.', name), 'Give the schema and the name: ''app.x'', say.');
@@ -48,12 +50,18 @@ BEGIN
 END
 $$;
 
--- tally.relation_named: the relation that a name leads to with a search_path; NULL if there is none.
+-- tally.relation_named: the relation that a name leads to with a search_path; NULL if there is none. With a schema it is found in the catalog, also if
+-- the caller may not use the schema.
 --   Raises    TL003
 CREATE OR REPLACE FUNCTION tally.relation_named(name text, path text)
 RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    parts text[];
 BEGIN
-    PERFORM parse_ident(name);
+    parts := parse_ident(name);
+    IF cardinality(parts) = 2 AND parts[1] <> 'pg_temp' THEN
+        RETURN (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = parts[1] AND c.relname = parts[2]);
+    END IF;
     PERFORM set_config('search_path', path, true);
     RETURN pg_catalog.to_regclass(name);
 EXCEPTION WHEN invalid_parameter_value OR syntax_error OR invalid_name OR feature_not_supported THEN

@@ -218,15 +218,23 @@ $$;
 CREATE OR REPLACE FUNCTION tally.bare(q text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN q ~ '^\([^()'']*\)$' THEN substr(q, 2, length(q) - 2) ELSE q END $$;
 
--- tally.way_aliases: the aliases of a way's nodes: the table's name, with a number if the table occurs again.
+-- tally.way_aliases: the aliases of a way's nodes: the table's name, with a number if that alias is taken: by another table of that name (also
+-- in another schema), or by a function in FROM (f1, f2 …).
 CREATE OR REPLACE FUNCTION tally.way_aliases(shape jsonb, way jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    taken text[] := '{changed,stored}';
+    made  jsonb := '{}';
+    n     record;
+    alias text;
 BEGIN
-    RETURN (
-        SELECT coalesce(jsonb_object_agg(node, quote_ident(CASE WHEN k = 1 AND relname NOT IN ('changed', 'stored') THEN relname ELSE relname || '_' || k + (relname IN ('changed', 'stored'))::integer END)), '{}')
-               || jsonb_build_object(way ->> 'home', 'changed')
-        FROM (SELECT j ->> 'b' AS node, c.relname::text, row_number() OVER (PARTITION BY c.relname ORDER BY n) AS k
-              FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n) JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid) x);
+    FOR n IN SELECT j ->> 'b' AS node, tally.cut_name(c.relname, 58) AS name FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n)
+             JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid ORDER BY u.n LOOP
+        alias := tally.unused_name(n.name, CASE WHEN n.name ~ '^f\d+$' THEN taken || n.name ELSE taken END);
+        taken := taken || alias;
+        made := made || jsonb_build_object(n.node, quote_ident(alias));
+    END LOOP;
+    RETURN made || jsonb_build_object(way ->> 'home', 'changed');
 END
 $$;
 

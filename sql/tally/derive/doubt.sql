@@ -50,11 +50,11 @@ $$;
 CREATE OR REPLACE FUNCTION tally.columns_named(expand text)
 RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH joined AS (
-        SELECT m[1]::regclass AS relation, coalesce(m[2], (parse_ident(m[1]))[cardinality(parse_ident(m[1]))]) AS alias
+        SELECT m[1]::regclass AS relation, coalesce(m[2], quote_ident((parse_ident(m[1]))[cardinality(parse_ident(m[1]))])) AS alias
         FROM regexp_matches(expand, '(?n)^JOIN ((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)(?: AS ((?:"(?:[^"]|"")+"|[\w$]+)))? ON', 'g') m)
     SELECT DISTINCT j.relation, a.attname FROM joined j JOIN pg_attribute a ON a.attrelid = j.relation AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE strpos(expand, quote_ident(trim('"' FROM j.alias)) || '.' || quote_ident(a.attname)) > 0
-      AND expand ~ (regexp_replace(quote_ident(trim('"' FROM j.alias)) || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])')
+    WHERE strpos(expand, j.alias || '.' || quote_ident(a.attname)) > 0
+      AND expand ~ (regexp_replace(j.alias || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])')
 $$;
 
 -- tally.not_read: the columns that a derived expand reads, but a function does not.

@@ -13,9 +13,10 @@ DECLARE
     k name[];
 BEGIN
     IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
-        PERFORM tally.fail('TL004', format('%s is not a view, so there is nothing to derive.', definition));
+        PERFORM tally.no_view(definition);
     END IF;
     IF key IS NOT NULL THEN
+        PERFORM tally.require_list(key, 'key');
         PERFORM tally.require_columns(definition, explain.key);
         RETURN QUERY SELECT * FROM tally.explain_key(definition, explain.key::name[], definition::text, NULL);
         RETURN;
@@ -29,6 +30,23 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION tally.explain(regclass, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: on any view';
+
+-- tally.no_view: an error for a relation that is no view.
+--   Raises     TL004, TL018
+CREATE OR REPLACE FUNCTION tally.no_view(relation regclass)
+RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    kind "char" := (SELECT c.relkind FROM pg_class c WHERE c.oid = relation);
+BEGIN
+    IF kind IS NULL THEN
+        PERFORM tally.fail('TL018', 'No view was named whose rows are to be kept.', 'Name an ordinary view: CREATE VIEW … AS SELECT ….');
+    END IF;
+    PERFORM tally.fail('TL004', format('%s is not a view, so there is nothing to derive.', relation), CASE kind
+        WHEN 'm' THEN format('Write its query as an ordinary view, CREATE VIEW … AS …, and keep that. Or let it be refreshed: SELECT tally.create_snapshot(%L); SELECT tally.activate(%1$L).', relation)
+        WHEN 'i' THEN 'Name an ordinary view.' WHEN 'S' THEN 'Name an ordinary view.' WHEN 'c' THEN 'Name an ordinary view.'
+        ELSE format('Write a view over it: CREATE VIEW … AS SELECT … FROM %s.', relation) END);
+END
+$$;
 
 -- tally.compared: how a source is declared, compared with what is derived, and which keys the declaration may miss.
 CREATE OR REPLACE FUNCTION tally.compared(projection integer, source regclass, columns name[], expand text)

@@ -84,8 +84,8 @@ $$;
 -- tally.name_for: a free name for the table that keeps a view: the view's name without _def, or with _kept.
 CREATE OR REPLACE FUNCTION tally.name_for(definition regclass)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('%I.%I', c.relnamespace::regnamespace::text, n.name)
-    FROM pg_class c CROSS JOIN LATERAL (VALUES (1, regexp_replace(c.relname, '_def$', '')), (2, tally.cut_name(c.relname, 35) || '_kept')) n(place, name)
+    SELECT format('%I.%I', s.nspname, n.name)
+    FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace CROSS JOIN LATERAL (VALUES (1, regexp_replace(c.relname, '_def$', '')), (2, tally.cut_name(c.relname, 35) || '_kept')) n(place, name)
     WHERE c.oid = definition AND (n.place = 2 OR n.name <> c.relname AND octet_length(n.name) <= 40
         AND NOT EXISTS (SELECT FROM pg_class o WHERE o.relnamespace = c.relnamespace AND o.relname = n.name))
     ORDER BY n.place LIMIT 1

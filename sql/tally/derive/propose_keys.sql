@@ -115,10 +115,13 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET st
 $$;
 
 -- tally.repeats_keys: whether a view is of a shape that returns several rows for a primary key of its tables, or for a group: a set operation, GROUPING SETS,
--- a set-returning function.
+-- a set-returning function, a GROUP BY of something that is no column of it.
 CREATE OR REPLACE FUNCTION tally.repeats_keys(definition regclass)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT tally.returns_sets(definition) OR EXISTS (
+        SELECT FROM (SELECT tally.view_tree(definition) AS tree) t, tally.node_items(t.tree, 'groupClause') g
+        WHERE NOT EXISTS (SELECT FROM tally.node_items(t.tree, 'targetList') i JOIN pg_attribute a ON a.attrelid = definition AND a.attnum = (i.item -> 'resno' ->> 0)::integer
+                          WHERE i.item -> 'ressortgroupref' ->> 0 = g.item -> 'tleSortGroupRef' ->> 0)) OR EXISTS (
         SELECT FROM tally.views_under(definition) u CROSS JOIN LATERAL tally.tree_nodes(tally.view_tree(u)) n
         WHERE n.node ->> '_' = 'QUERY' AND 'subselect' <> ALL (n.path) AND (n.node -> 'setOperations' -> 0 <> 'null' OR n.node -> 'groupingSets' -> 0 <> 'null'))
 $$;

@@ -337,7 +337,7 @@ BEGIN
         WHEN type = 'oid'::regtype THEN (whole & 4294967295)::text
         WHEN type = 'date'::regtype THEN (date '2000-01-01' + whole::integer)::text
         WHEN type = 'timestamp'::regtype THEN (timestamp '2000-01-01' + whole * interval '1 microsecond')::text
-        WHEN type = 'timestamptz'::regtype THEN (timestamp '2000-01-01' + whole * interval '1 microsecond')::text || '+00'
+        WHEN type = 'timestamptz'::regtype THEN regexp_replace((timestamp '2000-01-01' + whole * interval '1 microsecond')::text, '( BC)?$', '+00\1')
         WHEN type = 'uuid'::regtype THEN encode(raw, 'hex')
         WHEN type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype, 'json'::regtype) THEN convert_from(substr(raw, 5), getdatabaseencoding()) END;
     RETURN CASE WHEN bare OR value IS NULL THEN value ELSE quote_literal(value) || '::' || tally.type_name(type) END;

@@ -43,7 +43,7 @@ BEGIN
     CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indnkeyatts = 1 AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS is_unique) u
     CROSS JOIN LATERAL (SELECT CASE WHEN s.j -> 'e' ? 'in' AND s.j -> 'e' ->> 'mb' = 'btree' THEN coalesce((   -- as many as the array has elements
             SELECT (ps.elem_count_histogram)[array_upper(ps.elem_count_histogram, 1)] FROM pg_class rs JOIN pg_attribute sa ON sa.attrelid = rs.oid AND sa.attnum = (s.j -> 'e' ->> 'ca')::integer
-            JOIN pg_stats ps ON ps.schemaname = rs.relnamespace::regnamespace::text AND ps.tablename = rs.relname AND ps.attname = sa.attname AND ps.inherited = (rs.relkind = 'p')
+            JOIN pg_stats ps ON ps.schemaname = (SELECT n.nspname FROM pg_namespace n WHERE n.oid = rs.relnamespace) AND ps.tablename = rs.relname AND ps.attname = sa.attname AND ps.inherited = (rs.relkind = 'p')
             WHERE rs.oid = (shape -> 'instances' -> (s.j ->> 'a')::integer / 8 ->> 'relation')::oid), 1) ELSE 1 END AS many) k;
 END
 $$;
@@ -63,7 +63,7 @@ RETURNS TABLE (relation regclass, col name, missing text) LANGUAGE sql STABLE SE
         CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS led) x
         ORDER BY x.led DESC, t.n LIMIT 1) k
     WHERE w -> 'joins' = '[]'
-      AND NOT EXISTS (SELECT FROM pg_stats p WHERE p.schemaname = c.relnamespace::regnamespace::text AND p.tablename = c.relname AND p.attname = k.attname AND p.n_distinct BETWEEN 1 AND 20)
+      AND NOT EXISTS (SELECT FROM pg_stats p WHERE p.schemaname = (SELECT n.nspname FROM pg_namespace n WHERE n.oid = c.relnamespace) AND p.tablename = c.relname AND p.attname = k.attname AND p.n_distinct BETWEEN 1 AND 20)
 $$;
 
 -- tally.estimated_rows: how many rows a view has, as the planner estimates; NULL if the caller may not read it.

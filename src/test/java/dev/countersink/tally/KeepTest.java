@@ -2,6 +2,9 @@ package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Differences;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -101,10 +104,103 @@ class KeepTest {
     private String hint(String statement) {
         engine.run("""
                 CREATE TEMP TABLE hint (hint text);
-                DO $do$ DECLARE h text; BEGIN EXECUTE $sql$%s$sql$; EXCEPTION WHEN SQLSTATE 'TL018' THEN GET STACKED DIAGNOSTICS h = PG_EXCEPTION_HINT; INSERT INTO hint VALUES (h); END $do$
+                DO $do$ DECLARE h text; BEGIN EXECUTE $sql$%s$sql$; EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS h = PG_EXCEPTION_HINT; INSERT INTO hint VALUES (h); END $do$
                 """.formatted(statement));
         String hint = engine.text("SELECT hint FROM hint");
         engine.run("DROP TABLE hint");
         return hint;
+    }
+
+    @Test
+    void tablesOfOneNameAndTablesNamedLikeAliasesAreToldApart() {
+        engine.run("""
+                CREATE SCHEMA b;
+                CREATE TABLE app.t (id int PRIMARY KEY, v int); CREATE TABLE b.t (id int PRIMARY KEY, t_id int, v int);
+                CREATE TABLE app.changed (id int PRIMARY KEY, t_id int); CREATE TABLE app.changed_2 (id int PRIMARY KEY, t_id int); CREATE TABLE app.f1 (id int PRIMARY KEY, tags int[]);
+                INSERT INTO app.t SELECT g, g FROM generate_series(1, 6) g; INSERT INTO b.t SELECT g, 1 + g % 6, g FROM generate_series(1, 9) g;
+                INSERT INTO app.changed SELECT g, 1 + g % 6 FROM generate_series(1, 9) g; INSERT INTO app.changed_2 SELECT g, 1 + g % 9 FROM generate_series(1, 9) g; INSERT INTO app.f1 SELECT g, ARRAY[g, g + 1] FROM generate_series(1, 6) g;
+                CREATE VIEW app.many_def AS SELECT t.id,
+                    (SELECT count(*) FROM b.t x JOIN app.t y ON y.id = x.v WHERE x.t_id = t.id) AS n,
+                    (SELECT sum(d.id) FROM app.changed c JOIN app.changed_2 d ON d.t_id = c.id JOIN b.t z ON z.id = d.id WHERE c.t_id = t.id) AS s,
+                    (SELECT sum(f.id) FROM app.f1 f CROSS JOIN LATERAL unnest(f.tags) AS tag WHERE tag = t.id) AS f FROM app.t;
+                SELECT tally.keep('app.many', 'app.many_def'); SELECT tally.refresh('app.many');
+                UPDATE b.t SET v = v + 1, t_id = 2 WHERE id = 3; DELETE FROM app.changed WHERE id = 4; UPDATE app.changed_2 SET t_id = 5 WHERE id < 4; UPDATE app.f1 SET tags = '{3}' WHERE id = 1;
+                DELETE FROM b.t WHERE id = 7; SELECT tally.refresh('app.many');
+                """);
+        assertThat(engine.text(Differences.sql("to_jsonb(x)", "app.many", "app.many_def")))
+                .isEmpty();
+    }
+
+    @Test
+    void severalRowsOfAKeyAreToldApartByAllTheirColumnsOrRefused() {
+        engine.run("""
+                CREATE VIEW app.line_def AS SELECT c.id, o.amount, o.id % 50 AS part FROM app.customer c JOIN app.orders o ON o.customer_id = c.id;
+                CREATE VIEW app.same_def AS SELECT c.id, 1 AS one FROM app.customer c JOIN app.orders o ON o.customer_id = c.id;
+                CREATE VIEW app.hidden_def AS SELECT c.region, count(*) AS n FROM app.customer c GROUP BY c.region, c.id HAVING count(*) > 0;
+                UPDATE app.orders SET customer_id = 1 WHERE id > 95;
+                """);
+        engine.run("SELECT tally.keep('app.line', 'app.line_def', '{id}'); SELECT tally.refresh('app.line')");
+        engine.run("UPDATE app.orders SET amount = amount + 1 WHERE id % 5 = 0; SELECT tally.refresh('app.line')");
+        assertThat(engine.text(Differences.sql("to_jsonb(x)", "app.line", "app.line_def")))
+                .isEmpty();
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.same', 'app.same_def', '{id}')"))
+                .contains("the same row more than once");
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.hidden', 'app.hidden_def')"))
+                .contains("the same row more than once");
+    }
+
+    @Test
+    void whoMayNotIsToldWhatToGrant() {
+        engine.run("""
+                CREATE ROLE keep_dev; GRANT countersink_owner TO keep_dev; CREATE SCHEMA dev AUTHORIZATION keep_dev; GRANT USAGE ON SCHEMA app TO keep_dev;
+                SET ROLE keep_dev; CREATE VIEW dev.orders_def AS SELECT * FROM app.orders;
+                """);
+        assertThat(engine.refused("TL018", "SELECT tally.keep('dev.orders', 'dev.orders_def')"))
+                .contains("keep_dev does not own app.orders");
+        engine.run("RESET ROLE; ALTER TABLE app.orders OWNER TO keep_dev; SET ROLE keep_dev");
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.mine', 'dev.orders_def')"))
+                .contains("keep_dev may not create tables in schema app");
+        engine.run(
+                "SELECT tally.keep('dev.orders', 'dev.orders_def'); RESET ROLE; CREATE ROLE keep_reader; GRANT countersink_reader TO keep_reader; SET ROLE keep_reader");
+        assertThat(engine.text("SELECT concat(source, reach, key_columns) FROM tally.explain('dev.orders_def')"))
+                .isEqualTo("app.ordersexact{id}");
+        engine.run(
+                "RESET ROLE; SELECT tally.drop('dev.orders'); REASSIGN OWNED BY keep_dev TO CURRENT_USER; DROP OWNED BY keep_dev; DROP ROLE keep_dev, keep_reader");
+    }
+
+    @Test
+    void theHintsAboutWhatCannotBeWatchedOrDependsOnTheClockWorkAsTheyStand() {
+        engine.run("""
+                CREATE SCHEMA "A b"; ALTER TABLE app.orders ADD COLUMN at timestamptz DEFAULT now();
+                CREATE MATERIALIZED VIEW app.regions AS SELECT region, count(*) AS n FROM app.customer GROUP BY region;
+                CREATE VIEW "A b".fresh_def AS SELECT id, at > now() AS fresh FROM app.orders;
+                CREATE VIEW "A b".late_def AS SELECT customer_id, count(*) FILTER (WHERE at < now()) AS n FROM app.orders GROUP BY customer_id;
+                CREATE VIEW "A b".region_def AS SELECT c.id, r.n FROM app.customer c JOIN app.regions r ON r.region = c.region;
+                """);
+        for (String view : new String[] {"fresh", "late", "region"}) {
+            String hint = hint("SELECT tally.keep('\"A b\".%1$s', '\"A b\".%1$s_def')".formatted(view));
+            Matcher steps =
+                    Pattern.compile("SELECT tally\\.\\w+\\([^;]*?\\)(?=[;.]|$)").matcher(hint);
+            while (steps.find()) {
+                engine.run(steps.group());
+            }
+            engine.run("SELECT tally.refresh('\"A b\".%s')".formatted(view));
+        }
+        assertThat(engine.number("SELECT count(*) FROM tally.status WHERE name LIKE '\"A b\".%' AND state = 'active'"))
+                .isEqualTo(3);
+    }
+
+    @Test
+    void theStatementsThatExplainPrintsWorkForQuotedNamesToo() {
+        engine.run("""
+                CREATE SCHEMA "My App"; CREATE TABLE "My App"."T %s" ("Id" int PRIMARY KEY, "G '%I" int, v int); INSERT INTO "My App"."T %s" SELECT g, g % 3, g FROM generate_series(1, 9) g;
+                CREATE VIEW "My App"."V %s{}'_def" AS SELECT "G '%I", count(*) AS "n %L", avg(v) + 1 AS "a'b" FROM "My App"."T %s" GROUP BY 1;
+                CREATE TABLE app.statement AS SELECT s FROM tally.keep_statements('"My App"."V %s{}''_def"') s;
+                DO $$ DECLARE s text; BEGIN FOR s IN SELECT x.s FROM app.statement x LOOP EXECUTE s; END LOOP; END $$;
+                UPDATE "My App"."T %s" SET "G '%I" = NULL, v = 70 WHERE "Id" = 4;
+                """);
+        engine.run("SELECT tally.refresh('\"My App\".\"V %s{}''\"')");
+        assertThat(engine.text(Differences.sql("to_jsonb(x)", "\"My App\".\"V %s{}'\"", "\"My App\".\"V %s{}'_def\"")))
+                .isEmpty();
     }
 }

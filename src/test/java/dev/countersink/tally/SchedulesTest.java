@@ -81,6 +81,7 @@ class SchedulesTest {
         assertThat(engine.text("SELECT concat(interval_ms, target_lag_ms) FROM tally.status WHERE name = 'app.upper'"))
                 .isEqualTo("5000");
         engine.refused("TL018", "SELECT tally.schedule('app.upper', '{\"target_lag\":\"5ms\"}')");
+        engine.refused("TL018", "SELECT tally.schedule('app.upper', '{\"target_lag\":\"1 year -359 days\"}')");
         engine.refused("TL018", "SELECT tally.schedule('app.upper', '{\"target_lag\":\"5s\",\"interval\":\"5s\"}')");
         engine.refused("TL018", "SELECT tally.schedule('app.chart', '{\"target_lag\":\"5s\"}')");
     }

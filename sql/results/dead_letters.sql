@@ -17,3 +17,22 @@ RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT count(*) FROM results.dead_letter WHERE replayed_at IS NULL
 $$;
 COMMENT ON FUNCTION results.dead_letter_count() IS 'how many dead letters have not been replayed since they last failed';
+
+-- results.dead_letter_payload: the bytes of a dead letter, as they were received.
+--   Parameters id
+--   Reads      results.dead_letter
+--   Raises     RS030
+CREATE OR REPLACE FUNCTION results.dead_letter_payload(id bigint)
+RETURNS bytea LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+    bytes bytea;
+BEGIN
+    SELECT l.payload INTO bytes FROM results.dead_letter l WHERE l.id = dead_letter_payload.id;
+    IF NOT FOUND THEN
+        PERFORM results.fail('RS030', format('There is no dead letter %s.', dead_letter_payload.id));
+    END IF;
+    RETURN bytes;
+END
+$$;
+COMMENT ON FUNCTION results.dead_letter_payload(bigint) IS 'the bytes of a dead letter';

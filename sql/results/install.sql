@@ -20,6 +20,7 @@
 \ir end_stalled.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql
+\ir discard_dead_letter.sql
 \ir begin_replay.sql
 \ir begin_attempt.sql
 \ir occurrence_pass.sql

@@ -4,6 +4,7 @@ import dev.countersink.config.ApiSettings;
 import dev.countersink.config.HttpSettings;
 import java.net.InetAddress;
 import java.time.Duration;
+import java.time.InstantSource;
 import org.apache.catalina.Context;
 import org.apache.catalina.Valve;
 import org.apache.catalina.connector.Connector;
@@ -19,6 +20,7 @@ import org.springframework.boot.web.server.context.WebServerInitializedEvent;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.event.EventListener;
+import org.springframework.http.HttpMethod;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
 import org.springframework.security.config.http.SessionCreationPolicy;
@@ -26,6 +28,7 @@ import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AnonymousAuthenticationFilter;
 import org.springframework.security.web.firewall.HttpFirewall;
 import org.springframework.security.web.firewall.StrictHttpFirewall;
+import org.springframework.security.web.header.writers.ReferrerPolicyHeaderWriter.ReferrerPolicy;
 
 /** Where the admin API listens, and who may call it. */
 @Configuration(proxyBeanMethods = false)
@@ -34,15 +37,30 @@ class AdminConfiguration {
     /** Between two reads of a body. */
     private static final Duration BODY = Duration.ofSeconds(20);
 
+    /** What the dashboard may load: its own files. */
+    private static final String CONTENT =
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+                    + " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
     @Bean
     ApiToken apiToken(ApiSettings settings) {
         return ApiToken.of(settings.token());
     }
 
+    @Bean
+    SessionCookie sessionCookie(ApiToken token) {
+        return new SessionCookie(token, InstantSource.system());
+    }
+
+    @Bean
+    Access access(ApiToken token, SessionCookie cookie) {
+        return new Access(token, cookie);
+    }
+
     /** The web server. It writes no page of its own: {@link HttpGate} describes every error. */
     @Bean
     WebServerFactoryCustomizer<TomcatServletWebServerFactory> webServer(
-            HttpSettings http, ApiToken token, ProblemWriter problems) {
+            HttpSettings http, ApiToken token, Access access, ProblemWriter problems) {
         InetAddress address = ListenAddress.of(http.address(), token.configured());
         return factory -> {
             factory.setPort(http.port());
@@ -50,7 +68,7 @@ class AdminConfiguration {
             factory.setProtocol(ImpatientProtocol.class.getName());
             factory.addConnectorCustomizers(AdminConfiguration::customize);
             factory.addContextCustomizers(AdminConfiguration::removeErrorPages);
-            factory.addEngineValves(new HttpGate(token, problems, HttpGate.REQUESTS));
+            factory.addEngineValves(new HttpGate(access, problems, HttpGate.REQUESTS));
         };
     }
 
@@ -76,7 +94,7 @@ class AdminConfiguration {
         }
     }
 
-    /** What it refuses by default is refused by its right status later, or is harmless: every path but the probes' needs the token. */
+    /** What it refuses by default is refused by its right status later, or is harmless: every path with data but the probes' needs the token. */
     @Bean
     HttpFirewall firewall() {
         StrictHttpFirewall firewall = new StrictHttpFirewall();
@@ -93,19 +111,23 @@ class AdminConfiguration {
     }
 
     @Bean
-    SecurityFilterChain security(HttpSecurity http, ApiToken token, ProblemWriter problems) {
-        return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**")
+    SecurityFilterChain security(HttpSecurity http, Access access, ProblemWriter problems) {
+        return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**", "/", "/ui/*")
+                        .permitAll()
+                        .requestMatchers(HttpMethod.GET, "/api/session")
                         .permitAll()
                         .anyRequest()
                         .authenticated())
-                .addFilterBefore(new TokenFilter(token), AnonymousAuthenticationFilter.class)
+                .addFilterBefore(new TokenFilter(access), AnonymousAuthenticationFilter.class)
                 .exceptionHandling(handling -> handling.authenticationEntryPoint(
                         (request, response, failure) -> problems.unauthorized(response)))
-                // There are no browser sessions, so no request can be forged in the name of one.
+                // A browser's cookie alone changes nothing: see Access.
                 .csrf(AbstractHttpConfigurer::disable)
                 .sessionManagement(session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
                 .logout(AbstractHttpConfigurer::disable)
                 .requestCache(AbstractHttpConfigurer::disable)
+                .headers(headers -> headers.contentSecurityPolicy(policy -> policy.policyDirectives(CONTENT))
+                        .referrerPolicy(policy -> policy.policy(ReferrerPolicy.NO_REFERRER)))
                 .build();
     }
 

@@ -5,7 +5,11 @@ import dev.countersink.jobs.RunService;
 import java.net.URI;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.springframework.http.ContentDisposition;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
@@ -31,6 +35,27 @@ class DeadLettersController {
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) @Nullable String fields) {
         return rows.page(results.deadLetters(after, Limit.check(limit)), limit, fields, "/api/dead-letters", "id");
+    }
+
+    /** The bytes of a message, as they were received. */
+    @GetMapping("/api/dead-letters/{id}/payload")
+    ResponseEntity<byte[]> payload(@PathVariable long id) {
+        return ResponseEntity.ok()
+                .contentType(MediaType.APPLICATION_OCTET_STREAM)
+                .header(
+                        HttpHeaders.CONTENT_DISPOSITION,
+                        ContentDisposition.attachment()
+                                .filename("dead-letter-" + id)
+                                .build()
+                                .toString())
+                .body(results.deadLetterPayload(id));
+    }
+
+    /** Deletes a message that nobody wants any more. */
+    @DeleteMapping("/api/dead-letters/{id}")
+    ResponseEntity<Void> discard(@PathVariable long id) {
+        results.discardDeadLetter(id);
+        return ResponseEntity.noContent().build();
     }
 
     /** Requests that a message is applied again, in the same way as a new one. This may be repeated. */

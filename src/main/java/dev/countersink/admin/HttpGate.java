@@ -14,7 +14,7 @@ import org.springframework.http.HttpStatus;
 
 /**
  * Stands before everything else that answers requests. It bounds how many are answered at the same time, so that the probes
- * always find a thread; it reads no body of a caller without a token; and whatever error nobody has described so far, such as
+ * always find a thread; it reads no body of a caller who may not call; and whatever error nobody has described so far, such as
  * those of the web server itself, becomes a problem document here.
  */
 final class HttpGate extends ValveBase {
@@ -28,13 +28,13 @@ final class HttpGate extends ValveBase {
     private static final int MOST_DRAINED = 256 * 1024;
     private static final int DRAINED_AT_ONCE = 8192;
 
-    private final ApiToken token;
+    private final Access access;
     private final ProblemWriter problems;
     private final Semaphore free;
 
-    HttpGate(ApiToken token, ProblemWriter problems, int requests) {
+    HttpGate(Access access, ProblemWriter problems, int requests) {
         super(true);
-        this.token = token;
+        this.access = access;
         this.problems = problems;
         this.free = new Semaphore(requests);
     }
@@ -53,7 +53,7 @@ final class HttpGate extends ValveBase {
         }
         boolean probe = isProbe(request);
         boolean admitted = probe ? isComplete(request) : free.tryAcquire();
-        boolean mayBeRead = admitted && !probe && token.isIn(request.getHeader(HttpHeaders.AUTHORIZATION));
+        boolean mayBeRead = admitted && !probe && access.admits(request);
         if (!mayBeRead && !isComplete(request)) {
             // Set before the answer is begun: what follows an unread body is no request.
             response.setHeader(HttpHeaders.CONNECTION, "close");

@@ -1,10 +1,13 @@
 package dev.countersink.admin;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
+import org.springframework.web.util.UriUtils;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -50,13 +53,33 @@ class JsonRows {
      * @param key the field by which the list is ordered; its last value is where the next page starts
      */
     Page page(List<String> rows, int limit, @Nullable String fields, String path, String key) {
+        return page(rows, limit, fields, path, key, Map.of());
+    }
+
+    /** @param filter parameters by which the rows were chosen; those of the next page are chosen by the same */
+    Page page(
+            List<String> rows,
+            int limit,
+            @Nullable String fields,
+            String path,
+            String key,
+            Map<String, @Nullable String> filter) {
         @Nullable String next = null;
         if (rows.size() == limit) {
             String last = object(rows.get(limit - 1)).path(key).asString();
-            next = String.format(Locale.ROOT, "%s?after=%s&limit=%d", path, last, limit)
-                    + (fields == null ? "" : "&fields=" + fields);
+            StringBuilder link =
+                    new StringBuilder(String.format(Locale.ROOT, "%s?after=%s&limit=%d", path, last, limit));
+            filter.forEach((name, value) -> append(link, name, value));
+            append(link, "fields", fields);
+            next = link.toString();
         }
         return new Page(objects(rows, fields), next);
+    }
+
+    private static void append(StringBuilder link, String name, @Nullable String value) {
+        if (value != null) {
+            link.append('&').append(name).append('=').append(UriUtils.encode(value, StandardCharsets.UTF_8));
+        }
     }
 
     private static void requireField(ObjectNode row, String field) {

@@ -29,6 +29,9 @@ class Problems extends ResponseEntityExceptionHandler {
     private static final Set<String> NOT_FOUND = Set.of("TL001", "TL003", "RS030");
 
     private static final String BAD_ARGUMENT = "TL018";
+    /** The role of the program lacks a right. */
+    private static final String NO_RIGHT = "42501";
+
     private static final String SCHEDULE_CHANGED = "TL021";
     static final String INVALID_PARAMETER = "22023";
     static final String NO_DATA = "02000";
@@ -41,8 +44,9 @@ class Problems extends ResponseEntityExceptionHandler {
     /** Serialization failure, deadlock, lock not available, statement cancelled. */
     private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014");
 
-    static final String PATHS = "The paths are /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters and"
-            + " /api/v2/jobs/{id}/result/.";
+    static final String PATHS =
+            "The paths are /, /api/now, /api/health, /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters,"
+                    + " /api/transactions, /api/session and /api/v2/jobs/{id}/result/.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";
 
@@ -144,6 +148,9 @@ class Problems extends ResponseEntityExceptionHandler {
     private static HttpStatus status(SqlError error) {
         if (NOT_FOUND.contains(error.code())) {
             return HttpStatus.NOT_FOUND;
+        }
+        if (NO_RIGHT.equals(error.code())) {
+            return HttpStatus.FORBIDDEN;
         }
         if (SCHEDULE_CHANGED.equals(error.code())) {
             return HttpStatus.PRECONDITION_FAILED;

@@ -45,6 +45,14 @@ class RefusedException extends RuntimeException {
                         + " days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
     }
 
+    static RefusedException noToken() {
+        return new RefusedException(
+                HttpStatus.FORBIDDEN,
+                "28000",
+                "A cookie cannot make another one.",
+                "Send 'Authorization: Bearer …' with the token to sign in.");
+    }
+
     static RefusedException runOver(long id, String state) {
         return new RefusedException(
                 HttpStatus.CONFLICT,

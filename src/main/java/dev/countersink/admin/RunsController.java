@@ -1,6 +1,8 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpStatus;
 import org.springframework.web.bind.annotation.DeleteMapping;
@@ -28,8 +30,14 @@ class RunsController {
     JsonRows.Page runs(
             @RequestParam(required = false) @Nullable Long after,
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
+            @RequestParam(required = false) @Nullable String view,
+            @RequestParam(required = false) @Nullable String state,
             @RequestParam(required = false) @Nullable String fields) {
-        return rows.page(control.runs(after, Limit.check(limit)), limit, fields, "/api/runs", "id");
+        Map<String, @Nullable String> filter = new LinkedHashMap<>();
+        filter.put("view", view);
+        filter.put("state", state);
+        return rows.page(
+                control.runs(after, Limit.check(limit), view, state), limit, fields, "/api/runs", "id", filter);
     }
 
     @GetMapping("/{id}")

@@ -6,25 +6,24 @@ import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.util.List;
-import org.springframework.http.HttpHeaders;
 import org.springframework.security.authentication.UsernamePasswordAuthenticationToken;
 import org.springframework.security.core.authority.SimpleGrantedAuthority;
 import org.springframework.security.core.context.SecurityContext;
 import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.web.filter.OncePerRequestFilter;
 
-/** Accepts a request that carries the bearer token. Which requests need none is not decided here. */
+/** Accepts a request that carries the bearer token, or the cookie of the dashboard. Which requests need none is not decided here. */
 final class TokenFilter extends OncePerRequestFilter {
-    private final ApiToken token;
+    private final Access access;
 
-    TokenFilter(ApiToken token) {
-        this.token = token;
+    TokenFilter(Access access) {
+        this.access = access;
     }
 
     @Override
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
-        if (token.isIn(request.getHeader(HttpHeaders.AUTHORIZATION))) {
+        if (access.admits(request)) {
             SecurityContext context = SecurityContextHolder.createEmptyContext();
             context.setAuthentication(UsernamePasswordAuthenticationToken.authenticated(
                     "operator", null, List.of(new SimpleGrantedAuthority("operator"))));

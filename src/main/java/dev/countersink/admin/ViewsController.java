@@ -1,11 +1,14 @@
 package dev.countersink.admin;
 
 import dev.countersink.config.Cron;
+import dev.countersink.db.ControlDb;
 import dev.countersink.db.TallyDb;
 import dev.countersink.jobs.RunService;
 import dev.countersink.jobs.ScheduleService;
+import dev.countersink.monitor.ViewBoard;
 import jakarta.servlet.http.HttpServletResponse;
 import java.net.URI;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
@@ -31,12 +34,22 @@ class ViewsController {
     private static final Pattern VERSION_TAG = Pattern.compile("\\*|\"(\\d{1,9})\"");
 
     private final TallyDb tally;
+    private final ControlDb control;
+    private final ViewBoard board;
     private final RunService runs;
     private final ScheduleService schedules;
     private final JsonRows rows;
 
-    ViewsController(TallyDb tally, RunService runs, ScheduleService schedules, JsonRows rows) {
+    ViewsController(
+            TallyDb tally,
+            ControlDb control,
+            RunService runs,
+            ScheduleService schedules,
+            ViewBoard board,
+            JsonRows rows) {
         this.tally = tally;
+        this.control = control;
+        this.board = board;
         this.runs = runs;
         this.schedules = schedules;
         this.rows = rows;
@@ -57,6 +70,36 @@ class ViewsController {
                 tally.view(name).stream().findFirst().map(rows::object).orElseThrow(() -> NotFoundException.view(name));
         response.setHeader(HttpHeaders.ETAG, etag(view));
         return view;
+    }
+
+    /** What is shown of a derived view besides its state: definition, key, size, sources. */
+    @GetMapping("/{name}/details")
+    ObjectNode details(@PathVariable String name) {
+        return control.viewDetails(name).map(rows::object).orElseThrow(() -> NotFoundException.view(name));
+    }
+
+    /** What has to be watched to keep it, and how that leads to its keys. */
+    @GetMapping("/{name}/explain")
+    JsonRows.Page explain(@PathVariable String name) {
+        return new JsonRows.Page(rows.objects(tally.explained(name), null), null);
+    }
+
+    /** The keys that could not be evaluated, the oldest first. */
+    @GetMapping("/{name}/quarantine")
+    JsonRows.Page quarantine(@PathVariable String name, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return new JsonRows.Page(rows.objects(control.quarantined(name, Limit.check(limit)), null), null);
+    }
+
+    /** One row, stored, live and by the definition, and what it is made of: in one snapshot. */
+    @GetMapping("/{name}/row")
+    JsonRows.Page row(@PathVariable String name, @RequestParam String cell) {
+        return new JsonRows.Page(rows.objects(control.compareRow(name, cell), null), null);
+    }
+
+    /** The last hour, as this instance saw it. */
+    @GetMapping("/{name}/history")
+    Map<String, List<? extends @Nullable Object>> history(@PathVariable String name) {
+        return board.history(name);
     }
 
     /** Changes when a derived view is brought up to date. What the body does not name is kept. */

@@ -5,18 +5,34 @@ import java.util.List;
 import java.util.Optional;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
+import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
 /** Calls the functions of schema {@code control}. Rows that are only passed on are JSON text. */
 @Component
 public class ControlDb {
+    /** A definition that takes longer is no answer for somebody who waits. */
+    private static final int LONGEST_SECONDS = 20;
+    /** PostgreSQL writes a definition out only when nobody holds its tables exclusively. */
+    private static final int QUICK_SECONDS = 3;
+
     private final DataSource dataSource;
     private final JdbcClient jdbc;
+    private final JdbcClient limited;
+    private final JdbcClient quick;
 
     public ControlDb(DataSource dataSource) {
         this.dataSource = dataSource;
         this.jdbc = JdbcClient.create(dataSource);
+        this.limited = limited(dataSource, LONGEST_SECONDS);
+        this.quick = limited(dataSource, QUICK_SECONDS);
+    }
+
+    private static JdbcClient limited(DataSource dataSource, int seconds) {
+        JdbcTemplate template = new JdbcTemplate(dataSource);
+        template.setQueryTimeout(seconds);
+        return JdbcClient.create(template);
     }
 
     /**
@@ -99,11 +115,76 @@ public class ControlDb {
                 .optional();
     }
 
-    /** A page of runs, the newest first, each as a JSON object. */
-    public List<String> runs(@Nullable Long after, int limit) {
-        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?) r")
+    /**
+     * A page of runs, the newest first, each as a JSON object.
+     *
+     * @param view only its runs, null for all
+     * @param state queued, running, done or failed, null for all
+     */
+    public List<String> runs(@Nullable Long after, int limit, @Nullable String view, @Nullable String state) {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?, ?, ?) r")
                 .param(after)
                 .param(limit)
+                .param(view)
+                .param(state)
+                .query(String.class)
+                .list();
+    }
+
+    /** What the last verification of some derived views found, each as a JSON object. */
+    public List<String> lastVerified(List<String> views) {
+        return jdbc.sql("SELECT to_jsonb(v) FROM control.last_verified(?::text[]) v")
+                .param(views.toArray(String[]::new))
+                .query(String.class)
+                .list();
+    }
+
+    /** What tally.health finds wrong, each as a JSON object. */
+    public List<String> problems() {
+        return limited.sql("SELECT to_jsonb(p) FROM control.problems() p")
+                .query(String.class)
+                .list();
+    }
+
+    /** Definition, key, size and sources of a derived view as a JSON object. */
+    public Optional<String> viewDetails(String view) {
+        return quick.sql("SELECT to_jsonb(v) FROM control.view_details(?) v")
+                .param(view)
+                .query(String.class)
+                .optional();
+    }
+
+    /** The keys of a derived view that could not be evaluated, each as a JSON object. */
+    public List<String> quarantined(String view, int limit) {
+        return jdbc.sql("SELECT to_jsonb(q) FROM control.quarantined(?, ?) q")
+                .params(view, limit)
+                .query(String.class)
+                .list();
+    }
+
+    /** Transactions that hold things up, the oldest first, each as a JSON object. */
+    public List<String> transactions() {
+        return jdbc.sql("SELECT to_jsonb(t) FROM control.transactions() t")
+                .query(String.class)
+                .list();
+    }
+
+    /** Cancels the statement of a transaction, or ends its session if it is idle. Returns whether it was still there. */
+    public boolean endTransaction(int pid, String since) {
+        return jdbc.sql("SELECT control.end_transaction(?, ?::timestamptz)")
+                .params(pid, since)
+                .query(Boolean.class)
+                .single();
+    }
+
+    /**
+     * One row of a derived view as it is stored, live and by its definition, and the rows that it is made of.
+     *
+     * @param cellJson an object with the values of its key, or of the columns that a rollup groups by
+     */
+    public List<String> compareRow(String view, String cellJson) {
+        return limited.sql("SELECT to_jsonb(c) FROM control.compare_row(?, ?::jsonb) c")
+                .params(view, cellJson)
                 .query(String.class)
                 .list();
     }

@@ -5,7 +5,7 @@ import javax.sql.DataSource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
-/** Reads schema {@code results} for the admin API. Rows are JSON text. */
+/** Calls the functions of schema {@code results} that the admin API needs. Rows are JSON text. */
 @Component
 public class ResultsReads {
     private final JdbcClient jdbc;
@@ -44,5 +44,22 @@ public class ResultsReads {
                 .params(after, limit)
                 .query(String.class)
                 .list();
+    }
+
+    /** How many dead letters have not been replayed since they last failed. */
+    public long deadLetterCount() {
+        return jdbc.sql("SELECT results.dead_letter_count()").query(Long.class).single();
+    }
+
+    /** The bytes of a dead letter. */
+    public byte[] deadLetterPayload(long id) {
+        return jdbc.sql("SELECT results.dead_letter_payload(?)")
+                .param(id)
+                .query(byte[].class)
+                .single();
+    }
+
+    public void discardDeadLetter(long id) {
+        jdbc.sql("SELECT FROM results.discard_dead_letter(?)").param(id).query(row -> {});
     }
 }

@@ -87,6 +87,14 @@ public class TallyDb {
                 .list();
     }
 
+    /** The rows of {@link #explain}, each as a JSON object. */
+    public List<String> explained(String view) {
+        return jdbc.sql("SELECT to_jsonb(e) FROM tally.explain_view(?) e")
+                .param(view)
+                .query(String.class)
+                .list();
+    }
+
     /** The statements that keep a view as {@link #explain} proposes. */
     public List<String> keepStatements(String view, @Nullable List<String> key) {
         return jdbc.sql("SELECT s FROM tally.keep_statements(?, ?::text[]) s")

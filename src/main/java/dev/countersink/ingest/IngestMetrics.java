@@ -50,20 +50,28 @@ public final class IngestMetrics {
                 .distributionStatisticBufferLength(1)
                 .register(new SimpleMeterRegistry());
         FunctionCounter.builder("countersink.ingest.messages", messages, AtomicLong::get)
+                .description("messages that are finished: applied, or a dead letter, and committed")
                 .register(registry);
         FunctionCounter.builder("countersink.ingest.batches", batches, AtomicLong::get)
+                .description("batches that were committed")
                 .register(registry);
         FunctionCounter.builder("countersink.ingest.dead.letters", deadLetters, AtomicLong::get)
+                .description("messages that became a dead letter")
                 .register(registry);
         FunctionCounter.builder("countersink.ingest.redelivered", redelivered, AtomicLong::get)
+                .description("messages that were delivered more than once")
                 .register(registry);
         Gauge.builder("countersink.ingest.backlog", this, IngestMetrics::backlog)
+                .description("messages in the stream, for all instances together")
                 .register(registry);
-        Gauge.builder("countersink.ingest.held", this, metrics -> metrics.held).register(registry);
+        Gauge.builder("countersink.ingest.held", this, metrics -> metrics.held)
+                .description("messages in the memory of this instance")
+                .register(registry);
         Gauge.builder("countersink.ingest.stalled.seconds", this, IngestMetrics::longestStall)
                 .description("how long the job that waits longest has had messages of which nobody finished any")
                 .register(registry);
         Gauge.builder("countersink.ingest.blocked", outage, o -> o.reason() == null ? 0 : 1)
+                .description("1 while the database accepts no batches")
                 .register(registry);
     }
 

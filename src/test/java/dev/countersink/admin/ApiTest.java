@@ -133,6 +133,85 @@ class ApiTest {
     }
 
     @Test
+    void runsAreChosenByViewAndState() {
+        finished(instance.post(VIEW + "/refresh").header("Location"));
+        JsonNode chosen = instance.get("/api/runs?state=done&limit=1&fields=id,view,state&view=" + ItemView.NAME)
+                .json();
+        assertThat(chosen.path("items").get(0).path("view").asString()).isEqualTo(ItemView.NAME);
+        assertThat(chosen.path("next").asString())
+                .contains("&view=" + ItemView.NAME)
+                .contains("&state=done");
+        assertThat(instance.get("/api/runs?view=app.other").json().path("items"))
+                .isEmpty();
+        assertProblem(instance.get("/api/runs?state=lost"), 400, "22023");
+    }
+
+    @Test
+    void aViewTellsWhatItIsMadeOf() {
+        JsonNode details = instance.get(VIEW + "/details").json();
+        assertThat(details.path("definition").asString()).contains("100 / ");
+        assertThat(details.path("key").toString()).isEqualTo("[\"id\"]");
+        assertThat(details.path("watched").toString()).isEqualTo("[\"app.item\"]");
+        JsonNode source = instance.get(VIEW + "/explain").json().path("items").get(0);
+        assertThat(source.path("source").asString()).isEqualTo("app.item");
+        assertThat(source.path("reach").asString()).isEqualTo("exact");
+        assertThat(instance.get(VIEW + "/quarantine").json().path("items")).isEmpty();
+        assertThat(instance.get(VIEW + "/history").json().has("times")).isTrue();
+        for (String part : new String[] {"details", "explain", "quarantine", "row?cell=%7B%7D"}) {
+            assertProblem(instance.get("/api/views/app.gone/" + part), 404, "TL001");
+        }
+    }
+
+    @Test
+    void aRowIsShownStoredLiveAndByTheDefinition() {
+        sql.run("INSERT INTO app.item VALUES (21, 10) ON CONFLICT DO NOTHING");
+        finished(instance.post(VIEW + "/refresh").header("Location"));
+        sql.run("UPDATE app.item SET n = 5 WHERE id = 21");
+        JsonNode rows =
+                instance.get(VIEW + "/row?cell=%7B%22id%22%3A21%7D").json().path("items");
+        assertThat(rows.toString())
+                .isEqualTo("[{\"row\":{\"id\":21,\"share\":10},\"form\":\"stored\"},"
+                        + "{\"row\":{\"id\":21,\"share\":20},\"form\":\"live\"},"
+                        + "{\"row\":{\"id\":21,\"share\":20},\"form\":\"oracle\"}]");
+        assertProblem(instance.get(VIEW + "/row?cell=%7B%22n%22%3A21%7D"), 422, "TL018");
+        assertProblem(instance.get(VIEW + "/row?cell=%7B"), 400, "22P02");
+        assertProblem(instance.get(VIEW + "/row"), 400, "22023");
+    }
+
+    @Test
+    void nowSaysTheWorst() {
+        JsonNode now = instance.get("/api/now").json();
+        assertThat(now.path("level").asString()).isIn("ok", "warn", "bad");
+        assertThat(now.path("sentence").asString()).isNotEmpty();
+        assertThat(view(instance.get("/api/views").json()).path("name").asString())
+                .isEqualTo(ItemView.NAME);
+        sql.run("INSERT INTO app.item VALUES (22, 0)");
+        finished(instance.post(VIEW + "/refresh").header("Location"));
+        JsonNode bad = Eventually.await(
+                "the key is named",
+                () -> instance.get("/api/now").json(),
+                found -> found.path("findings").toString().contains("app.item_fact keeps old rows of 1 key"));
+        assertThat(bad.path("level").asString()).isEqualTo("bad");
+        assertThat(instance.get(VIEW + "/quarantine")
+                        .json()
+                        .path("items")
+                        .get(0)
+                        .path("key")
+                        .toString())
+                .isEqualTo("[22]");
+        sql.run("DELETE FROM app.item WHERE id = 22");
+        finished(instance.post(VIEW + "/refresh").header("Location"));
+    }
+
+    @Test
+    void aTransactionThatIsOverCannotBeEnded() {
+        assertThat(instance.get("/api/transactions").json().has("items")).isTrue();
+        assertProblem(instance.delete("/api/transactions/1?since=2026-01-01T00:00:00Z"), 404, "02000");
+        assertProblem(instance.delete("/api/transactions/1?since=soon"), 400, "22007");
+        assertProblem(instance.delete("/api/transactions/1"), 400, "22023");
+    }
+
+    @Test
     void aScheduleIsChangedByWhoSawItLast() {
         String etag = instance.get(VIEW).header("ETag");
         TestInstance.Answer changed =

@@ -77,7 +77,7 @@ final class OddRequests {
             "null",
             "true");
     private static final List<String> PARAMETERS =
-            List.of("after", "limit", "fields", "sample", "x", "", "limit[]", "name");
+            List.of("after", "limit", "fields", "sample", "view", "state", "since", "cell", "x", "", "limit[]", "name");
     private static final List<String> HEADERS = List.of(
             "Accept: text/html",
             "Accept: application/xml",
@@ -190,6 +190,21 @@ final class OddRequests {
                 "/api/ingest",
                 "/api/dead-letters",
                 "/api/dead-letters/1/replay",
+                "/api/dead-letters/1/payload",
+                "/api/dead-letters/1",
+                "/api/now",
+                "/api/now/lags",
+                "/api/health",
+                "/api/session",
+                "/api/transactions",
+                "/api/transactions/1",
+                one + "/details",
+                one + "/explain",
+                one + "/quarantine",
+                one + "/history",
+                one + "/row",
+                "/ui/main.js",
+                "/ui/nothing",
                 "/api/v2/jobs/1/result/",
                 "/api/v2/jobs/1/result",
                 "/error",

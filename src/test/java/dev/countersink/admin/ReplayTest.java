@@ -113,6 +113,24 @@ class ReplayTest {
     }
 
     @Test
+    void itsBytesAreGivenAndItCanBeDiscarded() throws Exception {
+        rig.publish("results.1", "no JSON, é");
+        String letter = "/api/dead-letters/" + deadLetter("RS010");
+        TestInstance.Answer payload = instance.get(letter + "/payload");
+        assertThat(payload.status()).isEqualTo(200);
+        assertThat(payload.header("Content-Type")).isEqualTo("application/octet-stream");
+        assertThat(payload.header("Content-Disposition")).startsWith("attachment");
+        assertThat(payload.response().body()).isEqualTo("no JSON, é");
+        assertThat(instance.delete(letter).status()).isEqualTo(204);
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
+        for (TestInstance.Answer gone : List.of(
+                instance.get(letter + "/payload"), instance.delete(letter), instance.post(letter + "/replay"))) {
+            assertThat(gone.status()).isEqualTo(404);
+            assertThat(gone.json().path("code").asString()).isEqualTo("RS030");
+        }
+    }
+
+    @Test
     void whatOnlyTheDatabaseRefusesIsRecordedToo() throws Exception {
         rig.execute("ALTER TABLE results.detection ADD CONSTRAINT poison CHECK (crop_url NOT LIKE '%/66-%')");
         try {

@@ -105,6 +105,11 @@ public final class TestInstance implements AutoCloseable {
                 request(path).GET().header("Authorization", "Bearer " + TOKEN).header("If-None-Match", etag));
     }
 
+    /** A GET with only these headers, each a name and a value. */
+    public Answer getWith(String path, String... headers) {
+        return send(request(path).GET().headers(headers));
+    }
+
     public Answer getWithToken(String path, String token) {
         HttpRequest.Builder request = request(path).GET();
         return send(token == null ? request : request.header("Authorization", "Bearer " + token));

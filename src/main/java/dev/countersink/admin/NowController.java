@@ -1,0 +1,35 @@
+package dev.countersink.admin;
+
+import dev.countersink.monitor.ViewBoard;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/** Whether derived data is fresh and right: one level, one sentence, and what is behind it. */
+@RestController
+class NowController {
+    private final ViewBoard board;
+
+    NowController(ViewBoard board) {
+        this.board = board;
+    }
+
+    @GetMapping("/api/now")
+    ViewBoard.Now now() {
+        return board.now();
+    }
+
+    /** For each view the highest lag of every two minutes of the last hour, as this instance saw it. */
+    @GetMapping("/api/now/lags")
+    Map<String, List<@Nullable Double>> lags() {
+        return board.lags();
+    }
+
+    /** What tally.health finds wrong. */
+    @GetMapping("/api/health")
+    JsonRows.Page health() {
+        return new JsonRows.Page(board.problems(), null);
+    }
+}

@@ -1,0 +1,351 @@
+package dev.countersink.monitor;
+
+import dev.countersink.config.RefreshSettings;
+import dev.countersink.db.ControlDb;
+import dev.countersink.db.ResultsReads;
+import dev.countersink.db.TallyDb;
+import dev.countersink.monitor.Finding.Level;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Timer;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.context.SmartLifecycle;
+import org.springframework.dao.TransientDataAccessResourceException;
+import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * All derived views at a glance. The database is asked once a second at most, however many look, and four times a minute if
+ * nobody does, for the last hour's curves.
+ */
+@Component
+public class ViewBoard implements SmartLifecycle {
+    private static final Logger LOG = LoggerFactory.getLogger(ViewBoard.class);
+    private static final Duration FRESH = Duration.ofSeconds(1);
+    /** Between two looks at what costs more and changes less: the health of triggers. */
+    private static final Duration CHECKS = Duration.ofMinutes(1);
+    /** The same while nobody looks, for the metrics. */
+    private static final Duration IDLE_CHECKS = Duration.ofMinutes(5);
+
+    private static final String QUERY_CANCELED = "57014";
+    private static final Duration PATIENCE = Duration.ofSeconds(2);
+    private static final String SILENT = "The database has not said for 2 s how the views are.";
+
+    private static final int SMALL_PICTURE = 30;
+    private static final double SECONDS_PER_MINUTE = 60;
+
+    private final TallyDb tally;
+    private final ControlDb control;
+    private final ResultsReads results;
+    private final RefreshSettings settings;
+    private final MeterRegistry meters;
+    private final JsonMapper json;
+
+    private final ViewMetrics metrics;
+    /** Guards all that follows. */
+    private final ReentrantLock lock = new ReentrantLock();
+
+    private final History history = new History();
+    private final Map<String, Merges> merges = new HashMap<>();
+    private Map<String, Long> changedBefore = new HashMap<>();
+    private @Nullable Instant sampledAt;
+    private final ScheduledExecutorService sampler =
+            Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("board-"));
+    private volatile boolean running;
+
+    private List<ObjectNode> views = List.of();
+    private List<ObjectNode> problems = List.of();
+    private List<ObjectNode> verified = List.of();
+    private long deadLetters;
+    private Instant readAt = Instant.EPOCH;
+    private volatile Instant checkedAt = Instant.EPOCH;
+    private Instant failedAt = Instant.EPOCH;
+    private @Nullable RuntimeException failure;
+
+    ViewBoard(
+            TallyDb tally,
+            ControlDb control,
+            ResultsReads results,
+            RefreshSettings settings,
+            MeterRegistry meters,
+            JsonMapper json) {
+        this.tally = tally;
+        this.control = control;
+        this.results = results;
+        this.settings = settings;
+        this.meters = meters;
+        this.json = json;
+        this.metrics = new ViewMetrics(meters);
+    }
+
+    private record Merges(long count, double millis) {}
+
+    /**
+     * What an operator sees first.
+     *
+     * @param level the worst of all findings
+     * @param sentence the worst finding, or that all is well
+     * @param at when the database said so
+     * @param findings the worst first
+     * @param views rows of tally.status, each with a level, the limit of its lag and what its last verification found
+     */
+    public record Now(Level level, String sentence, Instant at, List<Finding> findings, List<ObjectNode> views) {}
+
+    /** The state of all views, at most a second old. */
+    public Now now() {
+        return locked(() -> {
+            refresh();
+            return judged();
+        });
+    }
+
+    private Now judged() {
+        Findings findings = new Findings(settings.interval());
+        Map<String, ObjectNode> byName = new LinkedHashMap<>();
+        for (ObjectNode row : views) {
+            ObjectNode view = row.deepCopy();
+            view.put("level", findings.addView(view).toString());
+            view.put("lag_limit", findings.limitSeconds(view));
+            byName.put(view.path("name").asString(), view);
+        }
+        verified.forEach(found -> {
+            findings.addVerified(found);
+            ObjectNode view = byName.get(found.path("view").asString());
+            if (view != null) {
+                view.set("verified", found.deepCopy());
+            }
+        });
+        problems.forEach(findings::addProblem);
+        findings.addDeadLetters(deadLetters);
+        List<Finding> sorted = findings.sorted();
+        for (Finding finding : sorted) {
+            if (finding.view() != null) {
+                raise(byName.get(finding.view()), finding.level());
+            }
+        }
+        List<ObjectNode> shown = new ArrayList<>(byName.values());
+        return new Now(
+                sorted.isEmpty() ? Level.OK : sorted.get(0).level(),
+                sorted.isEmpty() ? allWell(shown) : sorted.get(0).sentence(),
+                readAt,
+                sorted,
+                shown);
+    }
+
+    private static void raise(@Nullable ObjectNode view, Level level) {
+        if (view != null
+                && level.compareTo(Level.valueOf(view.path("level").asString().toUpperCase(Locale.ROOT))) > 0) {
+            view.put("level", level.toString());
+        }
+    }
+
+    private static String allWell(List<ObjectNode> views) {
+        if (views.isEmpty()) {
+            return "There are no derived views yet";
+        }
+        ObjectNode worst = views.stream()
+                .max(Comparator.comparingDouble(view -> view.path("lag").asDouble(0)))
+                .orElseThrow();
+        double lag = worst.path("lag").asDouble(0);
+        return lag > 0
+                ? String.format(
+                        Locale.ROOT,
+                        "All %d views are fresh; the oldest change has waited %s, in %s",
+                        views.size(),
+                        Findings.shown(lag),
+                        worst.path("name").asString())
+                : String.format(Locale.ROOT, "All %d views are fresh, and nothing is pending", views.size());
+    }
+
+    /** What tally.health finds wrong. */
+    public List<ObjectNode> problems() {
+        return objects(control.problems());
+    }
+
+    /** Small pictures of all views: the highest lag of every two minutes. */
+    public Map<String, List<@Nullable Double>> lags() {
+        return locked(() -> {
+            Map<String, List<@Nullable Double>> lags = new LinkedHashMap<>();
+            views.forEach(view -> {
+                String name = view.path("name").asString();
+                lags.put(name, history.lags(name, SMALL_PICTURE));
+            });
+            return lags;
+        });
+    }
+
+    /** The last hour of a view: when, and its curves. */
+    public Map<String, List<? extends @Nullable Object>> history(String view) {
+        return locked(() -> {
+            Map<String, List<? extends @Nullable Object>> curves = new LinkedHashMap<>();
+            curves.put("times", history.times());
+            curves.putAll(history.of(view));
+            return curves;
+        });
+    }
+
+    /** Who comes while another waits for a database that does not answer is told so, and holds no thread. */
+    private <T> T locked(Supplier<T> action) {
+        try {
+            if (!lock.tryLock(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new TransientDataAccessResourceException(SILENT, new SQLException(SILENT, QUERY_CANCELED));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+        try {
+            return action.get();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** What fails is not tried again for a second: who waits for the same answer need not wait one after the other. */
+    private void refresh() {
+        Instant now = Instant.now();
+        if (failure != null && isFresh(failedAt, now, FRESH)) {
+            throw failure;
+        }
+        try {
+            if (!isFresh(readAt, now, FRESH)) {
+                read(now);
+            }
+            checkUnlessYounger(now, CHECKS);
+            failure = null;
+        } catch (RuntimeException e) {
+            failure = e;
+            failedAt = Instant.now();
+            throw e;
+        }
+    }
+
+    private void checkUnlessYounger(Instant now, Duration age) {
+        if (running && !isFresh(checkedAt, now, age)) {
+            checkedAt = now;
+            sampler.execute(this::check);
+        }
+    }
+
+    private static boolean isFresh(Instant then, Instant now, Duration age) {
+        return Duration.between(then, now).compareTo(age) < 0;
+    }
+
+    private void read(Instant now) {
+        views = objects(tally.views());
+        verified = objects(control.lastVerified(
+                views.stream().map(view -> view.path("name").asString()).toList()));
+        deadLetters = results.deadLetterCount();
+        readAt = now;
+    }
+
+    /** Takes up to a second with hundreds of views, so nobody waits for it. */
+    private void check() {
+        try {
+            List<ObjectNode> wrong = problems();
+            locked(() -> problems = wrong);
+            metrics.checked(wrong.size());
+        } catch (RuntimeException e) {
+            LOG.debug("The health of the views cannot be read: {}", e.getMessage());
+            checkedAt = Instant.EPOCH;
+        }
+    }
+
+    private List<ObjectNode> objects(List<String> rows) {
+        return rows.stream().map(row -> (ObjectNode) json.readTree(row)).toList();
+    }
+
+    @Override
+    public void start() {
+        running = true;
+        sampler.scheduleWithFixedDelay(this::sample, 1, History.SECONDS, TimeUnit.SECONDS);
+    }
+
+    @Override
+    public void stop() {
+        running = false;
+        sampler.shutdownNow();
+    }
+
+    @Override
+    public boolean isRunning() {
+        return running;
+    }
+
+    private void sample() {
+        lock.lock();
+        try {
+            sampleLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void sampleLocked() {
+        Instant now = Instant.now();
+        Map<String, History.Sample> samples = new HashMap<>();
+        try {
+            read(now);
+            double minutes = sampledAt == null
+                    ? Double.NaN
+                    : Duration.between(sampledAt, now).toMillis() / 1000d / SECONDS_PER_MINUTE;
+            Map<String, Long> changedNow = new HashMap<>();
+            for (ObjectNode view : views) {
+                String name = view.path("name").asString();
+                long changed = view.path("rows_changed").asLong(0);
+                Long before = changedBefore.get(name);
+                changedNow.put(name, changed);
+                samples.put(
+                        name,
+                        new History.Sample(
+                                view.path("lag").asDouble(0),
+                                view.path("pending").asDouble(0),
+                                mergeMillis(name),
+                                before == null ? Double.NaN : Math.max(0, changed - before) / minutes));
+            }
+            changedBefore = changedNow;
+            sampledAt = now;
+            Set<String> names = Set.copyOf(samples.keySet());
+            history.retain(names);
+            merges.keySet().retainAll(names);
+            metrics.read(judged().views(), deadLetters);
+            checkUnlessYounger(now, IDLE_CHECKS);
+        } catch (RuntimeException e) {
+            // The merges log an outage, once; here it is a gap in the curves.
+            metrics.unknown();
+            LOG.debug("The state of the views cannot be read: {}", e.getMessage());
+        }
+        history.add(now.toEpochMilli() / 1000d, samples);
+    }
+
+    /** How long this instance's merges since the last sample took on average, NaN if there was none. */
+    private double mergeMillis(String view) {
+        Timer timer = meters.find("countersink.merge").tag("view", view).timer();
+        if (timer == null) {
+            return Double.NaN;
+        }
+        Merges now = new Merges(timer.count(), timer.totalTime(TimeUnit.MILLISECONDS));
+        Merges before = merges.put(view, now);
+        long count = now.count() - (before == null ? 0 : before.count());
+        return count == 0 ? Double.NaN : (now.millis() - (before == null ? 0 : before.millis())) / count;
+    }
+}

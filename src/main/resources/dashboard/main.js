@@ -1,0 +1,178 @@
+// The frame: signing in, the address, and asking again every two seconds while somebody looks.
+
+import * as api from './api.js';
+import { h, say, show } from './dom.js';
+import * as ingestion from './ingestion.js';
+import * as now from './now.js';
+import * as runs from './runs.js';
+import * as view from './view.js';
+
+const PAUSE = 2000;
+const pages = { now, view, ingestion, runs };
+const app = document.getElementById('app');
+const themes = { '': 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
+
+let timer = 0;
+let turn = 0;
+let trouble = '';
+let shown = null;
+
+/** The page and its parameters, from the address: #/view/shop.order_fact?tab=runs */
+function address() {
+    const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
+    const [page, ...rest] = path.split('/');
+    return {
+        page: pages[page] ? page : 'now',
+        name: rest.map(decodeURIComponent).join('/'),
+        query: new URLSearchParams(query),
+    };
+}
+
+/** Writes a parameter into the address, without a step in the history. */
+function choose(name, value) {
+    const { query } = address();
+    if (value) {
+        query.set(name, value);
+    } else {
+        query.delete(name);
+    }
+    const path = location.hash.replace(/^#/, '').split('?')[0] || '/now';
+    history.replaceState(null, '', `#${path}${query.size ? `?${query}` : ''}`);
+    again();
+}
+
+function again() {
+    clearTimeout(timer);
+    tick();
+}
+
+async function tick() {
+    const mine = ++turn;
+    const route = address();
+    const page = pages[route.page];
+    try {
+        const data = await page.load(route);
+        if (mine !== turn) {
+            return;
+        }
+        trouble = '';
+        draw(route, page.render(route, data, { choose, again }));
+    } catch (e) {
+        if (mine !== turn) {
+            return;
+        }
+        if (e.status === 401) {
+            signInPage();
+            return;
+        }
+        trouble = e instanceof api.Refused ? e.whole : 'Countersink does not answer. It is tried again every two seconds.';
+        draw(route, e.status === 404 ? h('p', { class: 'alone' }, e.whole) : null);
+    }
+    timer = document.hidden ? 0 : setTimeout(tick, PAUSE);
+}
+
+function draw(route, content) {
+    document.title = `${{ now: 'Now', view: route.name, ingestion: 'Ingestion', runs: 'Runs' }[route.page]} – Countersink`;
+    const key = `${route.page}/${route.name}`;
+    const before = document.getElementById('main');
+    if (shown !== key && before) {
+        before.replaceChildren();
+    }
+    show(app,
+        h('header', { 'data-key': 'top' },
+            h('a', { class: 'brand', href: '#/now' }, 'Countersink'),
+            h('nav', { 'aria-label': 'Pages' }, ['now', 'ingestion', 'runs'].map(page =>
+                h('a', { href: `#/${page}`, 'aria-current': page === route.page ? 'page' : null }, page[0].toUpperCase() + page.slice(1)))),
+            h('div', { class: 'right' },
+                h('button', { type: 'button', id: 'theme', onclick: nextTheme }, themes[theme()]),
+                h('button', { type: 'button', id: 'sign-out', onclick: signOut }, 'Sign out'))),
+        trouble && content === null ? h('p', { class: 'trouble', role: 'alert', 'data-key': 'trouble' }, trouble) : null,
+        h('main', { id: 'main', tabindex: -1, 'data-key': 'main', class: trouble ? 'old' : '' }, content === null ? [...(before?.childNodes ?? [])].map(n => n.cloneNode(true)) : content));
+    if (shown !== key && shown !== null) {
+        document.getElementById('main').focus({ preventScroll: true });
+        scrollTo(0, 0);
+    }
+    shown = key;
+}
+
+function signInPage() {
+    shown = null;
+    document.title = 'Sign in – Countersink';
+    if (document.getElementById('token')) {
+        return;
+    }
+    document.getElementById('said').replaceChildren();
+    app.replaceChildren(h('main', { class: 'sign-in' },
+        h('h1', {}, 'Countersink'),
+        h('form', {
+            onsubmit: async event => {
+                event.preventDefault();
+                const field = document.getElementById('token');
+                try {
+                    await api.signIn(field.value.trim());
+                    app.replaceChildren();
+                    again();
+                } catch (e) {
+                    document.getElementById('refused').textContent = e.status === 401
+                        ? 'This is not the token of this instance.'
+                        : e.whole ?? 'Countersink does not answer.';
+                    field.select();
+                }
+            },
+        },
+        h('label', { for: 'token' }, 'Token'),
+        h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'where refused' }),
+        h('p', { id: 'where', class: 'note' }, 'The one of COUNTERSINK_API_TOKEN; if that is not set, the log has one.'),
+        h('p', { id: 'refused', class: 'refused', role: 'alert' }),
+        h('button', { type: 'submit', class: 'main' }, 'Sign in'))));
+    document.getElementById('token').focus();
+}
+
+async function signOut() {
+    try {
+        await api.signOut();
+    } catch (e) {
+        if (e.status !== 401) {
+            say(e.whole ?? 'Countersink does not answer.', true);
+            return;
+        }
+    }
+    clearTimeout(timer);
+    turn++;
+    signInPage();
+}
+
+function theme() {
+    return localStorage.getItem('theme') ?? '';
+}
+
+function nextTheme() {
+    const names = Object.keys(themes);
+    localStorage.setItem('theme', names[(names.indexOf(theme()) + 1) % names.length]);
+    applyTheme();
+    view.restyle();
+    again();
+}
+
+function applyTheme() {
+    document.documentElement.dataset.theme = theme();
+}
+
+async function begin() {
+    const { signed_in: signedIn } = await api.session().catch(() => ({ signed_in: true })); // if it fails, so does what follows, and says so
+    if (signedIn) {
+        again();
+    } else {
+        signInPage();
+    }
+}
+
+applyTheme();
+addEventListener('hashchange', () => document.getElementById('token') ? null : again());
+document.addEventListener('visibilitychange', () => {
+    clearTimeout(timer);
+    if (!document.hidden && !document.getElementById('token')) {
+        again();
+    }
+});
+begin();

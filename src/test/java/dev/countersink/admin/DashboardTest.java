@@ -1,0 +1,275 @@
+package dev.countersink.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.db.Database;
+import dev.countersink.ingest.Messages;
+import dev.countersink.ingest.Rig;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestInstance;
+import java.io.IOException;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.util.Arrays;
+import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.openqa.selenium.By;
+import org.openqa.selenium.WindowType;
+
+/** The dashboard in a real browser. Screenshots are left in target/screenshots. */
+class DashboardTest {
+    private static final String ROW = "tr[data-key='app.item_fact'] ";
+
+    private static Rig rig;
+    private static Sql sql;
+    private static TestInstance instance;
+    private static Browser browser;
+    private static String base;
+
+    @BeforeAll
+    static void start() throws Exception {
+        browser = new Browser();
+        rig = new Rig();
+        rig.seed(100);
+        sql = new Sql(rig.database());
+        ItemView.create(sql);
+        sql.run("""
+                SELECT tally.create_rollup('app.item_sum', 'app.item_fact', '{}', '{"items":"count(*)", "share":"sum(share)"}');
+                SELECT tally.create_rollup('app.by_share', 'app.item_fact', '{share}', '{"items":"count(*)"}');
+                SELECT count(*) FROM tally.refresh('app.item_fact')""");
+        instance = TestInstance.start(rig.database(), rig.nats(), Map.of("countersink.refresh.interval", "1h"));
+        base = "http://127.0.0.1:" + instance.port() + "/";
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        for (AutoCloseable started : Arrays.asList(browser, instance, sql, rig)) {
+            if (started != null) {
+                started.close();
+            }
+        }
+    }
+
+    @BeforeEach
+    void signIn() {
+        browser.driver().manage().deleteAllCookies();
+        browser.open("about:blank");
+        browser.open(base);
+        browser.type("#token", TestInstance.token());
+        browser.click("button[type=submit]");
+        browser.await("#line .sentence", "");
+        browser.await(ROW + "th", ItemView.NAME);
+    }
+
+    @AfterEach
+    void nothingWasLogged() {
+        assertThat(browser.errors()).isEmpty();
+    }
+
+    @Test
+    void whoIsNotSignedInSeesNothing() throws Exception {
+        browser.click("#sign-out");
+        browser.await("h1", "Countersink");
+        assertThat(browser.driver().findElements(By.cssSelector("table, #line")))
+                .isEmpty();
+        assertThat(browser.driver().manage().getCookies()).isEmpty();
+        browser.open(base + "#/view/app.item_fact");
+        browser.driver().navigate().refresh();
+        browser.await("h1", "Countersink");
+        assertThat(browser.text("body")).doesNotContain("item_fact");
+        browser.type("#token", "another-token-for-tests");
+        browser.click("button[type=submit]");
+        browser.await("#refused", "not the token");
+        browser.screenshot("sign-in");
+        browser.type("#token", TestInstance.token());
+        browser.click("button[type=submit]");
+        browser.await("h1", "app.item_fact");
+    }
+
+    /** A lock keeps the merge waiting; when it is gone, the view is fresh again. */
+    @Test
+    void aViewGoesStaleAndFresh() throws Exception {
+        browser.await("#line", "All well");
+        try (Connection blocker = Database.connect(rig.database());
+                Statement statement = blocker.createStatement()) {
+            blocker.setAutoCommit(false);
+            statement.execute("LOCK TABLE app.item_fact IN SHARE ROW EXCLUSIVE MODE");
+            sql.run("SELECT tally.schedule('app.item_fact', '{\"target_lag\":\"100ms\"}')");
+            sql.run("INSERT INTO app.item VALUES (11, 10)");
+            browser.await(
+                    "#line", "Wrong or late", "app.item_fact is ", " behind, with ", "it should be at most 100 ms");
+            browser.await(ROW + "td:nth-of-type(3)", " of 100 ms");
+            browser.await("#transactions", "SHARE ROW EXCLUSIVE MODE", "1 session, 1 of ours");
+            screenshots("now-late");
+            browser.click("#transactions tbody tr button");
+            browser.click("dialog button.main");
+            Eventually.await("its session is ended", () -> blocker.isValid(1), valid -> !valid);
+        }
+        browser.await("#line", "All well");
+        browser.await(ROW + "td:nth-of-type(2)", "0");
+        screenshots("now-fresh");
+        sql.run("SELECT tally.schedule('app.item_fact', '{\"target_lag\":null}')");
+    }
+
+    @Test
+    void aKeyThatCannotBeEvaluatedIsNamed() throws Exception {
+        sql.run("INSERT INTO app.item VALUES (12, 0)");
+        refreshByClick();
+        browser.await(".finding.bad", "app.item_fact keeps old rows of 1 key", "division by zero");
+        browser.open(base + "#/view/app.item_fact");
+        browser.driver().navigate().refresh();
+        browser.await("#quarantine", "id = 12", "22012");
+        screenshots("view-quarantine");
+        sql.run("UPDATE app.item SET n = 5 WHERE id = 12");
+        refreshByClick();
+        browser.open(base + "#/now");
+        browser.await("#line", "All well");
+    }
+
+    @Test
+    void aViewIsRefreshedByAClick() throws Exception {
+        sql.run("INSERT INTO app.item VALUES (13, 10)");
+        refreshByClick();
+        assertThat(sql.number("SELECT share FROM app.item_fact WHERE id = 13")).isEqualTo(10);
+        browser.await("table[data-key=runs] tbody tr", "refresh", "done", "merged");
+        screenshots("view");
+    }
+
+    @Test
+    void whatAVerificationFindsIsSeenUntilItIsRepaired() {
+        sql.run("INSERT INTO app.item VALUES (14, 10)");
+        refreshByClick();
+        sql.run("UPDATE app.item_fact SET share = 99 WHERE id = 14");
+        browser.click("#verify");
+        browser.await("table[data-key=runs] tbody tr", "verify", "done", "rows differ");
+        browser.await(".finding.bad", "app.item_fact has ", "wrong");
+        browser.click("#repair");
+        browser.click("dialog button.main");
+        browser.await("table[data-key=runs] tbody tr", "repair", "done");
+        browser.click("#verify");
+        browser.await("table[data-key=runs] tbody tr", "verify", "done", "equal to its oracle");
+        browser.await("#state", "active");
+        Eventually.await("no finding", () -> browser.text(".finding"), String::isEmpty);
+    }
+
+    @Test
+    void theSecondOfTwoWhoEditAScheduleIsTold() {
+        browser.open(base + "#/view/app.item_fact");
+        browser.type("#schedule-priority", "3");
+        String first = browser.driver().getWindowHandle();
+        browser.driver().switchTo().newWindow(WindowType.TAB);
+        browser.open(base + "#/view/app.item_fact");
+        browser.type("#schedule-interval", "90 s");
+        browser.click("#schedule-save");
+        browser.await("#said", "The schedule of app.item_fact is changed");
+        browser.driver().close();
+        browser.driver().switchTo().window(first);
+        browser.click("#schedule-save");
+        browser.await("#schedule-refused", "Somebody else has changed this schedule", "interval 90 s", "priority 0");
+        assertThat(sql.number("SELECT priority FROM tally.status WHERE name = 'app.item_fact'"))
+                .isZero();
+        browser.click("#theirs");
+        Eventually.await("theirs is shown", () -> browser.value("#schedule-interval"), "90 s"::equals);
+        browser.type("#schedule-priority", "3");
+        browser.click("#schedule-save");
+        Eventually.await(
+                "it is stored",
+                () -> sql.number("SELECT priority FROM tally.status WHERE name = 'app.item_fact'"),
+                priority -> priority == 3);
+        sql.run("SELECT tally.schedule('app.item_fact', '{\"interval\":null,\"priority\":null}')");
+    }
+
+    @Test
+    void aDeadLetterIsReplayedAndAnotherDiscarded() throws Exception {
+        rig.publish(
+                "results.9", Messages.result(7, Messages.detection(7, 1, Messages.classification("Vanessa", 0.85))));
+        rig.publish("results.8", "no JSON");
+        browser.open(base + "#/ingestion");
+        browser.await("#letter-count", "2 of 2");
+        browser.type("#q", "results.9");
+        browser.await("#letter-count", "1 of 2");
+        assertThat(browser.driver().getCurrentUrl()).contains("q=results.9");
+        screenshots("ingestion");
+        rig.execute("INSERT INTO results.job (id, project_id, pipeline_id) VALUES (9, 1, 1)");
+        browser.click("#letters .replay");
+        browser.await("#letter-count", "0 of 1");
+        assertThat(rig.number("SELECT count(*) FROM results.detection WHERE capture_id = 7"))
+                .isOne();
+        browser.type("#q", "results.8");
+        browser.await("#letter-count", "1 of 1");
+        browser.click("#letters .discard");
+        browser.click("dialog button.main");
+        browser.await("#no-letters", "There are none");
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter WHERE subject = 'results.8'"))
+                .isZero();
+    }
+
+    @Test
+    void aNumberIsFollowedDownToTheRowsThatItIsMadeOf() throws Exception {
+        sql.run("INSERT INTO app.item VALUES (31, 4), (32, 4)");
+        sql.run("SELECT count(*) FROM tally.refresh('app.item_fact')");
+        sql.run("INSERT INTO app.item VALUES (33, 4)");
+        browser.open(base + "#/view/app.by_share");
+        browser.type("#why-0", "25");
+        browser.click("#why-ask");
+        browser.await("#why-verdict", "The stored row is behind");
+        browser.await("#why-forms tbody tr:nth-child(1)", "Stored", "2", "25");
+        browser.await("#why-forms tbody tr:nth-child(2)", "Live", "3", "25");
+        browser.await("#why-forms tbody tr:nth-child(3)", "By the definition", "3", "25");
+        browser.await("#why-below tbody", "31", "32");
+        screenshots("why");
+        browser.type("#why-0", "no number");
+        browser.click("#why-ask");
+        browser.await("#why-refused", "no number");
+        sql.run("SELECT count(*) FROM tally.refresh('app.item_fact')");
+        browser.open(base + "#/view/app.item_fact?cell=%7B%22id%22:33%7D");
+        browser.await("#why-verdict", "All three are equal");
+    }
+
+    @Test
+    void aRunIsCancelled() throws Exception {
+        try (Connection blocker = Database.connect(rig.database());
+                Statement statement = blocker.createStatement()) {
+            blocker.setAutoCommit(false);
+            statement.execute("LOCK TABLE app.item IN ACCESS EXCLUSIVE MODE");
+            browser.open(base + "#/view/app.item_fact");
+            browser.click("#verify");
+            browser.await("table[data-key=runs] tbody tr", "verify", "running");
+            browser.click("table[data-key=runs] tbody tr button");
+            browser.await("table[data-key=runs] tbody tr", "verify", "failed");
+            blocker.rollback();
+        }
+        browser.open(base + "#/runs?state=failed");
+        browser.await("table[data-key=runs] tbody tr", "verify", "failed");
+        screenshots("runs");
+    }
+
+    private static void refreshByClick() {
+        browser.open(base + "#/view/app.item_fact");
+        browser.await("#refresh-price", "merges 1 pending change now");
+        browser.click("#refresh");
+        browser.await("#refresh-price", "merges 0 pending changes now");
+    }
+
+    /** As a desk and as a telephone show it, light and dark; and everybody can use it. */
+    private static void screenshots(String name) throws IOException {
+        for (String theme : new String[] {"light", "dark"}) {
+            browser.theme(theme);
+            for (int width : new int[] {1440, 390}) {
+                browser.resize(width);
+                browser.screenshot("%s-%s-%d".formatted(name, theme, width));
+                assertThat(browser.inaccessible())
+                        .as("%s, %s, %d", name, theme, width)
+                        .isEmpty();
+            }
+        }
+        browser.theme("");
+        browser.resize(1440);
+    }
+}

@@ -42,8 +42,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET s
     SELECT 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.5) / 1000, 1.1::float8 ^ min(n) FILTER (WHERE upto >= all_ * 0.99) / 1000 FROM run
 $$;
 
--- tally.merge_plan: how to merge a view with a target lag. In the worst case a change waits one interval and then for the merge itself. A
--- quarter of the target is kept as a reserve. A merge takes as many keys as half of the target allows, but always so many that at most a
+-- tally.merge_plan: how to merge a view with a target lag. In the worst case a change waits for its writer's commit, one interval, and the
+-- merge itself: so an interval is three tenths of the target at most, and a quarter is kept as a reserve. A merge takes as many keys as half of the target allows, but always so many that at most a
 -- fifth of its time goes into what every merge costs: smaller ones would never catch up with a backlog.
 --   Returns    interval_ms: from start to start, rounded in steps of a tenth so that the schedule does not change with each merge; max_keys;
 --              both NULL without a target
@@ -63,7 +63,7 @@ BEGIN
                                  ELSE least(c.ms / nullif(c.keys, 0), 0.1) END, 0.0005);
         fixed := greatest(c.ms / c.merges - per_key * c.keys / c.merges, 0);
     END IF;
-    interval_ms := 1.1 ^ floor(ln(greatest(50, least(v.target_lag_ms * 0.5, v.target_lag_ms * 0.75 - coalesce(c.ms / c.merges, 0)))) / ln(1.1));
+    interval_ms := 1.1 ^ floor(ln(greatest(50, least(v.target_lag_ms * 0.3, v.target_lag_ms * 0.75 - coalesce(c.ms / c.merges, 0)))) / ln(1.1));
     max_keys := CASE WHEN per_key = 0 THEN 50000 ELSE least(50000, greatest(1000, (v.target_lag_ms * 0.5 - fixed) / per_key, 4 * fixed / per_key))::integer END;
 END
 $$;

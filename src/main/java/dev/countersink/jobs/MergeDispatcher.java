@@ -32,7 +32,7 @@ class MergeDispatcher implements SmartLifecycle {
     private static final String NAME = "merges";
     private static final String QUESTION = "the question what is pending";
     private static final Duration AFTER_ERROR = Duration.ofSeconds(1);
-    /** Between two questions at least; what is due so soon is asked for together. */
+    /** Between two questions at least, but for short intervals; what is due so soon is asked for together. */
     private static final Duration SHORTEST = Duration.ofMillis(50);
     /** Between two looks at a definition at most; sooner where the catalog has changed. */
     private static final Duration DEFINITIONS = Duration.ofSeconds(5);
@@ -287,6 +287,11 @@ class MergeDispatcher implements SmartLifecycle {
                 .mapToLong(turn -> turn.dueAt - now)
                 .min()
                 .orElse(Long.MAX_VALUE);
-        return Duration.ofNanos(Math.max(SHORTEST.toNanos(), Math.min(next, reloadAt - now)));
+        // A view with a short interval is not asked about a large part of it too late.
+        long shortest = turns.values().stream()
+                .mapToLong(turn -> turn.interval.toNanos() / 4)
+                .min()
+                .orElse(Long.MAX_VALUE);
+        return Duration.ofNanos(Math.max(Math.min(SHORTEST.toNanos(), shortest), Math.min(next, reloadAt - now)));
     }
 }

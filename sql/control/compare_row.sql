@@ -1,12 +1,12 @@
 -- control.compare_row: one row of a derived view as it is stored, live and by its definition; and of a rollup the rows that it is made of.
 --   Parameters view: a name as of tally.views; cell: the value of each key column, or of each column that a rollup groups by, as a JSON
---              object; "limit": rows below at most
+--              object; most: rows below at most
 --   Returns    form: stored, live, oracle (the definition), or below (rows of what the rollup adds up, as stored); row: as JSON. A form
 --              without such a row is left out
 --   Reads      the view's relations, all in one snapshot; of a rollup also those of its source
 --   Raises     TL001, TL003; TL018 if cell has other columns, or for a snapshot; 22… if a value is none of the column's type
 --   Used by    the API
-CREATE OR REPLACE FUNCTION control.compare_row(view text, cell jsonb, "limit" int DEFAULT 100)
+CREATE OR REPLACE FUNCTION control.compare_row(view text, cell jsonb, most int DEFAULT 100)
 RETURNS TABLE (form text, "row" jsonb) LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
@@ -23,14 +23,14 @@ BEGIN
         PERFORM tally.fail('TL018', format('A row of %s is named by an object with the columns %s, not by %s.', tally.part(v), coalesce(nullif(array_to_string(wanted, ', '), ''), '(none)'), compare_row.cell));
     END IF;
     is_cell := control.equals(stored, wanted, compare_row.cell);
-    RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''stored'')) f(form), %s d WHERE %s LIMIT $1', stored, is_cell) USING compare_row."limit";
-    RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''live'')) f(form), %s d WHERE %s LIMIT $1', tally.relation_of(v, '_live'), is_cell) USING compare_row."limit";
+    RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''stored'')) f(form), %s d WHERE %s LIMIT $1', stored, is_cell) USING compare_row.most;
+    RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''live'')) f(form), %s d WHERE %s LIMIT $1', tally.relation_of(v, '_live'), is_cell) USING compare_row.most;
     RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''oracle'')) f(form), %s d WHERE %s LIMIT $1',
-        CASE v.kind WHEN 'rollup' THEN tally.relation_of(v, '_def') ELSE tally.definition_of(v) END, is_cell) USING compare_row."limit";
+        CASE v.kind WHEN 'rollup' THEN tally.relation_of(v, '_def') ELSE tally.definition_of(v) END, is_cell) USING compare_row.most;
     IF v.kind = 'rollup' THEN
         SELECT * INTO below FROM tally.derived_view d WHERE d.id = v.source_id;
         RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''below'')) f(form), %s d WHERE %s AND (%s) LIMIT $1',
-            tally.relation_of(below), control.equals(tally.relation_of(below), wanted, compare_row.cell), coalesce(v.filter, 'true')) USING compare_row."limit";
+            tally.relation_of(below), control.equals(tally.relation_of(below), wanted, compare_row.cell), coalesce(v.filter, 'true')) USING compare_row.most;
     END IF;
 END
 $$;

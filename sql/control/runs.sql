@@ -1,11 +1,11 @@
 -- control.runs: requested runs, the newest first, a page at a time.
---   Parameters after: the last id of the previous page, NULL for the first page; "limit": rows of a page; view: only its runs, NULL
+--   Parameters after: the last id of the previous page, NULL for the first page; most: rows of a page; view: only its runs, NULL
 --              for all; state: queued, running, done or failed, NULL for all
 --   Returns    rows of control.run
 --   Reads      control.run by its primary key, or by view: never more rows than it returns, unless they are chosen by a state
 --   Raises     22023 no such state
 DROP FUNCTION IF EXISTS control.runs(bigint, int);  -- it had fewer parameters
-CREATE OR REPLACE FUNCTION control.runs(after bigint, "limit" int, view text DEFAULT NULL, state text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION control.runs(after bigint, most int, view text DEFAULT NULL, state text DEFAULT NULL)
 RETURNS SETOF control.run LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
@@ -16,10 +16,10 @@ BEGIN
     END IF;
     IF runs.view IS NULL THEN
         RETURN QUERY SELECT r.* FROM control.run r
-            WHERE r.id < below AND (runs.state IS NULL OR r.state = runs.state) ORDER BY r.id DESC LIMIT runs."limit";
+            WHERE r.id < below AND (runs.state IS NULL OR r.state = runs.state) ORDER BY r.id DESC LIMIT runs.most;
     ELSE
         RETURN QUERY SELECT r.* FROM control.run r
-            WHERE r.view = runs.view AND r.id < below AND (runs.state IS NULL OR r.state = runs.state) ORDER BY r.id DESC LIMIT runs."limit";
+            WHERE r.view = runs.view AND r.id < below AND (runs.state IS NULL OR r.state = runs.state) ORDER BY r.id DESC LIMIT runs.most;
     END IF;
 END
 $$;

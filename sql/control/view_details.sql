@@ -18,12 +18,12 @@ $$;
 COMMENT ON FUNCTION control.view_details(text) IS 'definition, key, size and sources of a derived view';
 
 -- control.quarantined: the keys of a derived view that could not be evaluated, the oldest first.
---   Parameters view: a name as of tally.views; "limit": rows at most
+--   Parameters view: a name as of tally.views; most: rows at most
 --   Returns    the key, since when, and why. A rollup has those of its projection
 --   Reads      tally.quarantine
 --   Raises     TL001, TL003
 --   Used by    the API
-CREATE OR REPLACE FUNCTION control.quarantined(view text, "limit" int)
+CREATE OR REPLACE FUNCTION control.quarantined(view text, most int)
 RETURNS TABLE (key jsonb, sqlstate text, error text, quarantined_at timestamptz)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -31,7 +31,7 @@ DECLARE
     v tally.derived_view := control.declared(quarantined.view);
 BEGIN
     RETURN QUERY SELECT q.key, q.sqlstate, q.error, q.quarantined_at FROM tally.quarantine q
-        WHERE q.view_id = coalesce(v.root_id, v.id) ORDER BY q.quarantined_at, q.key LIMIT quarantined."limit";
+        WHERE q.view_id = coalesce(v.root_id, v.id) ORDER BY q.quarantined_at, q.key LIMIT quarantined.most;
 END
 $$;
 COMMENT ON FUNCTION control.quarantined(text, int) IS 'the keys of a derived view that could not be evaluated';

@@ -119,7 +119,8 @@ DECLARE
     every text[] := tally.columns_with_order(definition);
     twice text;
 BEGIN
-    IF NOT key <@ every OR EXISTS (SELECT FROM tally.possible_keys(definition, tally.read_definition(definition)) p WHERE p.singly AND p.key::text[] <@ needed_identity.key)
+    IF NOT key <@ every OR EXISTS (SELECT FROM tally.tables_read(definition) r CROSS JOIN LATERAL tally.source_troubles(r))  -- which is refused later
+       OR EXISTS (SELECT FROM tally.possible_keys(definition, tally.read_definition(definition)) p WHERE p.singly AND p.key::text[] <@ needed_identity.key)
        OR NOT may_repeat AND tally.repeated(definition, key) IS NULL THEN
         RETURN NULL;
     END IF;

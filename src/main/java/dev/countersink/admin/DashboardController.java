@@ -10,6 +10,7 @@ import java.util.Map;
 import org.springframework.core.io.Resource;
 import org.springframework.core.io.support.PathMatchingResourcePatternResolver;
 import org.springframework.http.CacheControl;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.MediaType;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.GetMapping;
@@ -75,6 +76,8 @@ class DashboardController {
         return ResponseEntity.ok()
                 .contentType(asset.type())
                 .cacheControl(CacheControl.noCache())
+                // Else Spring adds a file name, for it cannot know that the type is ours and no path's.
+                .header(HttpHeaders.CONTENT_DISPOSITION, "inline")
                 .eTag(asset.etag())
                 .body(asset.bytes());
     }

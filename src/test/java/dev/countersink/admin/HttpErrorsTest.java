@@ -18,6 +18,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** Whatever is sent, an error is a problem document with its right status: never a page, never a 401 with the token, never a 500. */
 class HttpErrorsTest {
+    private static final List<String> PAGES = List.of("text/html", "text/javascript", "text/css", "image/svg+xml");
+
     private static final String TOKEN = "Authorization: Bearer " + TestInstance.token() + "\r\n";
     private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 3000);
 
@@ -152,8 +154,8 @@ class HttpErrorsTest {
     }
 
     /**
-     * The page on which one signs in, which methods it takes, or the answer that nobody is signed in: nothing else is given to
-     * anybody.
+     * The page on which one signs in and its files, which methods it takes, or the answer that nobody is signed in: nothing else
+     * is given to anybody.
      */
     private static boolean isOpen(RawHttp.Reply reply) {
         return reply.status() == 304
@@ -161,7 +163,7 @@ class HttpErrorsTest {
                         && reply.body().isEmpty()
                         && reply.header("Allow").equals("GET,HEAD,OPTIONS")
                 || reply.status() == 200
-                        && (reply.header("Content-Type").startsWith("text/html")
+                        && (PAGES.contains(reply.header("Content-Type").replaceFirst(";.*", ""))
                                 || reply.body().equals("{\"signed_in\":false}"));
     }
 

@@ -91,10 +91,9 @@ $body$ $template$, jsonb_build_object(
         'wide_arrays',       tally.column_list(wide),
         'wide_variables',    tally.typed_list(v.definition, v.key, '[]', wide, '', E';\n'),
         'add_wide',          (SELECT string_agg(format('%1$I := %1$I || %2$I;', k, w), E'\n') FROM unnest(key_arrays, wide) u(k, w)),
-        'logged_out',        coalesce((SELECT string_agg(format(', OUT %I %s[]', c.col, c.type), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
-        'logged_aggregates', coalesce((SELECT string_agg(format(', array_agg(%s) FILTER (WHERE tally_source = %s)', c.given, c.ordinal), '' ORDER BY c.ordinal, c.i)
-                                       FROM tally.logged_columns(v) c), ''),
-        'logged_targets',    coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), '')));
+        'logged_out',        tally.logged_list(v, ', OUT %1$I %2$s[]'),
+        'logged_aggregates', tally.logged_list(v, ', array_agg(%3$s) FILTER (WHERE tally_source = %4$s)'),
+        'logged_targets',    tally.logged_list(v, ', %1$I')));
     PERFORM tally.seal(tally.part(v, '_backlog') || '()', 'what the rows of ' || tally.part(v, '_delta') || ' say that are not merged yet');
 END
 $generator$;
@@ -132,9 +131,9 @@ $body$ $template$, jsonb_build_object(
         'key_arrays',       tally.column_list(key_arrays),
         'b_key_arrays',     tally.column_list(key_arrays, 'b.'),
         'keys_out',         tally.typed_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
-        'logged_variables', coalesce((SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
-        'logged',           coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
-        'b_logged',         coalesce((SELECT string_agg(format(', b.%I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
+        'logged_variables', tally.logged_list(v, '%1$I %2$s[];', E'\n'),
+        'logged',           tally.logged_list(v, ', %1$I'),
+        'b_logged',         tally.logged_list(v, ', b.%1$I'),
         'expand_logged',    tally.sql_expand_logged(v)));
     PERFORM tally.seal(tally.part(v, '_pending_keys') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet, in arrays');
 END

@@ -9,12 +9,7 @@ CREATE OR REPLACE FUNCTION tally.generate_consume(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
-    logged     record;  -- the watched columns of sources with an expand: variables, the targets of INTO, what is taken
 BEGIN
-    SELECT string_agg(format('%I %s[];', c.col, c.type), E'\n' ORDER BY c.ordinal, c.i) AS variables,
-           string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) AS targets,
-           string_agg(format(', t.%I', c.col), '' ORDER BY c.ordinal, c.i) AS taken
-    INTO logged FROM tally.logged_columns(v) c;
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {consume}(tally_max_keys integer) RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = {search_path} AS $body$
 #variable_conflict use_column
@@ -123,9 +118,9 @@ $body$ $template$, jsonb_build_object(
         'key_arrays',        tally.column_list(key_arrays),
         'key_variables',     tally.typed_list(v.definition, v.key, '[]', key_arrays, '', E';\n'),
         't_key_arrays',      tally.column_list(key_arrays, 't.'),
-        'logged_variables',  coalesce(logged.variables, ''),
-        'logged_targets',    coalesce(logged.targets, ''),
-        't_logged',          coalesce(logged.taken, ''),
+        'logged_variables',  tally.logged_list(v, '%1$I %2$s[];', E'\n'),
+        'logged_targets',    tally.logged_list(v, ', %1$I'),
+        't_logged',          tally.logged_list(v, ', t.%1$I'),
         'expand_logged',     tally.sql_expand_logged(v),
         'choose',            tally.sql_choose(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
@@ -244,6 +239,13 @@ RETURNS TABLE (ordinal smallint, i bigint, col name, type text, given text) LANG
     SELECT s.ordinal, u.i, l.col, tally.given_type(s.relation, u.c), CASE WHEN tally.is_array(s.relation, u.c) THEN format('CAST(%I AS text)', l.col) ELSE quote_ident(l.col) END
     FROM tally.source s CROSS JOIN LATERAL unnest(s.columns) WITH ORDINALITY u(c, i) CROSS JOIN LATERAL (SELECT tally.logged_column(s.ordinal, u.c)) l(col)
     WHERE s.projection_id = v.id AND s.expand IS NOT NULL
+$$;
+
+-- tally.logged_list: a piece of code for each of these columns, joined.
+--   Parameters pattern: for format(): %1$I the column, %2$s its type, %3$s what is gathered of it, %4$s the number of its source
+CREATE OR REPLACE FUNCTION tally.logged_list(v tally.derived_view, pattern text, separator text DEFAULT '')
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(string_agg(format(pattern, c.col, c.type, c.given, c.ordinal), separator ORDER BY c.ordinal, c.i), '') FROM tally.logged_columns(v) c
 $$;
 
 -- tally.sql_expand_logged: statements that complete the variables tally_keys_…: they add the keys that changed rows of other sources

@@ -39,10 +39,9 @@ $body$ $template$, (names - 'sweep') || jsonb_build_object(
         'key_arrays',        tally.column_list(tally.numbered(v.key)),
         'keys_out',          tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), 'OUT '),
         'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
-        'logged_out',        coalesce((SELECT string_agg(format(', OUT %I %s[]', c.col, c.type), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), ''),
-        'logged_aggregates', coalesce((SELECT string_agg(format(', array_agg(%s) FILTER (WHERE tally_source = %s)', c.given, c.ordinal), '' ORDER BY c.ordinal, c.i)
-                                       FROM tally.logged_columns(v) c), ''),
-        'logged_targets',    coalesce((SELECT string_agg(format(', %I', c.col), '' ORDER BY c.ordinal, c.i) FROM tally.logged_columns(v) c), '')));
+        'logged_out',        tally.logged_list(v, ', OUT %1$I %2$s[]'),
+        'logged_aggregates', tally.logged_list(v, ', array_agg(%3$s) FILTER (WHERE tally_source = %4$s)'),
+        'logged_targets',    tally.logged_list(v, ', %1$I')));
     PERFORM tally.seal(tally.part(v, '_take') || '(integer)', 'takes logged changes from ' || tally.part(v, '_delta'));
 
     EXECUTE tally.render($template$

@@ -33,6 +33,7 @@ public class Countersink {
         application.addInitializers(ProgramEnd::closing);
         // Before anything is opened, migrated or begun.
         application.addInitializers(context -> SettingNames.check(context.getEnvironment()));
+        application.addInitializers(context -> LogFormat.apply(context.getEnvironment()));
         application.addInitializers(context -> ListenAddress.check(context.getEnvironment()));
         ConfigurableApplicationContext context = application.run();
         ProgramEnd.started();

@@ -12,7 +12,10 @@ import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.nats.NatsLink;
 import dev.countersink.ingest.nats.NatsObjects;
 import dev.countersink.ingest.nats.ResultPublisher;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.binder.MeterBinder;
 import io.nats.client.Connection;
 import javax.sql.DataSource;
 import org.springframework.boot.health.contributor.Health;
@@ -27,6 +30,25 @@ class IngestConfiguration {
     @Bean(destroyMethod = "close")
     Connection nats(Servers servers) {
         return NatsLink.connect(servers.nats());
+    }
+
+    @Bean
+    MeterBinder natsMetrics(Connection nats) {
+        return registry -> {
+            Gauge.builder("countersink.nats.connected", nats, IngestConfiguration::connected)
+                    .description("1 while there is a connection to NATS")
+                    .register(registry);
+            FunctionCounter.builder(
+                            "countersink.nats.reconnects",
+                            nats,
+                            connection -> connection.getStatistics().getReconnects())
+                    .description("how often the connection to NATS was made again")
+                    .register(registry);
+        };
+    }
+
+    private static double connected(Connection nats) {
+        return nats.getStatus() == Connection.Status.CONNECTED ? 1 : 0;
     }
 
     @Bean
@@ -72,6 +94,12 @@ class IngestConfiguration {
     @Bean
     Replays replays(DataSource dataSource, MessageDecoder decoder) {
         return new Replays(dataSource, decoder);
+    }
+
+    /** Instead of Spring's, which waits for a connection as long as any other caller. */
+    @Bean(destroyMethod = "close")
+    DatabaseHealth dbHealthIndicator(HikariDataSource dataSource) {
+        return new DatabaseHealth(dataSource);
     }
 
     @Bean

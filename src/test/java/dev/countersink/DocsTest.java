@@ -9,6 +9,7 @@ import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.IntakeSettings;
+import dev.countersink.config.LogSettings;
 import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.MessageSettings;
 import dev.countersink.config.NatsSettings;
@@ -150,6 +151,7 @@ class DocsTest {
                 HttpSettings.class,
                 IngestSettings.class,
                 IntakeSettings.class,
+                LogSettings.class,
                 MessageSettings.class,
                 NatsSettings.class,
                 MaintenanceSettings.class,

@@ -26,6 +26,7 @@ public final class SettingNames {
             HttpSettings.class,
             IngestSettings.class,
             IntakeSettings.class,
+            LogSettings.class,
             MaintenanceSettings.class,
             MessageSettings.class,
             NatsSettings.class,

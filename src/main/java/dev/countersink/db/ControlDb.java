@@ -146,6 +146,27 @@ public class ControlDb {
                 .list();
     }
 
+    /** What the scheduler fires by the clock, each as a JSON object. */
+    public List<String> triggers() {
+        return jdbc.sql("SELECT to_jsonb(t) FROM control.triggers() t")
+                .query(String.class)
+                .list();
+    }
+
+    /** The instances of the program, each as a JSON object. */
+    public List<String> instances() {
+        return jdbc.sql("SELECT to_jsonb(i) FROM control.instances() i")
+                .query(String.class)
+                .list();
+    }
+
+    /** How many requested runs wait, and how many are at work, each as a JSON object. */
+    public List<String> unfinishedRuns() {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.unfinished_runs() r")
+                .query(String.class)
+                .list();
+    }
+
     /** Definition, key, size and sources of a derived view as a JSON object. */
     public Optional<String> viewDetails(String view) {
         return quick.sql("SELECT to_jsonb(v) FROM control.view_details(?) v")

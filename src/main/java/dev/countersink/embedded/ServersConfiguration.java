@@ -6,6 +6,7 @@ import dev.countersink.config.EmbeddedSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.config.IntakeSettings;
+import dev.countersink.config.LogSettings;
 import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
@@ -26,6 +27,7 @@ class ServersConfiguration {
             ApiSettings api,
             IngestSettings ingest,
             IntakeSettings intake,
+            LogSettings log,
             RefreshSettings refresh,
             MaintenanceSettings maintenance) {
         return new Servers(db, nats, embedded);

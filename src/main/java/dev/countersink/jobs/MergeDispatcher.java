@@ -117,6 +117,11 @@ class MergeDispatcher implements SmartLifecycle {
         return PHASE;
     }
 
+    /** How many views are being merged. */
+    synchronized int busy() {
+        return (int) turns.values().stream().filter(turn -> turn.merging).count();
+    }
+
     /** Has the schedules read anew at once. */
     synchronized void schedulesChanged() {
         reload = true;

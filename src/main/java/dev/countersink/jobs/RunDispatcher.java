@@ -8,6 +8,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.springframework.context.SmartLifecycle;
 import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
@@ -20,7 +21,7 @@ import org.springframework.stereotype.Component;
 class RunDispatcher implements SmartLifecycle {
     private static final String NAME = "runs";
     /** At once on an instance, so that a verification keeps no pause waiting. */
-    private static final int THREADS = 3;
+    static final int THREADS = 3;
     /** Between two looks for runs that were requested from another instance. */
     private static final Duration PAUSE = Duration.ofSeconds(1);
 
@@ -30,6 +31,7 @@ class RunDispatcher implements SmartLifecycle {
     private final RetryBackoff backoff;
     private final Semaphore free = new Semaphore(THREADS);
     private final Semaphore requested = new Semaphore(0);
+    private final AtomicInteger busy = new AtomicInteger();
     private ExecutorService pool;
     private Thread thread;
     private volatile boolean running;
@@ -70,6 +72,11 @@ class RunDispatcher implements SmartLifecycle {
     @Override
     public int getPhase() {
         return MergeDispatcher.PHASE;
+    }
+
+    /** How many of the threads carry out a run. */
+    int busy() {
+        return busy.get();
     }
 
     /** Has the requests looked at at once. */
@@ -113,11 +120,13 @@ class RunDispatcher implements SmartLifecycle {
     }
 
     private void carryOut(HeldRun run) {
+        busy.incrementAndGet();
         try {
             runs.carryOut(run);
         } catch (RuntimeException e) {
             backoff.reported("run " + run.task().run(), QuartzJobs.message(e));
         } finally {
+            busy.decrementAndGet();
             free.release();
         }
     }

@@ -3,6 +3,8 @@ package dev.countersink.jobs;
 import dev.countersink.db.ControlDb;
 import dev.countersink.db.HeldRun;
 import dev.countersink.db.SqlError;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,13 +19,16 @@ class RunExecutor {
 
     private final ControlDb control;
     private final ViewActions actions;
+    private final MeterRegistry meters;
     private final String instance;
     private final Set<HeldRun> atWork = ConcurrentHashMap.newKeySet();
     private volatile boolean stopping;
 
-    RunExecutor(ControlDb control, ViewActions actions, Scheduler scheduler) throws SchedulerException {
+    RunExecutor(ControlDb control, ViewActions actions, Scheduler scheduler, MeterRegistry meters)
+            throws SchedulerException {
         this.control = control;
         this.actions = actions;
+        this.meters = meters;
         this.instance = scheduler.getSchedulerInstanceId();
     }
 
@@ -57,14 +62,25 @@ class RunExecutor {
     private void perform(HeldRun run) {
         try {
             run.finish(actions.perform(run));
+            count(run.task(), "done");
         } catch (RuntimeException e) {
             SqlError error = SqlError.in(e).orElseGet(() -> new SqlError(INTERNAL_ERROR, e.toString(), null));
             if (stopping) {
                 control.requeueRun(run.task().run());
             } else if (!error.unreachable()) {
                 control.failRun(run.task().run(), error.code(), error.message(), error.hint());
+                count(run.task(), "failed");
             }
         }
+    }
+
+    private void count(ControlDb.Task task, String state) {
+        Counter.builder("countersink.runs.finished")
+                .description("runs that this instance has carried out")
+                .tag("action", task.action())
+                .tag("state", state)
+                .register(meters)
+                .increment();
     }
 
     /** Cancels the statements of the runs at work; another instance, or the next start, takes them up again. */

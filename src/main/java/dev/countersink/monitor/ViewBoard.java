@@ -51,6 +51,7 @@ public class ViewBoard implements SmartLifecycle {
     private static final String SILENT = "The database has not said for 2 s how the views are.";
 
     private static final int SMALL_PICTURE = 30;
+    private static final int STATE_LINE_SECONDS = 60;
     private static final double SECONDS_PER_MINUTE = 60;
 
     private final TallyDb tally;
@@ -61,6 +62,8 @@ public class ViewBoard implements SmartLifecycle {
     private final JsonMapper json;
 
     private final ViewMetrics metrics;
+    private final SchedulerMetrics schedulerMetrics;
+    private final StateLine stateLine;
     /** Guards all that follows. */
     private final ReentrantLock lock = new ReentrantLock();
 
@@ -95,6 +98,8 @@ public class ViewBoard implements SmartLifecycle {
         this.meters = meters;
         this.json = json;
         this.metrics = new ViewMetrics(meters);
+        this.schedulerMetrics = new SchedulerMetrics(meters);
+        this.stateLine = new StateLine(meters);
     }
 
     private record Merges(long count, double millis) {}
@@ -278,6 +283,7 @@ public class ViewBoard implements SmartLifecycle {
     public void start() {
         running = true;
         sampler.scheduleWithFixedDelay(this::sample, 1, History.SECONDS, TimeUnit.SECONDS);
+        sampler.scheduleWithFixedDelay(this::writeStateLine, STATE_LINE_SECONDS, STATE_LINE_SECONDS, TimeUnit.SECONDS);
     }
 
     @Override
@@ -295,6 +301,16 @@ public class ViewBoard implements SmartLifecycle {
         lock.lock();
         try {
             sampleLocked();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** From what was last read: nobody is asked for it. */
+    private void writeStateLine() {
+        lock.lock();
+        try {
+            stateLine.write(judged());
         } finally {
             lock.unlock();
         }
@@ -328,10 +344,13 @@ public class ViewBoard implements SmartLifecycle {
             history.retain(names);
             merges.keySet().retainAll(names);
             metrics.read(judged().views(), deadLetters);
+            schedulerMetrics.read(
+                    objects(control.triggers()), objects(control.instances()), objects(control.unfinishedRuns()));
             checkUnlessYounger(now, IDLE_CHECKS);
         } catch (RuntimeException e) {
             // The merges log an outage, once; here it is a gap in the curves.
             metrics.unknown();
+            schedulerMetrics.unknown();
             LOG.debug("The state of the views cannot be read: {}", e.getMessage());
         }
         history.add(now.toEpochMilli() / 1000d, samples);

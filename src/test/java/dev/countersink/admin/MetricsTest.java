@@ -28,7 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
 class MetricsTest {
     private static final Path OPS = Path.of("ops");
     private static final Duration PATIENCE = Duration.ofSeconds(60);
-    private static final Pattern NAME = Pattern.compile("countersink_[a-z_]+");
+    private static final Pattern NAME = Pattern.compile("(?:countersink|hikaricp)_[a-z_]+");
 
     private static ItemService service;
     private static TestInstance instance;
@@ -91,6 +91,21 @@ class MetricsTest {
                 .contains("countersink_view_state{state=\"active\",view=\"app.item_fact\"} 1")
                 .contains("countersink_dead_letters 0")
                 .contains("countersink_problems 0");
+    }
+
+    @Test
+    void theSchedulerTheThreadsThePoolAndNatsAreMeasured() {
+        assertThat(metrics)
+                .contains("countersink_scheduler_triggers ", "countersink_scheduler_triggers_late 0")
+                .contains("countersink_scheduler_triggers_error 0", "countersink_scheduler_checkin_age_seconds{name=")
+                .contains("countersink_runs{state=\"queued\"} 0", "countersink_runs{state=\"running\"} 0")
+                .contains("countersink_runs_oldest_age_seconds{state=\"queued\"} 0")
+                .contains("countersink_runs_finished_total{action=\"verify\",state=\"done\"} 1")
+                .contains("countersink_threads{pool=\"merges\"} 4", "countersink_threads{pool=\"runs\"} 3")
+                .contains(
+                        "countersink_threads_busy{pool=\"merges\"} ", "countersink_threads_busy{pool=\"schedules\"} 0")
+                .contains("hikaricp_connections_max{pool=\"countersink\"} 12", "hikaricp_connections_pending{")
+                .contains("countersink_nats_connected 1", "countersink_nats_reconnects_total 0");
     }
 
     @Test

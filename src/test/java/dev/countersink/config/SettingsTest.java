@@ -83,6 +83,10 @@ class SettingsTest {
         assertThatThrownBy(() -> new MaintenanceSettings("off", Double.NaN, Duration.ofDays(1)))
                 .hasMessage(
                         "COUNTERSINK_MAINTENANCE_VERIFY_SAMPLE is NaN, but it must be at least 0.0 and at most 1.0.");
+        assertThat(new LogSettings(" JSON ").json()).isTrue();
+        assertThat(new LogSettings("").json()).isFalse();
+        assertThatThrownBy(() -> new LogSettings("xml"))
+                .hasMessage("COUNTERSINK_LOG_FORMAT is xml, but it must be text or json.");
         assertThatThrownBy(() -> new ApiSettings("short"))
                 .hasMessage("COUNTERSINK_API_TOKEN has 5 characters, but it must have at least 16.");
     }

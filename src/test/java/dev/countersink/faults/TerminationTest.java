@@ -28,6 +28,8 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** SIGTERM ends the service with status 0, soon, whatever it is doing. */
 class TerminationTest {
@@ -78,6 +80,21 @@ class TerminationTest {
         try (ServiceProcess service = start(rig.database(), List.of(), Map.of()).awaitReady()) {
             assertEnds(service);
             assertThat(service.log()).anyMatch(line -> line.contains("Ingestion stopped after 0 messages"));
+        }
+    }
+
+    @Test
+    void eachLineOfItsLogIsAnObjectIfThatIsSet() throws Exception {
+        try (ServiceProcess service = start(rig.database(), List.of(), Map.of("COUNTERSINK_LOG_FORMAT", "json"))
+                .awaitReady()) {
+            assertEnds(service);
+            List<JsonNode> lines =
+                    service.log().stream().map(JsonMapper.shared()::readTree).toList();
+            assertThat(lines)
+                    .isNotEmpty()
+                    .allSatisfy(line -> assertThat(line.propertyNames())
+                            .containsExactly("time", "level", "logger", "thread", "message"));
+            assertThat(lines).anyMatch(line -> line.path("message").asString().startsWith("Ingestion stopped after 0"));
         }
     }
 

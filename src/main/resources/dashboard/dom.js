@@ -10,7 +10,20 @@ export function h(tag, properties = {}, ...children) {
     return element;
 }
 
+const roles = ['reader', 'operator', 'owner'];
+let role = '';
+
+/** What the token may do: a button that needs another role is disabled. */
+export const become = name => { role = name; };
+
 function set(element, name, value) {
+    if (name === 'needs') {
+        if (roles.indexOf(role) < roles.indexOf(value)) {
+            set(element, 'disabled', true);
+            set(element, 'title', `This needs a token with the role ${value}.`);
+        }
+        return;
+    }
     if (name.startsWith('on')) {
         handle(element, name.slice(2), value);
     } else if (name === 'value') {

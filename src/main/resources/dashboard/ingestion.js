@@ -26,7 +26,7 @@ export function render(route, { ingest, jobs, letters }, { choose, again }) {
             h('div', { class: 'filters', 'data-key': 'filters' },
                 h('label', {}, 'Subject or reason ', h('input', { id: 'q', type: 'search', value: q, oninput: e => choose('q', e.target.value) })),
                 h('span', { class: 'note', id: 'letter-count' }, `${shown.length} of ${open.length}`),
-                shown.length > 1 ? h('button', { type: 'button', id: 'replay-all', onclick: () => replayAll(shown, again) }, `Replay these ${shown.length}`) : null),
+                shown.length > 1 ? h('button', { type: 'button', needs: 'operator', id: 'replay-all', onclick: () => replayAll(shown, again) }, `Replay these ${shown.length}`) : null),
             reasons(shown, choose),
             letterTable(shown, again), more(letters, 'letters', route, choose)),
     ];
@@ -98,8 +98,8 @@ function letterTable(letters, again) {
             h('td', { 'data-label': 'Size' }, bytes(l.payload_bytes)),
             h('td', { class: 'buttons' },
                 h('button', { type: 'button', 'aria-label': `Payload of message ${l.id}`, onclick: () => payload(l) }, 'Payload'),
-                h('button', { type: 'button', 'aria-label': `Replay message ${l.id}`, class: 'replay', onclick: () => replay(l, again) }, 'Replay'),
-                h('button', { type: 'button', 'aria-label': `Discard message ${l.id}`, class: 'discard', onclick: () => discard(l, again) }, 'Discard'))))));
+                h('button', { type: 'button', needs: 'operator', 'aria-label': `Replay message ${l.id}`, class: 'replay', onclick: () => replay(l, again) }, 'Replay'),
+                h('button', { type: 'button', needs: 'operator', 'aria-label': `Discard message ${l.id}`, class: 'discard', onclick: () => discard(l, again) }, 'Discard'))))));
 }
 
 async function tried(what, again) {

@@ -1,7 +1,7 @@
 // The frame: signing in, the address, and asking again every two seconds while somebody looks.
 
 import * as api from './api.js';
-import { h, say, show } from './dom.js';
+import { become, h, say, show } from './dom.js';
 import * as ingestion from './ingestion.js';
 import * as now from './now.js';
 import * as runs from './runs.js';
@@ -109,12 +109,12 @@ function signInPage() {
                 event.preventDefault();
                 const field = document.getElementById('token');
                 try {
-                    await api.signIn(field.value.trim());
+                    become((await api.signIn(field.value.trim())).role);
                     app.replaceChildren();
                     again();
                 } catch (e) {
                     document.getElementById('refused').textContent = e.status === 401
-                        ? 'This is not the token of this instance.'
+                        ? 'This token is not valid.'
                         : e.whole ?? 'Countersink does not answer.';
                     field.select();
                 }
@@ -122,7 +122,7 @@ function signInPage() {
         },
         h('label', { for: 'token' }, 'Token'),
         h('input', { id: 'token', type: 'password', autocomplete: 'current-password', required: true, 'aria-describedby': 'where refused' }),
-        h('p', { id: 'where', class: 'note' }, 'The one of COUNTERSINK_API_TOKEN; if that is not set, the log has one.'),
+        h('p', { id: 'where', class: 'note' }, 'A named one, or that of COUNTERSINK_API_TOKEN; if that is not set, the log has one.'),
         h('p', { id: 'refused', class: 'refused', role: 'alert' }),
         h('button', { type: 'submit', class: 'main' }, 'Sign in'))));
     document.getElementById('token').focus();
@@ -159,7 +159,8 @@ function applyTheme() {
 }
 
 async function begin() {
-    const { signed_in: signedIn } = await api.session().catch(() => ({ signed_in: true })); // if it fails, so does what follows, and says so
+    const { signed_in: signedIn, role } = await api.session().catch(() => ({ signed_in: true })); // if it fails, so does what follows, and says so
+    become(role ?? 'owner');
     if (signedIn) {
         again();
     } else {

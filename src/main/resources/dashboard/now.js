@@ -61,7 +61,7 @@ function held(transactions, again) {
             h('td', { 'data-label': 'Begun' }, `${ago(t.since)}, ${t.waits ? `waits for a ${t.waits}` : t.state ?? 'hidden'}`),
             h('td', { 'data-label': 'Wait for it' }, t.blocks ? `${plural(t.blocks, 'session')}, ${t.blocked_merges} of ours` : t.holds_snapshot ? 'nobody; it keeps dead rows' : 'nobody'),
             h('td', { 'data-label': 'Statement', class: 'result' }, h('code', {}, t.statement ?? 'hidden')),
-            h('td', {}, h('button', { type: 'button', 'aria-label': `End the transaction of session ${t.pid}`, onclick: () => end(t, again) },
+            h('td', {}, h('button', { type: 'button', needs: 'operator', 'aria-label': `End the transaction of session ${t.pid}`, onclick: () => end(t, again) },
                 t.state === 'active' ? 'Cancel' : 'End session'))))));
 }
 

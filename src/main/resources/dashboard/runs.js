@@ -40,7 +40,7 @@ export function table(runs, again, named) {
             h('td', { 'data-label': 'Took' }, took(r)),
             h('td', { 'data-label': 'Result', class: 'result' }, result(r)),
             h('td', {}, r.state === 'queued' || r.state === 'running'
-                ? h('button', { type: 'button', 'aria-label': `Cancel run ${r.id}`, onclick: () => cancel(r.id, again) }, 'Cancel') : null)))));
+                ? h('button', { type: 'button', needs: 'operator', 'aria-label': `Cancel run ${r.id}`, onclick: () => cancel(r.id, again) }, 'Cancel') : null)))));
 }
 
 function took(r) {

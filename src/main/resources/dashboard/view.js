@@ -113,7 +113,7 @@ function buttons(v, { details, view }, again) {
             : ['pause', 'Pause', 'stored rows stay as they are; changes are noted, and live reads stay exact', 'Stored rows stay as they are until somebody resumes it.'],
     ];
     return h('div', { class: 'acts' }, all.map(([action, verb, price, question]) => h('div', { 'data-key': action },
-        h('button', { type: 'button', id: action, 'aria-describedby': `${action}-price`, onclick: () => act(v.name, action, verb, question, again) }, verb),
+        h('button', { type: 'button', needs: action === 'rebuild' ? 'owner' : 'operator', id: action, 'aria-describedby': `${action}-price`, onclick: () => act(v.name, action, verb, question, again) }, verb),
         h('span', { class: 'note', id: `${action}-price` }, price))));
 }
 
@@ -189,7 +189,7 @@ async function openSchedule(box, name, again, message = '') {
         },
     },
     fields.map(([id, label], i) => h('p', {}, h('label', { for: `schedule-${id}` }, label), inputs[i])),
-    h('button', { type: 'submit', id: 'schedule-save' }, 'Store'),
+    h('button', { type: 'submit', needs: 'operator', id: 'schedule-save' }, 'Store'),
     h('p', { id: 'schedule-refused', class: 'refused', role: 'alert' }, message)));
     const refused = box.querySelector('#schedule-refused');
 }

@@ -2,6 +2,8 @@ package dev.countersink.admin;
 
 import dev.countersink.config.ApiSettings;
 import dev.countersink.config.HttpSettings;
+import dev.countersink.db.AccessDb;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -14,9 +16,11 @@ import org.apache.coyote.http11.AbstractHttp11Protocol;
 import org.apache.tomcat.util.buf.EncodedSolidusHandling;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.tomcat.servlet.TomcatServletWebServerFactory;
 import org.springframework.boot.web.server.WebServerFactoryCustomizer;
 import org.springframework.boot.web.server.context.WebServerInitializedEvent;
+import org.springframework.boot.web.servlet.FilterRegistrationBean;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.event.EventListener;
@@ -29,6 +33,8 @@ import org.springframework.security.web.authentication.AnonymousAuthenticationFi
 import org.springframework.security.web.firewall.HttpFirewall;
 import org.springframework.security.web.firewall.StrictHttpFirewall;
 import org.springframework.security.web.header.writers.ReferrerPolicyHeaderWriter.ReferrerPolicy;
+import org.springframework.web.servlet.config.annotation.InterceptorRegistry;
+import org.springframework.web.servlet.config.annotation.WebMvcConfigurer;
 
 /** Where the admin API listens, and who may call it. */
 @Configuration(proxyBeanMethods = false)
@@ -36,11 +42,6 @@ class AdminConfiguration {
     private static final Logger LOG = LoggerFactory.getLogger(AdminConfiguration.class);
     /** Between two reads of a body. */
     private static final Duration BODY = Duration.ofSeconds(20);
-
-    /** What the dashboard may load: its own files. */
-    private static final String CONTENT =
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-                    + " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     @Bean
     ApiToken apiToken(ApiSettings settings) {
@@ -52,9 +53,50 @@ class AdminConfiguration {
         return new SessionCookie(token, InstantSource.system());
     }
 
+    /** The web server is made before the database is opened, and serves nobody before that. */
     @Bean
-    Access access(ApiToken token, SessionCookie cookie) {
-        return new Access(token, cookie);
+    NamedTokens namedTokens(ObjectProvider<AccessDb> db) {
+        return new NamedTokens(() -> db.getObject().validTokens(), System::nanoTime);
+    }
+
+    @Bean
+    Access access(ApiToken token, NamedTokens named, SessionCookie cookie) {
+        return new Access(token, named, cookie);
+    }
+
+    @Bean
+    ClientAddress clientAddress(HttpSettings http) {
+        return new ClientAddress(http.forwarded());
+    }
+
+    @Bean
+    TokenFilter tokenFilter(
+            Access access, ApiSettings settings, ClientAddress address, ProblemWriter problems, MeterRegistry metrics) {
+        return new TokenFilter(
+                access,
+                new FailedLogins(settings.failures(), System::nanoTime, metrics),
+                new RateLimit(settings.rate(), System::nanoTime),
+                address,
+                problems);
+    }
+
+    /** It is called where the chain says, and nowhere else. */
+    @Bean
+    FilterRegistrationBean<TokenFilter> tokenFilterOnlyInTheChain(TokenFilter filter) {
+        FilterRegistrationBean<TokenFilter> registration = new FilterRegistrationBean<>(filter);
+        registration.setEnabled(false);
+        return registration;
+    }
+
+    @Bean
+    WebMvcConfigurer roles(Access access, AccessDb db, ClientAddress address) {
+        RoleCheck check = new RoleCheck(access, new AuditLog(db, address));
+        return new WebMvcConfigurer() {
+            @Override
+            public void addInterceptors(InterceptorRegistry registry) {
+                registry.addInterceptor(check);
+            }
+        };
     }
 
     /** The web server. It writes no page of its own: {@link HttpGate} describes every error. */
@@ -111,14 +153,14 @@ class AdminConfiguration {
     }
 
     @Bean
-    SecurityFilterChain security(HttpSecurity http, Access access, ProblemWriter problems) {
+    SecurityFilterChain security(HttpSecurity http, TokenFilter tokens, ProblemWriter problems) {
         return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**", "/", "/ui/*")
                         .permitAll()
                         .requestMatchers(HttpMethod.GET, "/api/session")
                         .permitAll()
                         .anyRequest()
                         .authenticated())
-                .addFilterBefore(new TokenFilter(access), AnonymousAuthenticationFilter.class)
+                .addFilterBefore(tokens, AnonymousAuthenticationFilter.class)
                 .exceptionHandling(handling -> handling.authenticationEntryPoint(
                         (request, response, failure) -> problems.unauthorized(response)))
                 // A browser's cookie alone changes nothing: see Access.
@@ -126,7 +168,8 @@ class AdminConfiguration {
                 .sessionManagement(session -> session.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
                 .logout(AbstractHttpConfigurer::disable)
                 .requestCache(AbstractHttpConfigurer::disable)
-                .headers(headers -> headers.contentSecurityPolicy(policy -> policy.policyDirectives(CONTENT))
+                .headers(headers -> headers.contentSecurityPolicy(
+                                policy -> policy.policyDirectives(SecurityHeaders.OF_PAGES))
                         .referrerPolicy(policy -> policy.policy(ReferrerPolicy.NO_REFERRER)))
                 .build();
     }

@@ -1,19 +1,24 @@
 package dev.countersink.admin;
 
 import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The bearer token of the admin API.
+ * The bearer token of COUNTERSINK_API_TOKEN, whose role is owner.
  *
  * @param configured whether it was configured; otherwise it was made for this run only
  */
 record ApiToken(String value, boolean configured) {
-    private static final int BYTES = 24;
+    /** No named token has this name, for those are in lower case. */
+    static final Caller CALLER = new Caller("COUNTERSINK_API_TOKEN", Role.OWNER);
+
+    private static final int BYTES = 32;
     /** The second one is what workers of ML pipelines send. */
     private static final List<String> SCHEMES = List.of("Bearer ", "Token ");
 
@@ -21,12 +26,30 @@ record ApiToken(String value, boolean configured) {
         return value == null ? new ApiToken(random(), false) : new ApiToken(value, true);
     }
 
-    /** Whether an Authorization header has it. */
-    boolean isIn(@Nullable String header) {
-        return header != null
-                && SCHEMES.stream()
-                        .anyMatch(scheme -> header.regionMatches(true, 0, scheme, 0, scheme.length())
-                                && matches(header.substring(scheme.length()).strip()));
+    /** A token of 256 random bits. */
+    static String random() {
+        byte[] bytes = new byte[BYTES];
+        new SecureRandom().nextBytes(bytes);
+        return HexFormat.of().formatHex(bytes);
+    }
+
+    /** The token in an Authorization header, whoever's it is. */
+    static Optional<String> in(@Nullable String header) {
+        return header == null
+                ? Optional.empty()
+                : SCHEMES.stream()
+                        .filter(scheme -> header.regionMatches(true, 0, scheme, 0, scheme.length()))
+                        .map(scheme -> header.substring(scheme.length()).strip())
+                        .findFirst();
+    }
+
+    /** What the database knows of a token instead of the token. */
+    static byte[] hash(String token) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.UTF_8));
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("Every Java has SHA-256.", e);
+        }
     }
 
     /** Takes the same time for every wrong token, so that it cannot be guessed from the time. */
@@ -37,11 +60,5 @@ record ApiToken(String value, boolean configured) {
     @Override
     public String toString() {
         return "ApiToken[…]";
-    }
-
-    private static String random() {
-        byte[] bytes = new byte[BYTES];
-        new SecureRandom().nextBytes(bytes);
-        return HexFormat.of().formatHex(bytes);
     }
 }

@@ -2,7 +2,7 @@ package dev.countersink.admin;
 
 import dev.countersink.db.ResultsReads;
 import dev.countersink.jobs.RunService;
-import java.net.URI;
+import jakarta.servlet.http.HttpServletRequest;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.ContentDisposition;
@@ -53,6 +53,7 @@ class DeadLettersController {
 
     /** Deletes a message that nobody wants any more. */
     @DeleteMapping("/api/dead-letters/{id}")
+    @Needs(Role.OPERATOR)
     ResponseEntity<Void> discard(@PathVariable long id) {
         results.discardDeadLetter(id);
         return ResponseEntity.noContent().build();
@@ -60,10 +61,8 @@ class DeadLettersController {
 
     /** Requests that a message is applied again, in the same way as a new one. This may be repeated. */
     @PostMapping("/api/dead-letters/{id}/replay")
-    ResponseEntity<Map<String, Long>> replay(@PathVariable long id) {
-        long run = runs.requestReplay(id);
-        return ResponseEntity.accepted()
-                .location(URI.create("/api/runs/" + run))
-                .body(Map.of("run", run));
+    @Needs(Role.OPERATOR)
+    ResponseEntity<Map<String, Long>> replay(@PathVariable long id, HttpServletRequest request) {
+        return RequestedRun.answer(request, runs.requestReplay(id));
     }
 }

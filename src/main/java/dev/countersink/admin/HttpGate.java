@@ -53,7 +53,7 @@ final class HttpGate extends ValveBase {
         }
         boolean probe = isProbe(request);
         boolean admitted = probe ? isComplete(request) : free.tryAcquire();
-        boolean mayBeRead = admitted && !probe && access.admits(request);
+        boolean mayBeRead = admitted && !probe && access.caller(request).isPresent();
         if (!mayBeRead && !isComplete(request)) {
             // Set before the answer is begun: what follows an unread body is no request.
             response.setHeader(HttpHeaders.CONNECTION, "close");

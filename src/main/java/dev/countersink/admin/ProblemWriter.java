@@ -26,6 +26,7 @@ class ProblemWriter {
     }
 
     void write(HttpServletResponse response, ProblemDetail problem) throws IOException {
+        SecurityHeaders.set(response);
         response.setStatus(problem.getStatus());
         response.setContentType(MediaType.APPLICATION_PROBLEM_JSON_VALUE);
         byte[] body = json.writeValueAsBytes(problem);
@@ -41,8 +42,31 @@ class ProblemWriter {
                         HttpStatus.UNAUTHORIZED,
                         "28000",
                         "The request carries no valid bearer token.",
-                        "Send 'Authorization: Bearer …' with the token of COUNTERSINK_API_TOKEN,"
+                        "Send 'Authorization: Bearer …' with a named token or that of COUNTERSINK_API_TOKEN,"
                                 + " or with the one printed at start if that is not set."));
+    }
+
+    /** @param seconds how long */
+    void lockedOut(HttpServletResponse response, long seconds) throws IOException {
+        response.setHeader(HttpHeaders.RETRY_AFTER, Long.toString(seconds));
+        write(
+                response,
+                Problems.problem(
+                        HttpStatus.TOO_MANY_REQUESTS,
+                        "28000",
+                        "Too many requests with a token that is not valid have come from this address.",
+                        "Send a valid token, which is taken at once, or wait as long as Retry-After says."));
+    }
+
+    void tooFast(HttpServletResponse response) throws IOException {
+        response.setHeader(HttpHeaders.RETRY_AFTER, Problems.SOON_SECONDS);
+        write(
+                response,
+                Problems.problem(
+                        HttpStatus.TOO_MANY_REQUESTS,
+                        Problems.TOO_MANY,
+                        "This token sends more requests a second than COUNTERSINK_API_RATE allows.",
+                        "Send the same request again after Retry-After."));
     }
 
     void tooMany(HttpServletResponse response) throws IOException {

@@ -39,6 +39,7 @@ class Problems extends ResponseEntityExceptionHandler {
     /** More requests than are answered at the same time. */
     static final String TOO_MANY = "53400";
 
+    private static final String UNIQUE_VIOLATION = "23505";
     private static final String TOO_MANY_CONNECTIONS = "53300";
 
     /** Serialization failure, deadlock, lock not available, statement cancelled. */
@@ -46,7 +47,7 @@ class Problems extends ResponseEntityExceptionHandler {
 
     static final String PATHS =
             "The paths are /, /api/now, /api/health, /api/views, /api/runs, /api/ingest, /api/jobs, /api/dead-letters,"
-                    + " /api/transactions, /api/session and /api/v2/jobs/{id}/result/.";
+                    + " /api/transactions, /api/audit, /api/tokens, /api/session and /api/v2/jobs/{id}/result/.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";
 
@@ -161,7 +162,9 @@ class Problems extends ResponseEntityExceptionHandler {
         if (error.unreachable() || error.code().startsWith("53") || TRY_AGAIN.contains(error.code())) {
             return HttpStatus.SERVICE_UNAVAILABLE;
         }
-        if (error.code().startsWith("TL") || error.code().startsWith("RS")) {
+        if (UNIQUE_VIOLATION.equals(error.code())
+                || error.code().startsWith("TL")
+                || error.code().startsWith("RS")) {
             return HttpStatus.CONFLICT;
         }
         return error.code().startsWith("22") ? HttpStatus.BAD_REQUEST : HttpStatus.INTERNAL_SERVER_ERROR;

@@ -53,6 +53,19 @@ class RefusedException extends RuntimeException {
                 "Send 'Authorization: Bearer …' with the token to sign in.");
     }
 
+    static RefusedException role(Role needed, Caller caller) {
+        return new RefusedException(
+                HttpStatus.FORBIDDEN,
+                "42501",
+                String.format(
+                        Locale.ROOT,
+                        "This needs a token with the role %s, and %s has the role %s.",
+                        needed,
+                        caller.name(),
+                        caller.role()),
+                "Ask an owner to do it, or for such a token: ./countersink tokens add NAME --role " + needed + ".");
+    }
+
     static RefusedException runOver(long id, String state) {
         return new RefusedException(
                 HttpStatus.CONFLICT,

@@ -1,7 +1,9 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import jakarta.servlet.http.HttpServletRequest;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpStatus;
@@ -47,8 +49,10 @@ class RunsController {
 
     /** Ends a run: one that waits at once, one at work as soon as its statement is cancelled. Answers with the run. */
     @DeleteMapping("/{id}")
+    @Needs(Role.OPERATOR)
     @ResponseStatus(HttpStatus.ACCEPTED)
-    ObjectNode cancel(@PathVariable long id) {
+    ObjectNode cancel(@PathVariable long id, HttpServletRequest request) {
+        AuditLog.runs(request, List.of(id));
         ObjectNode run = run(id);
         if (!control.cancelRun(id)) {
             throw RefusedException.runOver(id, run.path("state").asString());

@@ -1,7 +1,9 @@
 package dev.countersink.admin;
 
 import jakarta.servlet.http.HttpServletRequest;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.ResponseCookie;
 import org.springframework.http.ResponseEntity;
@@ -15,33 +17,43 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 @RequestMapping("/api/session")
 class SessionController {
-    private static final String SIGNED_IN = "signed_in";
-
     private final Access access;
-    private final SessionCookie cookie;
 
-    SessionController(Access access, SessionCookie cookie) {
+    SessionController(Access access) {
         this.access = access;
-        this.cookie = cookie;
     }
 
-    /** Whether the caller may call the rest. Anybody may ask. */
+    /** Who the caller is, and whether he may call the rest. Anybody may ask. */
     @GetMapping
-    Map<String, Boolean> session(HttpServletRequest request) {
-        return Map.of(SIGNED_IN, access.admits(request));
+    Map<String, Object> session(HttpServletRequest request) {
+        return describe(access.caller(request));
     }
 
+    /** Not in the audit log, so that one can sign in while the database is away. */
     @PostMapping
-    ResponseEntity<Map<String, Boolean>> signIn(HttpServletRequest request) {
-        if (!access.hasToken(request)) {
+    @Needs(value = Role.READER, audited = false)
+    ResponseEntity<Map<String, Object>> signIn(HttpServletRequest request) {
+        Optional<Caller> caller = access.byToken(request);
+        if (caller.isEmpty()) {
             throw RefusedException.noToken();
         }
-        return with(cookie.issue(isSecure(request))).body(Map.of(SIGNED_IN, true));
+        return with(access.cookie(request, caller.get(), isSecure(request))).body(describe(caller));
     }
 
     @DeleteMapping
+    @Needs(value = Role.READER, audited = false)
     ResponseEntity<Void> signOut(HttpServletRequest request) {
-        return with(cookie.end(isSecure(request))).build();
+        return with(SessionCookie.end(isSecure(request))).build();
+    }
+
+    private static Map<String, Object> describe(Optional<Caller> caller) {
+        Map<String, Object> description = new LinkedHashMap<>();
+        description.put("signed_in", caller.isPresent());
+        caller.ifPresent(found -> {
+            description.put("name", found.name());
+            description.put("role", found.role().toString());
+        });
+        return description;
     }
 
     private static ResponseEntity.BodyBuilder with(ResponseCookie set) {

@@ -9,8 +9,11 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.crypto.Mac;
@@ -18,14 +21,16 @@ import javax.crypto.spec.SecretKeySpec;
 import org.springframework.http.ResponseCookie;
 
 /**
- * The cookie of somebody who has signed in on the dashboard: when it ends, and a signature that only an instance with the
- * token can make. Nothing is stored, so every instance with the same token accepts it, and another token ends it.
+ * The cookie of somebody who has signed in on the dashboard: when it ends, the name of the token, and a signature that only an
+ * instance with COUNTERSINK_API_TOKEN can make. It is not stored: every instance with the same COUNTERSINK_API_TOKEN accepts it,
+ * and it ends with either token.
  */
 final class SessionCookie {
     static final String NAME = "countersink_session";
     static final Duration VALID = Duration.ofHours(12);
 
-    private static final Pattern VALUE = Pattern.compile("(\\d{1,12})\\.([0-9a-f]{32})\\.([0-9a-f]{64})");
+    private static final Pattern VALUE =
+            Pattern.compile("(\\d{1,12})\\.([0-9a-f]{32})\\.([A-Za-z0-9._-]{1,63})\\.([0-9a-f]{64})");
     private static final String ALGORITHM = "HmacSHA256";
     private static final int NONCE_BYTES = 16;
 
@@ -38,20 +43,25 @@ final class SessionCookie {
         this.clock = clock;
     }
 
-    /** A new one, which scripts cannot read and other sites cannot have sent. */
-    ResponseCookie issue(boolean secure) {
+    /**
+     * A new one, which scripts cannot read and other sites cannot have sent.
+     *
+     * @param hash of the token of this name
+     */
+    ResponseCookie issue(String name, byte[] hash, boolean secure) {
         byte[] nonce = new byte[NONCE_BYTES];
         random.nextBytes(nonce);
         String begin = String.format(
                 Locale.ROOT,
-                "%d.%s",
+                "%d.%s.%s",
                 clock.instant().plus(VALID).getEpochSecond(),
-                HexFormat.of().formatHex(nonce));
-        return cookie(begin + "." + signature(begin), VALID, secure);
+                HexFormat.of().formatHex(nonce),
+                name);
+        return cookie(begin + "." + signature(begin, hash), VALID, secure);
     }
 
     /** One that makes the browser forget the other. */
-    ResponseCookie end(boolean secure) {
+    static ResponseCookie end(boolean secure) {
         return cookie("", Duration.ZERO, secure);
     }
 
@@ -65,32 +75,43 @@ final class SessionCookie {
                 .build();
     }
 
-    boolean isIn(HttpServletRequest request) {
+    /** The values of this cookie in a request, valid or not. */
+    static List<String> in(HttpServletRequest request) {
         Cookie[] cookies = request.getCookies();
-        if (cookies != null) {
-            for (Cookie cookie : cookies) {
-                if (NAME.equals(cookie.getName()) && isValid(String.valueOf(cookie.getValue()))) {
-                    return true;
-                }
-            }
-        }
-        return false;
+        return cookies == null
+                ? List.of()
+                : Arrays.stream(cookies)
+                        .filter(cookie -> NAME.equals(cookie.getName()))
+                        .map(cookie -> String.valueOf(cookie.getValue()))
+                        .toList();
     }
 
-    boolean isValid(String value) {
+    /** The name of the token that a value says it is of. */
+    static Optional<String> tokenOf(String value) {
+        Matcher parts = VALUE.matcher(value);
+        return parts.matches() ? Optional.of(parts.group(3)) : Optional.empty();
+    }
+
+    /** @param hash of the token of the name that it says */
+    boolean isValid(String value, byte[] hash) {
         Matcher parts = VALUE.matcher(value);
         return parts.matches()
                 && MessageDigest.isEqual(
-                        signature(parts.group(1) + "." + parts.group(2)).getBytes(StandardCharsets.US_ASCII),
-                        parts.group(3).getBytes(StandardCharsets.US_ASCII))
+                        signature(parts.group(1) + "." + parts.group(2) + "." + parts.group(3), hash)
+                                .getBytes(StandardCharsets.US_ASCII),
+                        parts.group(4).getBytes(StandardCharsets.US_ASCII))
                 && clock.instant().isBefore(Instant.ofEpochSecond(Long.parseLong(parts.group(1))));
     }
 
-    private String signature(String text) {
+    /** The hash is part of what is signed, so a cookie ends with its token even if another gets the same name. */
+    private String signature(String text, byte[] hash) {
         try {
             Mac mac = Mac.getInstance(ALGORITHM);
             mac.init(new SecretKeySpec(token.value().getBytes(StandardCharsets.UTF_8), ALGORITHM));
-            return HexFormat.of().formatHex(mac.doFinal((NAME + " " + text).getBytes(StandardCharsets.UTF_8)));
+            return HexFormat.of()
+                    .formatHex(mac.doFinal(
+                            (NAME + " " + text + " " + HexFormat.of().formatHex(hash))
+                                    .getBytes(StandardCharsets.UTF_8)));
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("Every Java has " + ALGORITHM + ".", e);
         }

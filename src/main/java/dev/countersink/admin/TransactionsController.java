@@ -33,6 +33,7 @@ class TransactionsController {
      * @param since as the list has it: whoever has the same pid by now is left alone
      */
     @DeleteMapping("/{pid}")
+    @Needs(Role.OPERATOR)
     ResponseEntity<Void> end(@PathVariable int pid, @RequestParam String since) {
         if (!control.endTransaction(pid, since)) {
             throw new NotFoundException(

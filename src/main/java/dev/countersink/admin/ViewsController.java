@@ -6,8 +6,8 @@ import dev.countersink.db.TallyDb;
 import dev.countersink.jobs.RunService;
 import dev.countersink.jobs.ScheduleService;
 import dev.countersink.monitor.ViewBoard;
+import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
-import java.net.URI;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -104,6 +104,7 @@ class ViewsController {
 
     /** Changes when a derived view is brought up to date. What the body does not name is kept. */
     @PatchMapping("/{name}/schedule")
+    @Needs(Role.OPERATOR)
     ObjectNode schedule(
             @PathVariable String name,
             @RequestHeader(value = HttpHeaders.IF_MATCH, required = false) @Nullable String ifMatch,
@@ -136,12 +137,22 @@ class ViewsController {
                 Locale.ROOT, "\"%d\"", view.path("schedule_version").asInt());
     }
 
-    @PostMapping("/{name}/{action:refresh|verify|repair|rebuild|pause|resume}")
+    @PostMapping("/{name}/{action:refresh|verify|repair|pause|resume}")
+    @Needs(Role.OPERATOR)
     ResponseEntity<Map<String, Long>> act(
-            @PathVariable String name, @PathVariable String action, @RequestParam(required = false) Double sample) {
-        long run = runs.request(name, action, sample);
-        return ResponseEntity.accepted()
-                .location(URI.create("/api/runs/" + run))
-                .body(Map.of("run", run));
+            @PathVariable String name,
+            @PathVariable String action,
+            @RequestParam(required = false) @Nullable Double sample,
+            HttpServletRequest request) {
+        return RequestedRun.answer(request, runs.request(name, action, sample));
+    }
+
+    @PostMapping("/{name}/rebuild")
+    @Needs(Role.OWNER)
+    ResponseEntity<Map<String, Long>> rebuild(
+            @PathVariable String name,
+            @RequestParam(required = false) @Nullable Double sample,
+            HttpServletRequest request) {
+        return RequestedRun.answer(request, runs.request(name, "rebuild", sample));
     }
 }

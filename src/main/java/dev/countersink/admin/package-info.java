@@ -1,4 +1,4 @@
-/** The admin API: controllers for views, runs, jobs, dead letters and results by HTTP, and the token that they need. */
+/** The admin API: controllers for views, runs, jobs, dead letters and results by HTTP, who may call them, and the audit log. */
 @NullMarked
 package dev.countersink.admin;
 

@@ -3,14 +3,20 @@ package dev.countersink.config;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
 
 /**
  * Who may call the admin API.
  *
  * @param token the bearer token, 16 characters or more; without one a random one is made and printed once
+ * @param rate requests a second that each token may send to an instance, 0 for any number
+ * @param failures requests with a wrong token within a minute after which an address has to wait, 0 for any number
  */
 @ConfigurationProperties("countersink.api")
-public record ApiSettings(@Nullable String token) {
+public record ApiSettings(
+        @Nullable String token,
+        @DefaultValue("0") int rate,
+        @DefaultValue("10") int failures) {
     private static final int FLOOR = 16;
     private static final String HINT =
             "Make one with 'openssl rand -hex 32', or leave it out: then a random one is printed at start.";
@@ -31,6 +37,8 @@ public record ApiSettings(@Nullable String token) {
                     "COUNTERSINK_API_TOKEN has a space or a character beyond ASCII, which cannot be sent in a header.",
                     HINT);
         }
+        Check.within("countersink.api.rate", rate, 0, 100_000, 0);
+        Check.within("countersink.api.failures", failures, 0, 1_000_000, 10);
     }
 
     private static boolean isPlain(int character) {
@@ -39,6 +47,11 @@ public record ApiSettings(@Nullable String token) {
 
     @Override
     public String toString() {
-        return String.format(Locale.ROOT, "ApiSettings[token=%s]", token == null ? "none" : "…");
+        return String.format(
+                Locale.ROOT,
+                "ApiSettings[token=%s, rate=%d, failures=%d]",
+                token == null ? "none" : "…",
+                rate,
+                failures);
     }
 }

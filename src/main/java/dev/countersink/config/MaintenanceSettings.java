@@ -10,12 +10,14 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * @param cron when, in UTC; {@code off} for never
  * @param verifySample share of a projection's keys that is verified, 0 for no verification
  * @param keepRuns how long runs are kept after they were requested
+ * @param keepAudit how long the audit log keeps what was done
  */
 @ConfigurationProperties("countersink.maintenance")
 public record MaintenanceSettings(
         @DefaultValue("0 30 3 * * ?") String cron,
         @DefaultValue("0.01") double verifySample,
-        @DefaultValue("30d") Duration keepRuns) {
+        @DefaultValue("30d") Duration keepRuns,
+        @DefaultValue("365d") Duration keepAudit) {
     private static final String OFF = "off";
 
     public MaintenanceSettings {
@@ -30,6 +32,12 @@ public record MaintenanceSettings(
                 Duration.ofHours(1),
                 Duration.ofDays(3650),
                 Duration.ofDays(30));
+        Check.within(
+                "countersink.maintenance.keep-audit",
+                keepAudit,
+                Duration.ofHours(1),
+                Duration.ofDays(3650),
+                Duration.ofDays(365));
     }
 
     /** Whether there is any maintenance. */

@@ -1,6 +1,7 @@
 package dev.countersink.jobs;
 
 import dev.countersink.config.MaintenanceSettings;
+import dev.countersink.db.AccessDb;
 import dev.countersink.db.ControlDb;
 import dev.countersink.db.DueView;
 import dev.countersink.db.TallyDb;
@@ -8,7 +9,7 @@ import java.util.function.BooleanSupplier;
 import org.springframework.stereotype.Component;
 
 /**
- * Once a night, on one instance of the cluster: forgets old runs, and verifies each derived view by a sample of its keys, one
+ * Once a night, on one instance of the cluster: forgets old runs and acts, and verifies each derived view by a sample of its keys, one
  * after the other. Each verification is a run like one that was asked for.
  */
 @Component
@@ -16,14 +17,21 @@ class Maintenance {
     static final String NAME = "maintenance";
 
     private final ControlDb control;
+    private final AccessDb access;
     private final TallyDb tally;
     private final RunExecutor runs;
     private final MaintenanceSettings settings;
     private final RetryBackoff backoff;
 
     Maintenance(
-            ControlDb control, TallyDb tally, RunExecutor runs, MaintenanceSettings settings, RetryBackoff backoff) {
+            ControlDb control,
+            AccessDb access,
+            TallyDb tally,
+            RunExecutor runs,
+            MaintenanceSettings settings,
+            RetryBackoff backoff) {
         this.control = control;
+        this.access = access;
         this.tally = tally;
         this.runs = runs;
         this.settings = settings;
@@ -33,6 +41,7 @@ class Maintenance {
     void run(BooleanSupplier stopping) {
         try {
             control.forgetRuns(settings.keepRuns());
+            access.forgetActs(settings.keepAudit());
             if (settings.verifySample() > 0) {
                 for (DueView view : tally.due()) {
                     if (stopping.getAsBoolean()) {

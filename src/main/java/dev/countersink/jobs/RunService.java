@@ -1,6 +1,7 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.ControlDb;
+import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
 /** Takes requests for runs. A request that is recorded is not forgotten: some instance takes it up. */
@@ -20,7 +21,7 @@ public class RunService {
      * @param sample of verify: the share of the keys, null for all
      * @return the run's id
      */
-    public long request(String view, String action, Double sample) {
+    public long request(String view, String action, @Nullable Double sample) {
         long run = control.requestRun(view, action, sample);
         dispatcher.requested();
         return run;

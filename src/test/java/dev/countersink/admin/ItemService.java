@@ -7,6 +7,7 @@ import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
 import java.sql.SQLException;
+import java.util.HashMap;
 import java.util.Map;
 
 /** An instance with {@link ItemView} and servers of its own; only what a test requests is merged. */
@@ -17,9 +18,16 @@ final class ItemService implements AutoCloseable {
     private final TestInstance instance;
 
     ItemService() throws SQLException {
+        this(Map.of());
+    }
+
+    /** @param more settings */
+    ItemService(Map<String, Object> more) throws SQLException {
+        Map<String, Object> settings = new HashMap<>(Map.of("countersink.refresh.interval", "1h"));
+        settings.putAll(more);
         try {
             ItemView.create(sql);
-            instance = TestInstance.start(db, nats, Map.of("countersink.refresh.interval", "1h"));
+            instance = TestInstance.start(db, nats, settings);
         } catch (RuntimeException e) {
             closeServers();
             throw e;

@@ -93,14 +93,22 @@ class SessionTest {
     void aCookieEndsAndIsOfItsToken() {
         Instant begin = Instant.parse("2026-01-01T00:00:00Z");
         ApiToken token = new ApiToken("a-token-for-the-tests", true);
-        String value = new SessionCookie(token, () -> begin).issue(false).getValue();
+        byte[] hash = ApiToken.hash("of-a-named-token");
+        String value = new SessionCookie(token, () -> begin)
+                .issue("ops.night-2", hash, false)
+                .getValue();
+        assertThat(SessionCookie.tokenOf(value)).contains("ops.night-2");
+        assertThat(new SessionCookie(token, () -> begin).isValid(value, ApiToken.hash("of-another-of-this-name")))
+                .isFalse();
+        assertThat(new SessionCookie(token, () -> begin).isValid(value.replace("ops.", "own."), hash))
+                .isFalse();
         assertThat(new SessionCookie(
                                 token, () -> begin.plus(SessionCookie.VALID).minusSeconds(1))
-                        .isValid(value))
+                        .isValid(value, hash))
                 .isTrue();
-        assertThat(new SessionCookie(token, () -> begin.plus(SessionCookie.VALID)).isValid(value))
+        assertThat(new SessionCookie(token, () -> begin.plus(SessionCookie.VALID)).isValid(value, hash))
                 .isFalse();
-        assertThat(new SessionCookie(new ApiToken("another-token-for-tests", true), () -> begin).isValid(value))
+        assertThat(new SessionCookie(new ApiToken("another-token-for-tests", true), () -> begin).isValid(value, hash))
                 .isFalse();
     }
 

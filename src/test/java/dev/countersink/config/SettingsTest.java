@@ -20,7 +20,8 @@ class SettingsTest {
         assertThat(bind("http", HttpSettings.class, Map.of()).port()).isEqualTo(8080);
         assertThat(bind("refresh", RefreshSettings.class, Map.of()).interval()).isEqualTo(Duration.ofSeconds(1));
         MaintenanceSettings maintenance = bind("maintenance", MaintenanceSettings.class, Map.of());
-        assertThat(maintenance).isEqualTo(new MaintenanceSettings("0 30 3 * * ?", 0.01, Duration.ofDays(30)));
+        assertThat(maintenance)
+                .isEqualTo(new MaintenanceSettings("0 30 3 * * ?", 0.01, Duration.ofDays(30), Duration.ofDays(365)));
         assertThat(maintenance.enabled()).isTrue();
         assertThat(bind("maintenance", MaintenanceSettings.class, Map.of("COUNTERSINK_MAINTENANCE_CRON", "off"))
                         .enabled())
@@ -73,21 +74,21 @@ class SettingsTest {
                 });
         assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))
                 .hasMessage("COUNTERSINK_REFRESH_INTERVAL is 5ms, but it must be at least 100ms and at most 86400s.");
-        assertThatThrownBy(() -> new MaintenanceSettings("0 30 25 * * ?", 0.5, Duration.ofDays(1)))
+        assertThatThrownBy(() -> new MaintenanceSettings("0 30 25 * * ?", 0.5, Duration.ofDays(1), Duration.ofDays(1)))
                 .isInstanceOfSatisfying(StartupException.class, e -> {
                     assertThat(e)
                             .hasMessageStartingWith(
                                     "COUNTERSINK_MAINTENANCE_CRON: cron is \"0 30 25 * * ?\", which cannot be read: ");
                     assertThat(e.hint()).contains("0 30 3 * * ?", "UTC");
                 });
-        assertThatThrownBy(() -> new MaintenanceSettings("off", Double.NaN, Duration.ofDays(1)))
+        assertThatThrownBy(() -> new MaintenanceSettings("off", Double.NaN, Duration.ofDays(1), Duration.ofDays(1)))
                 .hasMessage(
                         "COUNTERSINK_MAINTENANCE_VERIFY_SAMPLE is NaN, but it must be at least 0.0 and at most 1.0.");
         assertThat(new LogSettings(" JSON ").json()).isTrue();
         assertThat(new LogSettings("").json()).isFalse();
         assertThatThrownBy(() -> new LogSettings("xml"))
                 .hasMessage("COUNTERSINK_LOG_FORMAT is xml, but it must be text or json.");
-        assertThatThrownBy(() -> new ApiSettings("short"))
+        assertThatThrownBy(() -> new ApiSettings("short", 0, 10))
                 .hasMessage("COUNTERSINK_API_TOKEN has 5 characters, but it must have at least 16.");
     }
 
@@ -125,7 +126,7 @@ class SettingsTest {
     void aTokenThatNoHeaderCanCarryIsRefused() {
         for (String token :
                 new String[] {"a-tökén-for-the-tests", "a token for the tests", "a-token-for-the-tests\u20ac"}) {
-            assertThatThrownBy(() -> new ApiSettings(token))
+            assertThatThrownBy(() -> new ApiSettings(token, 0, 10))
                     .hasMessageContaining("COUNTERSINK_API_TOKEN")
                     .hasMessageNotContaining(token);
         }
@@ -167,7 +168,7 @@ class SettingsTest {
                 .doesNotContain("secret");
         assertThat(new NatsSettings("nats://n", "u", "secret", "secret", null, false, null, null).toString())
                 .doesNotContain("secret");
-        assertThat(new ApiSettings("secret-secret-secret").toString()).doesNotContain("secret-");
+        assertThat(new ApiSettings("secret-secret-secret", 0, 10).toString()).doesNotContain("secret-");
     }
 
     private static void check(Map<String, Object> variables) {

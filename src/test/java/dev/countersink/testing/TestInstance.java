@@ -115,6 +115,21 @@ public final class TestInstance implements AutoCloseable {
         return send(token == null ? request : request.header("Authorization", "Bearer " + token));
     }
 
+    /** Any request with a token, or without one if it is null, and a JSON body unless it is null. */
+    public Answer send(String method, String path, String token, String body, String... headers) {
+        HttpRequest.Builder request = request(path)
+                .method(
+                        method,
+                        body == null ? HttpRequest.BodyPublishers.noBody() : HttpRequest.BodyPublishers.ofString(body));
+        if (body != null) {
+            request.header("Content-Type", "application/json");
+        }
+        if (token != null) {
+            request.header("Authorization", "Bearer " + token);
+        }
+        return send(headers.length == 0 ? request : request.headers(headers));
+    }
+
     /** Stops it before its test ends. */
     public void stop() {
         context.close();

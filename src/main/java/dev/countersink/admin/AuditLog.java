@@ -1,0 +1,79 @@
+package dev.countersink.admin;
+
+import dev.countersink.db.AccessDb;
+import jakarta.servlet.http.HttpServletRequest;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.transaction.TransactionException;
+import org.springframework.web.servlet.HandlerMapping;
+
+/** Who did what. An act is noted before it is done, so that none is missing; what became of it is added afterwards. */
+final class AuditLog {
+    private static final Logger LOG = LoggerFactory.getLogger(AuditLog.class);
+    private static final String ACT = AuditLog.class.getName();
+    private static final String TARGET = ACT + ".target";
+    private static final String RUNS = ACT + ".runs";
+
+    private final AccessDb db;
+    private final ClientAddress address;
+
+    AuditLog(AccessDb db, ClientAddress address) {
+        this.db = db;
+        this.address = address;
+    }
+
+    /** What a request means, if its path does not say. */
+    static void target(HttpServletRequest request, String target) {
+        request.setAttribute(TARGET, target);
+    }
+
+    /** The runs that a request has requested or cancelled. */
+    static void runs(HttpServletRequest request, List<Long> runs) {
+        request.setAttribute(RUNS, runs);
+    }
+
+    /** @throws DataAccessException if it cannot be noted; then it is not done */
+    void begin(HttpServletRequest request, Caller caller) {
+        String query = request.getQueryString();
+        request.setAttribute(
+                ACT,
+                db.beginAct(new AccessDb.Act(
+                        caller.name(),
+                        caller.role().toString(),
+                        address.of(request),
+                        request.getMethod(),
+                        request.getRequestURI() + (query == null ? "" : "?" + query),
+                        inPath(request))));
+    }
+
+    private static @Nullable String inPath(HttpServletRequest request) {
+        return request.getAttribute(HandlerMapping.URI_TEMPLATE_VARIABLES_ATTRIBUTE) instanceof Map<?, ?> variables
+                        && !variables.isEmpty()
+                ? variables.entrySet().stream()
+                        .filter(variable -> !"action".equals(variable.getKey()))
+                        .map(variable -> String.valueOf(variable.getValue()))
+                        .collect(Collectors.joining(" "))
+                : null;
+    }
+
+    void end(HttpServletRequest request, int status) {
+        if (request.getAttribute(ACT) instanceof Long act) {
+            try {
+                db.finishAct(act, status, (String) request.getAttribute(TARGET), runs(request));
+            } catch (DataAccessException | TransactionException e) {
+                LOG.warn("What became of act {} cannot be noted, its status is {}: {}", act, status, e.getMessage());
+            }
+        }
+    }
+
+    private static List<Long> runs(HttpServletRequest request) {
+        return request.getAttribute(RUNS) instanceof List<?> runs
+                ? runs.stream().map(Long.class::cast).toList()
+                : List.of();
+    }
+}

@@ -1,0 +1,8 @@
+package dev.countersink.admin;
+
+/**
+ * Who sent a request.
+ *
+ * @param name of the token
+ */
+record Caller(String name, Role role) {}

@@ -35,3 +35,14 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION control.quarantined(text, int) IS 'the keys of a derived view that could not be evaluated';
+
+-- control.views: the rows of tally.status in the order of their names, a page at a time.
+--   Parameters after: the last name of the previous page, NULL for the first page; most: rows of a page
+--   Returns    each as JSON, so that tally.status may change its columns
+--   Reads      tally.status
+--   Used by    the API
+CREATE OR REPLACE FUNCTION control.views(after text, most int)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
+    SELECT to_jsonb(s) FROM tally.views() s WHERE s.name COLLATE "C" > coalesce($1, '') COLLATE "C" ORDER BY s.name COLLATE "C" LIMIT $2
+$$;
+COMMENT ON FUNCTION control.views(text, int) IS 'the rows of tally.status, a page at a time';

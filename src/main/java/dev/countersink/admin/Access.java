@@ -53,8 +53,8 @@ final class Access {
     }
 
     /** The cookie for somebody who has signed in with a token. */
-    ResponseCookie cookie(HttpServletRequest request, Caller caller, boolean secure) {
-        return cookie.issue(caller.name(), ApiToken.hash(sent(request).orElseThrow()), secure);
+    ResponseCookie cookie(HttpServletRequest request, Caller caller, SessionCookie.Place place) {
+        return cookie.issue(caller.name(), ApiToken.hash(sent(request).orElseThrow()), place);
     }
 
     private static Optional<String> sent(HttpServletRequest request) {

@@ -1,9 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ResultsReads;
-import dev.countersink.jobs.RunService;
 import jakarta.servlet.http.HttpServletRequest;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.ContentDisposition;
 import org.springframework.http.HttpHeaders;
@@ -20,12 +18,12 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 class DeadLettersController {
     private final ResultsReads results;
-    private final RunService runs;
+    private final RunRequests requests;
     private final JsonRows rows;
 
-    DeadLettersController(ResultsReads results, RunService runs, JsonRows rows) {
+    DeadLettersController(ResultsReads results, RunRequests requests, JsonRows rows) {
         this.results = results;
-        this.runs = runs;
+        this.requests = requests;
         this.rows = rows;
     }
 
@@ -62,7 +60,7 @@ class DeadLettersController {
     /** Requests that a message is applied again, in the same way as a new one. This may be repeated. */
     @PostMapping("/api/dead-letters/{id}/replay")
     @Needs(Role.OPERATOR)
-    ResponseEntity<Map<String, Long>> replay(@PathVariable long id, HttpServletRequest request) {
-        return RequestedRun.answer(request, runs.requestReplay(id));
+    ResponseEntity<RunRequests.Accepted> replay(@PathVariable long id, HttpServletRequest request) {
+        return requests.replay(request, id);
     }
 }

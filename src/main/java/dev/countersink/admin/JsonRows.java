@@ -68,12 +68,41 @@ class JsonRows {
         if (rows.size() == limit) {
             String last = object(rows.get(limit - 1)).path(key).asString();
             StringBuilder link =
-                    new StringBuilder(String.format(Locale.ROOT, "%s?after=%s&limit=%d", path, last, limit));
+                    new StringBuilder(String.format(Locale.ROOT, "%s?after=%s&limit=%d", ForwardedPrefix.path(path), UriUtils.encode(last, StandardCharsets.UTF_8), limit));
             filter.forEach((name, value) -> append(link, name, value));
             append(link, "fields", fields);
             next = link.toString();
         }
         return new Page(objects(rows, fields), next);
+    }
+
+    /**
+     * A part of a list that is there as a whole.
+     *
+     * @param after how many rows come before it
+     */
+    Page slice(List<String> all, int after, int limit, String path) {
+        return cut(all.stream().map(this::object).toList(), after, limit, path);
+    }
+
+    Page cut(List<ObjectNode> all, int after, int limit, String path) {
+        int end = end(after, limit);
+        return new Page(
+                all.subList(Math.min(after, all.size()), Math.min(end, all.size())),
+                all.size() < end
+                        ? null
+                        : ForwardedPrefix.path(
+                                String.format(Locale.ROOT, "%s?after=%d&limit=%d", path, end, limit)));
+    }
+
+    /** How many rows of a list are needed for a part of it. */
+    static int end(int after, int limit) {
+        if (after < 0 || after > Integer.MAX_VALUE - Limit.CEILING) {
+            throw new BadRequestException(
+                    String.format(Locale.ROOT, "after is %d, but it is a number of rows.", after),
+                    "Leave it out for the first page.");
+        }
+        return after + Limit.check(limit);
     }
 
     private static void append(StringBuilder link, String name, @Nullable String value) {

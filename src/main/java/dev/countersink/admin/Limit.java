@@ -5,7 +5,7 @@ import java.util.Locale;
 /** The number of rows of a page. */
 final class Limit {
     static final String DEFAULT = "50";
-    private static final int CEILING = 1000;
+    static final int CEILING = 1000;
 
     private Limit() {}
 

@@ -5,14 +5,17 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 
 /** Whether derived data is fresh and right: one level, one sentence, and what is behind it. */
 @RestController
 class NowController {
     private final ViewBoard board;
+    private final JsonRows rows;
 
-    NowController(ViewBoard board) {
+    NowController(ViewBoard board, JsonRows rows) {
+        this.rows = rows;
         this.board = board;
     }
 
@@ -29,7 +32,8 @@ class NowController {
 
     /** What tally.health finds wrong. */
     @GetMapping("/api/health")
-    JsonRows.Page health() {
-        return new JsonRows.Page(board.problems(), null);
+    JsonRows.Page health(
+            @RequestParam(defaultValue = "0") int after, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return rows.cut(board.problems(), after, limit, "/api/health");
     }
 }

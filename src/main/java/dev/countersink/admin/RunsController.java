@@ -34,12 +34,16 @@ class RunsController {
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) @Nullable String view,
             @RequestParam(required = false) @Nullable String state,
+            @RequestParam(required = false) @Nullable String since,
+            @RequestParam(required = false) @Nullable String until,
             @RequestParam(required = false) @Nullable String fields) {
         Map<String, @Nullable String> filter = new LinkedHashMap<>();
         filter.put("view", view);
         filter.put("state", state);
+        filter.put("since", since);
+        filter.put("until", until);
         return rows.page(
-                control.runs(after, Limit.check(limit), view, state), limit, fields, "/api/runs", "id", filter);
+                control.runs(after, Limit.check(limit), view, state, since, until), limit, fields, "/api/runs", "id", filter);
     }
 
     @GetMapping("/{id}")

@@ -37,13 +37,13 @@ class SessionController {
         if (caller.isEmpty()) {
             throw RefusedException.noToken();
         }
-        return with(access.cookie(request, caller.get(), isSecure(request))).body(describe(caller));
+        return with(access.cookie(request, caller.get(), place(request))).body(describe(caller));
     }
 
     @DeleteMapping
     @Needs(value = Role.READER, audited = false)
     ResponseEntity<Void> signOut(HttpServletRequest request) {
-        return with(SessionCookie.end(isSecure(request))).build();
+        return with(SessionCookie.end(place(request))).build();
     }
 
     private static Map<String, Object> describe(Optional<Caller> caller) {
@@ -58,6 +58,10 @@ class SessionController {
 
     private static ResponseEntity.BodyBuilder with(ResponseCookie set) {
         return ResponseEntity.ok().header(HttpHeaders.SET_COOKIE, set.toString());
+    }
+
+    private static SessionCookie.Place place(HttpServletRequest request) {
+        return new SessionCookie.Place(ForwardedPrefix.of(request), isSecure(request));
     }
 
     /** Whether the browser speaks TLS, with us or with a proxy before us. */

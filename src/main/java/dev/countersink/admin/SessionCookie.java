@@ -44,11 +44,19 @@ final class SessionCookie {
     }
 
     /**
+     * Where a browser sends it.
+     *
+     * @param prefix the path under which a proxy serves this instance
+     * @param secure only over TLS
+     */
+    record Place(String prefix, boolean secure) {}
+
+    /**
      * A new one, which scripts cannot read and other sites cannot have sent.
      *
      * @param hash of the token of this name
      */
-    ResponseCookie issue(String name, byte[] hash, boolean secure) {
+    ResponseCookie issue(String name, byte[] hash, Place place) {
         byte[] nonce = new byte[NONCE_BYTES];
         random.nextBytes(nonce);
         String begin = String.format(
@@ -57,21 +65,21 @@ final class SessionCookie {
                 clock.instant().plus(VALID).getEpochSecond(),
                 HexFormat.of().formatHex(nonce),
                 name);
-        return cookie(begin + "." + signature(begin, hash), VALID, secure);
+        return cookie(begin + "." + signature(begin, hash), VALID, place);
     }
 
     /** One that makes the browser forget the other. */
-    static ResponseCookie end(boolean secure) {
-        return cookie("", Duration.ZERO, secure);
+    static ResponseCookie end(Place place) {
+        return cookie("", Duration.ZERO, place);
     }
 
-    private static ResponseCookie cookie(String value, Duration age, boolean secure) {
+    private static ResponseCookie cookie(String value, Duration age, Place place) {
         return ResponseCookie.from(NAME, value)
-                .path("/")
+                .path(place.prefix() + "/")
                 .maxAge(age)
                 .httpOnly(true)
                 .sameSite("Strict")
-                .secure(secure)
+                .secure(place.secure())
                 .build();
     }
 

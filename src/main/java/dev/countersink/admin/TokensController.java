@@ -44,8 +44,11 @@ class TokensController {
 
     @GetMapping
     @Needs(Role.OWNER)
-    JsonRows.Page tokens(@RequestParam(required = false) @Nullable String fields) {
-        return new JsonRows.Page(rows.objects(db.tokens(), fields), null);
+    JsonRows.Page tokens(
+            @RequestParam(required = false) @Nullable String after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit,
+            @RequestParam(required = false) @Nullable String fields) {
+        return rows.page(db.tokens(after, Limit.check(limit)), limit, fields, PATH, "name");
     }
 
     @PostMapping
@@ -61,7 +64,8 @@ class TokensController {
                 time(wanted.expires())));
         known.changed();
         made.put("token", token);
-        return ResponseEntity.created(URI.create(PATH + "/" + made.path("name").asString()))
+        return ResponseEntity.created(URI.create(
+                        ForwardedPrefix.path(PATH + "/" + made.path("name").asString())))
                 .body(made);
     }
 

@@ -23,8 +23,9 @@ class TransactionsController {
     }
 
     @GetMapping
-    JsonRows.Page transactions() {
-        return new JsonRows.Page(rows.objects(control.transactions(), null), null);
+    JsonRows.Page transactions(
+            @RequestParam(defaultValue = "0") int after, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return rows.slice(control.transactions(), after, limit, "/api/transactions");
     }
 
     /**

@@ -3,11 +3,11 @@ package dev.countersink.admin;
 import dev.countersink.config.Cron;
 import dev.countersink.db.ControlDb;
 import dev.countersink.db.TallyDb;
-import dev.countersink.jobs.RunService;
 import dev.countersink.jobs.ScheduleService;
 import dev.countersink.monitor.ViewBoard;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -25,6 +25,7 @@ import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
+import org.springframework.web.util.UriUtils;
 import tools.jackson.databind.node.ObjectNode;
 
 /** Derived views: their state, pending keys and lag; and actions on one of them. */
@@ -36,28 +37,31 @@ class ViewsController {
     private final TallyDb tally;
     private final ControlDb control;
     private final ViewBoard board;
-    private final RunService runs;
+    private final RunRequests requests;
     private final ScheduleService schedules;
     private final JsonRows rows;
 
     ViewsController(
             TallyDb tally,
             ControlDb control,
-            RunService runs,
+            RunRequests requests,
             ScheduleService schedules,
             ViewBoard board,
             JsonRows rows) {
         this.tally = tally;
         this.control = control;
         this.board = board;
-        this.runs = runs;
+        this.requests = requests;
         this.schedules = schedules;
         this.rows = rows;
     }
 
     @GetMapping
-    JsonRows.Page views(@RequestParam(required = false) @Nullable String fields) {
-        return new JsonRows.Page(rows.objects(tally.views(), fields), null);
+    JsonRows.Page views(
+            @RequestParam(required = false) @Nullable String after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit,
+            @RequestParam(required = false) @Nullable String fields) {
+        return rows.page(control.views(after, Limit.check(limit)), limit, fields, "/api/views", "name");
     }
 
     /**
@@ -80,20 +84,31 @@ class ViewsController {
 
     /** What has to be watched to keep it, and how that leads to its keys. */
     @GetMapping("/{name}/explain")
-    JsonRows.Page explain(@PathVariable String name) {
-        return new JsonRows.Page(rows.objects(tally.explained(name), null), null);
+    JsonRows.Page explain(
+            @PathVariable String name,
+            @RequestParam(defaultValue = "0") int after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return rows.slice(tally.explained(name), after, limit, path(name, "explain"));
     }
 
     /** The keys that could not be evaluated, the oldest first. */
     @GetMapping("/{name}/quarantine")
-    JsonRows.Page quarantine(@PathVariable String name, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
-        return new JsonRows.Page(rows.objects(control.quarantined(name, Limit.check(limit)), null), null);
+    JsonRows.Page quarantine(
+            @PathVariable String name,
+            @RequestParam(defaultValue = "0") int after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return rows.slice(
+                control.quarantined(name, JsonRows.end(after, limit)), after, limit, path(name, "quarantine"));
     }
 
     /** One row, stored, live and by the definition, and what it is made of: in one snapshot. */
     @GetMapping("/{name}/row")
     JsonRows.Page row(@PathVariable String name, @RequestParam String cell) {
         return new JsonRows.Page(rows.objects(control.compareRow(name, cell), null), null);
+    }
+
+    private static String path(String name, String part) {
+        return "/api/views/" + UriUtils.encode(name, StandardCharsets.UTF_8) + "/" + part;
     }
 
     /** The last hour, as this instance saw it. */
@@ -139,20 +154,17 @@ class ViewsController {
 
     @PostMapping("/{name}/{action:refresh|verify|repair|pause|resume}")
     @Needs(Role.OPERATOR)
-    ResponseEntity<Map<String, Long>> act(
+    ResponseEntity<RunRequests.Accepted> act(
             @PathVariable String name,
             @PathVariable String action,
             @RequestParam(required = false) @Nullable Double sample,
             HttpServletRequest request) {
-        return RequestedRun.answer(request, runs.request(name, action, sample));
+        return requests.act(request, name, action, sample);
     }
 
     @PostMapping("/{name}/rebuild")
     @Needs(Role.OWNER)
-    ResponseEntity<Map<String, Long>> rebuild(
-            @PathVariable String name,
-            @RequestParam(required = false) @Nullable Double sample,
-            HttpServletRequest request) {
-        return RequestedRun.answer(request, runs.request(name, "rebuild", sample));
+    ResponseEntity<RunRequests.Accepted> rebuild(@PathVariable String name, HttpServletRequest request) {
+        return requests.act(request, name, "rebuild", null);
     }
 }

@@ -57,9 +57,15 @@ public class AccessDb {
                 .list();
     }
 
-    /** All tokens in the order of their names, each as a JSON object. */
-    public List<String> tokens() {
-        return jdbc.sql("SELECT to_jsonb(t) FROM control.tokens() t")
+    /**
+     * A page of tokens in the order of their names, each as a JSON object.
+     *
+     * @param after the last name of the previous page, null for the first page
+     */
+    public List<String> tokens(@Nullable String after, int limit) {
+        return jdbc.sql("SELECT to_jsonb(t) FROM control.tokens(?, ?) t")
+                .param(after)
+                .param(limit)
                 .query(String.class)
                 .list();
     }

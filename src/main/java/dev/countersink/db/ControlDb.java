@@ -60,9 +60,32 @@ public class ControlDb {
                 .single();
     }
 
-    public long requestReplay(long deadLetter) {
-        return jdbc.sql("SELECT r FROM control.request_replay(?) r")
+    /**
+     * Requests an action on several derived views, all or none.
+     *
+     * @param who the name of the token
+     * @param key the same request of his with the same key is only one; null for none
+     * @return the runs in the order of the views
+     */
+    public List<Long> requestRuns(
+            List<String> views, String action, @Nullable Double sample, String who, @Nullable String key) {
+        return jdbc.sql("SELECT r FROM unnest(control.request_runs(?::text[], ?, ?::float8, ?, ?)) WITH ORDINALITY u(r, n)"
+                        + " ORDER BY n")
+                .param(views.toArray(String[]::new))
+                .param(action)
+                .param(sample)
+                .param(who)
+                .param(key)
+                .query(Long.class)
+                .list();
+    }
+
+    /** As {@link #requestRuns}, that a dead letter is applied again. */
+    public long requestReplay(long deadLetter, String who, @Nullable String key) {
+        return jdbc.sql("SELECT r FROM control.request_replay_once(?, ?, ?) r")
                 .param(deadLetter)
+                .param(who)
+                .param(key)
                 .query(Long.class)
                 .single();
     }
@@ -120,13 +143,36 @@ public class ControlDb {
      *
      * @param view only its runs, null for all
      * @param state queued, running, done or failed, null for all
+     * @param since requested then or later, null for any time
+     * @param until requested before, null for any time
      */
-    public List<String> runs(@Nullable Long after, int limit, @Nullable String view, @Nullable String state) {
-        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?, ?, ?) r")
+    public List<String> runs(
+            @Nullable Long after,
+            int limit,
+            @Nullable String view,
+            @Nullable String state,
+            @Nullable String since,
+            @Nullable String until) {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs(?, ?, ?, ?, ?::timestamptz, ?::timestamptz) r")
                 .param(after)
                 .param(limit)
                 .param(view)
                 .param(state)
+                .param(since)
+                .param(until)
+                .query(String.class)
+                .list();
+    }
+
+    /**
+     * A page of derived views in the order of their names, each as a JSON object.
+     *
+     * @param after the last name of the previous page, null for the first page
+     */
+    public List<String> views(@Nullable String after, int limit) {
+        return jdbc.sql("SELECT v FROM control.views(?, ?) v")
+                .param(after)
+                .param(limit)
                 .query(String.class)
                 .list();
     }

@@ -1,6 +1,7 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.ControlDb;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -16,20 +17,28 @@ public class RunService {
     }
 
     /**
-     * Has an action done on a derived view. The same request twice, before the first is begun, is one run.
+     * Who sends a request.
+     *
+     * @param who the name of the token
+     * @param key the same request of his with the same key is only one; null for none
+     */
+    public record Sender(String who, @Nullable String key) {}
+
+    /**
+     * Has an action done on derived views, on all or none. The same request twice, before the first is begun, is one run.
      *
      * @param sample of verify: the share of the keys, null for all
-     * @return the run's id
+     * @return the runs in the order of the views
      */
-    public long request(String view, String action, @Nullable Double sample) {
-        long run = control.requestRun(view, action, sample);
+    public List<Long> request(List<String> views, String action, @Nullable Double sample, Sender sender) {
+        List<Long> requested = control.requestRuns(views, action, sample, sender.who(), sender.key());
         dispatcher.requested();
-        return run;
+        return requested;
     }
 
     /** Has a dead letter applied again; returns the run's id. */
-    public long requestReplay(long deadLetter) {
-        long run = control.requestReplay(deadLetter);
+    public long requestReplay(long deadLetter, Sender sender) {
+        long run = control.requestReplay(deadLetter, sender.who(), sender.key());
         dispatcher.requested();
         return run;
     }

@@ -77,7 +77,7 @@ final class OddRequests {
             "null",
             "true");
     private static final List<String> PARAMETERS =
-            List.of("after", "limit", "fields", "sample", "view", "state", "since", "cell", "x", "", "limit[]", "name");
+            List.of("after", "limit", "fields", "sample", "view", "state", "since", "cell", "until", "who", "x", "", "limit[]", "name");
     private static final List<String> HEADERS = List.of(
             "Accept: text/html",
             "Accept: application/xml",
@@ -110,6 +110,9 @@ final class OddRequests {
             "X-Forwarded-For: x",
             "X-Forwarded-Proto: nonsense",
             "X-Forwarded-Prefix: //elsewhere",
+            "X-Forwarded-Prefix: /ops",
+            "Idempotency-Key: 1",
+            "Idempotency-Key: é",
             "Forwarded: for=\"",
             "Accept-Language: %%%",
             "Upgrade: h2c",
@@ -162,6 +165,9 @@ final class OddRequests {
             "zz\r\n\r\n",
             "{\"results\":[]}",
             "[{\"pipeline\":1}]",
+            "{\"views\":[\"app.item_fact\"]}",
+            "{\"views\":[{}]}",
+            "{\"name\":\"x\",\"role\":\"reader\"}",
             "--x\r\n\r\n--x--\r\n");
 
     private final Random random;
@@ -198,6 +204,10 @@ final class OddRequests {
                 "/api/session",
                 "/api/transactions",
                 "/api/transactions/1",
+                "/api/tokens",
+                "/api/tokens/1",
+                "/api/audit",
+                "/api/refresh",
                 one + "/details",
                 one + "/explain",
                 one + "/quarantine",

@@ -26,6 +26,7 @@ class RolesTest {
             Map.entry("POST /api/session", Role.READER),
             Map.entry("DELETE /api/session", Role.READER),
             Map.entry("POST /api/views/{name}/{action:refresh|verify|repair|pause|resume}", Role.OPERATOR),
+            Map.entry("POST /api/refresh", Role.OPERATOR),
             Map.entry("POST /api/views/{name}/rebuild", Role.OWNER),
             Map.entry("PATCH /api/views/{name}/schedule", Role.OPERATOR),
             Map.entry("DELETE /api/runs/{id}", Role.OPERATOR),

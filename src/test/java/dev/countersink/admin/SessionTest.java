@@ -95,7 +95,7 @@ class SessionTest {
         ApiToken token = new ApiToken("a-token-for-the-tests", true);
         byte[] hash = ApiToken.hash("of-a-named-token");
         String value = new SessionCookie(token, () -> begin)
-                .issue("ops.night-2", hash, false)
+                .issue("ops.night-2", hash, new SessionCookie.Place("", false))
                 .getValue();
         assertThat(SessionCookie.tokenOf(value)).contains("ops.night-2");
         assertThat(new SessionCookie(token, () -> begin).isValid(value, ApiToken.hash("of-another-of-this-name")))

@@ -72,7 +72,11 @@ class ArchitectureTest {
     void onlyTheCommandLineKnowsPicocli() {
         holds(noClasses()
                 .that()
-                .resideOutsideOfPackages("dev.countersink.cli", "dev.countersink.demo", "dev.countersink.explain")
+                .resideOutsideOfPackages(
+                        "dev.countersink.cli",
+                        "dev.countersink.client",
+                        "dev.countersink.demo",
+                        "dev.countersink.explain")
                 .should()
                 .dependOnClassesThat(resideInAPackage("picocli..")));
     }

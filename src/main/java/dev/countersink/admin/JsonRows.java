@@ -67,8 +67,12 @@ class JsonRows {
         @Nullable String next = null;
         if (rows.size() == limit) {
             String last = object(rows.get(limit - 1)).path(key).asString();
-            StringBuilder link =
-                    new StringBuilder(String.format(Locale.ROOT, "%s?after=%s&limit=%d", ForwardedPrefix.path(path), UriUtils.encode(last, StandardCharsets.UTF_8), limit));
+            StringBuilder link = new StringBuilder(String.format(
+                    Locale.ROOT,
+                    "%s?after=%s&limit=%d",
+                    ForwardedPrefix.path(path),
+                    UriUtils.encode(last, StandardCharsets.UTF_8),
+                    limit));
             filter.forEach((name, value) -> append(link, name, value));
             append(link, "fields", fields);
             next = link.toString();
@@ -91,8 +95,7 @@ class JsonRows {
                 all.subList(Math.min(after, all.size()), Math.min(end, all.size())),
                 all.size() < end
                         ? null
-                        : ForwardedPrefix.path(
-                                String.format(Locale.ROOT, "%s?after=%d&limit=%d", path, end, limit)));
+                        : ForwardedPrefix.path(String.format(Locale.ROOT, "%s?after=%d&limit=%d", path, end, limit)));
     }
 
     /** How many rows of a list are needed for a part of it. */

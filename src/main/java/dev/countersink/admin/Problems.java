@@ -46,8 +46,9 @@ class Problems extends ResponseEntityExceptionHandler {
     private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014");
 
     static final String PATHS =
-            "The paths are /, /api/now, /api/health, /api/views, /api/refresh, /api/runs, /api/ingest, /api/jobs, /api/dead-letters,"
-                    + " /api/transactions, /api/audit, /api/tokens, /api/session and /api/v2/jobs/{id}/result/.";
+            "The paths are /, /api/now, /api/health, /api/views, /api/refresh, /api/runs, /api/ingest, /api/jobs,"
+                    + " /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session and"
+                    + " /api/v2/jobs/{id}/result/.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";
 
@@ -104,8 +105,8 @@ class Problems extends ResponseEntityExceptionHandler {
             error = new SqlError(
                     TOO_MANY_CONNECTIONS,
                     "No connection to the database became free in time.",
-                    "Send the same request again after Retry-After. If this goes on, look at what holds the database up, or raise"
-                            + " COUNTERSINK_DB_POOL_SIZE.");
+                    "Send the same request again after Retry-After. If this goes on, look at what holds the database"
+                            + " up, or raise COUNTERSINK_DB_POOL_SIZE.");
         }
         HttpStatus status = status(error);
         if (status.is5xxServerError()) {

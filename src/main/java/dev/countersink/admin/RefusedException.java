@@ -41,8 +41,8 @@ class RefusedException extends RuntimeException {
                 HttpStatus.UNPROCESSABLE_CONTENT,
                 BAD_ARGUMENT,
                 problem,
-                "Its fields are second, minute, hour, day of month, month, day of week and, if need be, year; one of the two"
-                        + " days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
+                "Its fields are second, minute, hour, day of month, month, day of week and, if need be, year; one of"
+                        + " the two days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
     }
 
     static RefusedException noToken() {

@@ -43,7 +43,12 @@ class RunsController {
         filter.put("since", since);
         filter.put("until", until);
         return rows.page(
-                control.runs(after, Limit.check(limit), view, state, since, until), limit, fields, "/api/runs", "id", filter);
+                control.runs(after, Limit.check(limit), view, state, since, until),
+                limit,
+                fields,
+                "/api/runs",
+                "id",
+                filter);
     }
 
     @GetMapping("/{id}")

@@ -69,8 +69,8 @@ public class ControlDb {
      */
     public List<Long> requestRuns(
             List<String> views, String action, @Nullable Double sample, String who, @Nullable String key) {
-        return jdbc.sql("SELECT r FROM unnest(control.request_runs(?::text[], ?, ?::float8, ?, ?)) WITH ORDINALITY u(r, n)"
-                        + " ORDER BY n")
+        return jdbc.sql("SELECT r FROM unnest(control.request_runs(?::text[], ?, ?::float8, ?, ?)) WITH ORDINALITY"
+                        + " u(r, n) ORDER BY n")
                 .param(views.toArray(String[]::new))
                 .param(action)
                 .param(sample)

@@ -76,8 +76,9 @@ final class OddRequests {
             "NaN",
             "null",
             "true");
-    private static final List<String> PARAMETERS =
-            List.of("after", "limit", "fields", "sample", "view", "state", "since", "cell", "until", "who", "x", "", "limit[]", "name");
+    private static final List<String> PARAMETERS = List.of(
+            "after", "limit", "fields", "sample", "view", "state", "since", "cell", "until", "who", "x", "", "limit[]",
+            "name");
     private static final List<String> HEADERS = List.of(
             "Accept: text/html",
             "Accept: application/xml",

@@ -48,7 +48,10 @@ class RequestsTest {
         assertThat(answer.status()).isEqualTo(202);
         JsonNode first = answer.json().path("runs").get(0);
         assertThat(first.path("view").asString()).isEqualTo("app.other");
-        assertThat(instance.get(first.path("location").asString()).json().path("view").asString())
+        assertThat(instance.get(first.path("location").asString())
+                        .json()
+                        .path("view")
+                        .asString())
                 .isEqualTo("app.other");
         long runs = sql.number("SELECT count(*) FROM control.run");
         assertProblem(refresh("{\"views\":[\"app.other\",\"app.gone\"]}"), 404, "TL001");
@@ -103,8 +106,10 @@ class RequestsTest {
     void runsAreChosenByTime() {
         String before = Instant.now().minusSeconds(3600).toString();
         refresh("{\"views\":[\"app.other\"]}");
-        assertThat(instance.get("/api/runs?since=" + before).json().path("items")).isNotEmpty();
-        assertThat(instance.get("/api/runs?until=" + before).json().path("items")).isEmpty();
+        assertThat(instance.get("/api/runs?since=" + before).json().path("items"))
+                .isNotEmpty();
+        assertThat(instance.get("/api/runs?until=" + before).json().path("items"))
+                .isEmpty();
         assertThat(instance.get("/api/runs?view=app.other&until=" + before)
                         .json()
                         .path("items"))
@@ -147,13 +152,7 @@ class RequestsTest {
         TestInstance.Answer answer = instance.send(
                 "POST", VIEW + "/refresh", TestInstance.token(), null, "X-Forwarded-Prefix", "/ops/counts/");
         assertThat(answer.header("Location")).startsWith("/ops/counts/api/runs/");
-        assertThat(instance.send(
-                                "GET",
-                                "/api/views?limit=1",
-                                TestInstance.token(),
-                                null,
-                                "X-Forwarded-Prefix",
-                                "/ops")
+        assertThat(instance.send("GET", "/api/views?limit=1", TestInstance.token(), null, "X-Forwarded-Prefix", "/ops")
                         .json()
                         .path("next")
                         .asString())

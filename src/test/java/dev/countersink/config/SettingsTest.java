@@ -68,8 +68,8 @@ class SettingsTest {
         assertThatThrownBy(() -> IngestSettings.defaults().withBatch(0, DataSize.ofMegabytes(1), Duration.ZERO))
                 .isInstanceOfSatisfying(StartupException.class, e -> {
                     assertThat(e)
-                            .hasMessage(
-                                    "COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most 100000.");
+                            .hasMessage("COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most"
+                                    + " 100000.");
                     assertThat(e.hint()).isEqualTo("Change it, or leave it out: the default is 2000.");
                 });
         assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))

@@ -46,10 +46,9 @@ final class Access {
                         : named.withHash(ApiToken.hash(sent)).map(Access::caller));
     }
 
-    /** Whether a request has a token, or something in its place, that is not valid. */
+    /** Whether a request has a token that is not valid. What a proxy sends there for itself, such as a password, is no token. */
     boolean isWrong(HttpServletRequest request) {
-        return request.getHeader(HttpHeaders.AUTHORIZATION) != null
-                && byToken(request).isEmpty();
+        return sent(request).isPresent() && byToken(request).isEmpty();
     }
 
     /** The cookie for somebody who has signed in with a token. */

@@ -85,7 +85,7 @@ class DashboardTest {
         assertThat(browser.text("body")).doesNotContain("item_fact");
         browser.type("#token", "another-token-for-tests");
         browser.click("button[type=submit]");
-        browser.await("#refused", "not the token");
+        browser.await("#refused", "not valid");
         browser.screenshot("sign-in");
         browser.type("#token", TestInstance.token());
         browser.click("button[type=submit]");

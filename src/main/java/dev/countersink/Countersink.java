@@ -1,6 +1,7 @@
 package dev.countersink;
 
 import dev.countersink.admin.ListenAddress;
+import dev.countersink.admin.Tls;
 import dev.countersink.config.SettingNames;
 import java.util.Map;
 import org.springframework.boot.SpringApplication;
@@ -35,6 +36,7 @@ public class Countersink {
         application.addInitializers(context -> SettingNames.check(context.getEnvironment()));
         application.addInitializers(context -> LogFormat.apply(context.getEnvironment()));
         application.addInitializers(context -> ListenAddress.check(context.getEnvironment()));
+        application.addInitializers(context -> Tls.configure(context.getEnvironment()));
         ConfigurableApplicationContext context = application.run();
         ProgramEnd.started();
         return context;

@@ -1,0 +1,164 @@
+package dev.countersink.admin;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.countersink.config.StartupException;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestFolder;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.KeyStore;
+import java.security.cert.X509Certificate;
+import java.util.Base64;
+import java.util.Map;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.X509TrustManager;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.springframework.core.env.MapPropertySource;
+import org.springframework.core.env.StandardEnvironment;
+
+/** The web server with a certificate of its own. */
+class TlsTest {
+    private final Path folder = TestFolder.create("tls");
+    private final Path certificate = folder.resolve("certificate.pem");
+    private final Path key = folder.resolve("key.pem");
+
+    @AfterEach
+    void delete() throws Exception {
+        TestFolder.delete(folder);
+    }
+
+    @Test
+    void itSpeaksTlsAndFollowsARenewedCertificate() throws Exception {
+        make("first");
+        Map<String, Object> settings =
+                Map.of("countersink.http.certificate", certificate.toString(), "countersink.http.key", key.toString());
+        try (ItemService service = new ItemService(settings)) {
+            int port = service.instance().port();
+            assertThat(subject(port)).isEqualTo("CN=first");
+            assertThat(ask(port)).startsWith("HTTP/1.1 200").contains("Strict-Transport-Security");
+            make("second");
+            Eventually.await("the new certificate", () -> subject(port), "CN=second"::equals);
+            assertThat(ask(port)).startsWith("HTTP/1.1 200");
+        }
+    }
+
+    @Test
+    void whatIsNoCertificateIsRefusedInASentence() throws Exception {
+        make("first");
+        assertThatThrownBy(() -> configure(certificate, null))
+                .hasRootCauseMessage("Of COUNTERSINK_HTTP_CERTIFICATE and COUNTERSINK_HTTP_KEY only one is set.");
+        Path gone = folder.resolve("gone.pem");
+        assertThatThrownBy(() -> configure(gone, key))
+                .isInstanceOf(StartupException.class)
+                .hasMessage("COUNTERSINK_HTTP_CERTIFICATE is " + gone + ", where no certificate can be read.");
+        assertThatThrownBy(() -> configure(certificate, certificate))
+                .isInstanceOf(StartupException.class)
+                .hasMessage("COUNTERSINK_HTTP_KEY is " + certificate + ", where no private key can be read.");
+        Path odd = Files.writeString(folder.resolve("odd.pem"), "-----BEGIN CERTIFICATE-----\nx\n");
+        assertThatThrownBy(() -> configure(odd, key)).isInstanceOf(StartupException.class);
+        configure(certificate, key);
+    }
+
+    private static void configure(Path certificate, Path key) {
+        StandardEnvironment environment = new StandardEnvironment();
+        environment
+                .getPropertySources()
+                .addFirst(new MapPropertySource(
+                        "test",
+                        key == null
+                                ? Map.of("countersink.http.certificate", certificate.toString())
+                                : Map.of(
+                                        "countersink.http.certificate",
+                                        certificate.toString(),
+                                        "countersink.http.key",
+                                        key.toString())));
+        Tls.configure(environment);
+    }
+
+    /** Writes a new certificate and its key, each of which is replaced at once. */
+    private void make(String name) throws Exception {
+        Path store = folder.resolve(name + ".p12");
+        Process keytool = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
+                        "-genkeypair",
+                        "-keyalg",
+                        "EC",
+                        "-alias",
+                        "x",
+                        "-dname",
+                        "CN=" + name,
+                        "-storetype",
+                        "PKCS12",
+                        "-keystore",
+                        store.toString(),
+                        "-storepass",
+                        "password")
+                .redirectErrorStream(true)
+                .start();
+        keytool.getInputStream().readAllBytes();
+        assertThat(keytool.waitFor()).isZero();
+        KeyStore keys = KeyStore.getInstance("PKCS12");
+        try (InputStream stream = Files.newInputStream(store)) {
+            keys.load(stream, "password".toCharArray());
+        }
+        write(key, "PRIVATE KEY", keys.getKey("x", "password".toCharArray()).getEncoded());
+        write(certificate, "CERTIFICATE", keys.getCertificate("x").getEncoded());
+    }
+
+    private static void write(Path file, String type, byte[] bytes) throws IOException {
+        String text = "-----BEGIN %1$s-----\n%2$s\n-----END %1$s-----\n"
+                .formatted(type, Base64.getMimeEncoder().encodeToString(bytes));
+        Path fresh = Files.writeString(file.resolveSibling(file.getFileName() + ".new"), text);
+        Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    private static String subject(int port) {
+        try (SSLSocket socket = connect(port)) {
+            return ((X509Certificate) socket.getSession().getPeerCertificates()[0])
+                    .getSubjectX500Principal()
+                    .getName();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String ask(int port) throws Exception {
+        try (SSLSocket socket = connect(port)) {
+            socket.getOutputStream()
+                    .write("GET /actuator/health/liveness HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                            .getBytes(StandardCharsets.US_ASCII));
+            return new String(socket.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
+        }
+    }
+
+    private static SSLSocket connect(int port) throws Exception {
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, new TrustManager[] {new TrustsAll()}, null);
+        SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket("127.0.0.1", port);
+        socket.startHandshake();
+        return socket;
+    }
+
+    private static final class TrustsAll implements X509TrustManager {
+        @Override
+        public void checkClientTrusted(X509Certificate[] chain, String type) {}
+
+        @Override
+        public void checkServerTrusted(X509Certificate[] chain, String type) {}
+
+        @Override
+        public X509Certificate[] getAcceptedIssuers() {
+            return new X509Certificate[0];
+        }
+    }
+}

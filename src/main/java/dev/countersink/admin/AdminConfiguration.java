@@ -156,7 +156,7 @@ class AdminConfiguration {
     SecurityFilterChain security(HttpSecurity http, TokenFilter tokens, ProblemWriter problems) {
         return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**", "/", "/ui/*")
                         .permitAll()
-                        .requestMatchers(HttpMethod.GET, "/api/session")
+                        .requestMatchers(HttpMethod.GET, "/api/session", "/api/openapi.json")
                         .permitAll()
                         .anyRequest()
                         .authenticated())

@@ -203,6 +203,7 @@ final class OddRequests {
                 "/api/now/lags",
                 "/api/health",
                 "/api/session",
+                "/api/openapi.json",
                 "/api/transactions",
                 "/api/transactions/1",
                 "/api/tokens",

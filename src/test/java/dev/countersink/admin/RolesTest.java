@@ -18,11 +18,16 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every endpoint that there is, called by nobody, with a wrong token, and by each role. */
 class RolesTest {
-    private static final Set<String> OPEN =
-            Set.of("GET /", "GET /ui/{name}", "GET /api/session", "GET /actuator/health", "GET /actuator/health/**");
+    private static final Set<String> OPEN = Set.of(
+            "GET /",
+            "GET /ui/{name}",
+            "GET /api/session",
+            "GET /api/openapi.json",
+            "GET /actuator/health",
+            "GET /actuator/health/**");
 
     /** What needs more than to read. */
-    private static final Map<String, Role> NEEDED = Map.ofEntries(
+    static final Map<String, Role> NEEDED = Map.ofEntries(
             Map.entry("POST /api/session", Role.READER),
             Map.entry("DELETE /api/session", Role.READER),
             Map.entry("POST /api/views/{name}/{action:refresh|verify|repair|pause|resume}", Role.OPERATOR),

@@ -133,6 +133,8 @@ class SessionTest {
             "ingestion.js",
             "runs.js",
             "app.css",
+            "try.html",
+            "try.js",
             "icon.svg",
             "uPlot.iife.min.js",
             "uPlot.min.css"

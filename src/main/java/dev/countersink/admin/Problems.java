@@ -47,8 +47,8 @@ class Problems extends ResponseEntityExceptionHandler {
 
     static final String PATHS =
             "The paths are /, /api/now, /api/health, /api/views, /api/refresh, /api/runs, /api/ingest, /api/jobs,"
-                + " /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session, /api/openapi.json and"
-                + " /api/v2/jobs/{id}/result/.";
+                    + " /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session, /api/openapi.json and"
+                    + " /api/v2/jobs/{id}/result/.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";
 

@@ -1,5 +1,6 @@
 package dev.countersink.bench;
 
+import dev.countersink.bench.api.ApiCommand;
 import dev.countersink.bench.engine.EngineCommand;
 import dev.countersink.bench.ingest.IngestCommand;
 import dev.countersink.cli.Commands;
@@ -17,7 +18,7 @@ import picocli.CommandLine.ScopeType;
 @Command(
         name = "countersink bench",
         description = "Measurements on servers of their own, each a ratio of two things done in one run.",
-        subcommands = {EngineCommand.class, IngestCommand.class},
+        subcommands = {ApiCommand.class, EngineCommand.class, IngestCommand.class},
         scope = ScopeType.INHERIT,
         mixinStandardHelpOptions = true,
         versionProvider = Commands.Version.class)

@@ -41,7 +41,7 @@ SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, format(
 FROM tally.quarantine q JOIN tally.derived_view v ON v.id = q.view_id
 UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, 'made by another version of the engine: its owner has to call tally.regenerate()'
-FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM tally.generator()
+FROM tally.derived_view v WHERE v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM (SELECT tally.generator())
 UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, tally.lost(v) FROM tally.derived_view v WHERE tally.lost(v) IS NOT NULL
 UNION ALL

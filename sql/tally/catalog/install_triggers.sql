@@ -107,7 +107,8 @@ $$;
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
 RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT g.tgrelid::regclass, g.tgname FROM pg_trigger g
-    WHERE g.tgname ~ format('^tally_%s_%s_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', s.projection_id, s.ordinal)
+    WHERE g.tgname = ANY (ARRAY(SELECT format('tally_%s_%s_%s', s.projection_id, s.ordinal, k)::name
+                                FROM unnest('{insert,update,delete,truncate,begin_insert,begin_update,leave,arrive}'::text[]) k))
       AND NOT g.tgisinternal AND g.tgparentid = 0
       AND g.tgrelid NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
 $$;

@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
             Commands.Run.class,
             DemoCommand.class,
             ExplainCommand.class,
+            SqlCommand.class,
             ClientCommands.Status.class,
             ClientCommands.Views.class,
             ClientCommands.View.class,

@@ -5,11 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.db.EngineScript;
 import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -43,6 +47,35 @@ class InstallTest {
             assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
                     .isEqualTo("0 1, 5 2");
             assertThat(sql.number("SELECT count(*) FROM tally.verify('sizes')")).isZero();
+        }
+    }
+
+    @Test
+    void anyClientInstallsAndUpgradesTheEngineFromOneFile() throws Exception {
+        DbSettings db = TestPostgres.empty();
+        try (Sql sql = new Sql(db)) {
+            sql.run(EngineScript.install());
+            sql.run(SESSION);
+            sql.run("SELECT tally.refresh('sizes')");
+            sql.run(EngineScript.upgrade());
+            sql.run("DELETE FROM member WHERE id = 1; SELECT tally.refresh('sizes')");
+            assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
+                    .isEqualTo("0 1, 4 1, 5 1");
+            try (Engine engine = new Engine()) {
+                assertThat(sql.text("SELECT tally.generator()")).isEqualTo(engine.text("SELECT tally.generator()"));
+            }
+        }
+    }
+
+    @Test
+    void theBuildWritesTheOneFileWithItsChecksum() throws Exception {
+        for (String name : List.of("tally.sql", "tally-upgrade.sql")) {
+            Path file = Path.of("target", name);
+            assertThat(Files.readString(file))
+                    .isEqualTo(name.equals("tally.sql") ? EngineScript.install() : EngineScript.upgrade());
+            String digest = HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(file)));
+            assertThat(Path.of("target", name + ".sha256")).hasContent(digest + "  " + name);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestPostgres;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -12,6 +13,8 @@ import org.junit.jupiter.api.Test;
 /** A rehearsal finds wrong watches, and reports no right one. {@code -Dcountersink.rehearse.seeds=N} tries more seeds. */
 class RehearseTest {
     private static final Path FOLDER = Path.of("sql", "tests", "derive");
+    private static final int MANY_VIEWS = 70;
+    private static final int SOME_VIEWS = 21;
     private static final String MEMBERS = "SELECT m.team_id FROM app.member m JOIN changed c ON m.person_id = c.id";
     private static final String RIGHT = MEMBERS
             + " UNION SELECT m.team_id FROM changed c JOIN app.person p ON p.boss_id = c.id JOIN app.member m ON m.person_id = p.id";
@@ -82,11 +85,12 @@ class RehearseTest {
         engine.run("SELECT fuzz.setup(false)");
         Session.psql(engine.db(), FOLDER.resolve("rehearse.sql"));
         engine.run("SET statement_timeout = '900s'");
-        engine.run("CREATE TABLE app.result AS SELECT * FROM fuzz.rehearse(1, 0.3, 70)");
+        int views = TestPostgres.version() < 18 ? SOME_VIEWS : MANY_VIEWS;
+        engine.run("CREATE TABLE app.result AS SELECT * FROM fuzz.rehearse(1, 0.3, %d)".formatted(views));
         assertThat(engine.text("SELECT coalesce(string_agg(view, ', '), '') FROM app.result WHERE missed > 0"))
                 .isEmpty();
         assertThat(engine.number("SELECT count(*) FROM app.result WHERE missed = 0 AND changed > 0"))
-                .isGreaterThanOrEqualTo(50);
+                .isGreaterThanOrEqualTo(views * 5L / 7);
     }
 
     @Test

@@ -61,6 +61,13 @@ public final class DistributionPostgres implements AutoCloseable {
         return server;
     }
 
+    /** Its major version; 0 if no package is installed. */
+    public static int version() throws IOException {
+        return programs()
+                .map(bin -> Integer.parseInt(bin.getParent().getFileName().toString()))
+                .orElse(0);
+    }
+
     private static Optional<Path> programs() throws IOException {
         if (!Files.isDirectory(PACKAGES)) {
             return Optional.empty();

@@ -6,8 +6,10 @@
 --   fuzz.run(first, trials, …)         trials with that many seeds, and a commit after each
 --   fuzz.sabotaged(view, source, …)    replaces a derived expand by another one, to check that this is detected
 --   fuzz.miss, fuzz.tried              tables: which keys were missed, and how much was tried
--- Needs the engine. Used by DeriveTest. By hand, a million transactions:
---   SELECT fuzz.setup(); CALL fuzz.run(1, 25000, 40, 2); TABLE fuzz.miss; SELECT sum(transactions), sum(changed) FROM fuzz.tried;
+-- Needs the engine. Used by DeriveTest. By hand, a million transactions: SELECT fuzz.setup(), then in turn
+--   CALL fuzz.run(1, 100, 40, 2); VACUUM; CALL fuzz.run(101, 100, 40, 2); VACUUM; … and in the end
+--   TABLE fuzz.miss; SELECT sum(transactions), sum(changed) FROM fuzz.tried;
+-- Autovacuum learns nothing of the dead rows of a call that does not end: one long call gets ten times as slow.
 DROP SCHEMA IF EXISTS fuzz CASCADE;
 CREATE SCHEMA fuzz;
 SET search_path = fuzz, pg_catalog;

@@ -92,6 +92,41 @@ class DashboardTest {
         browser.await("h1", "app.item_fact");
     }
 
+    @Test
+    void whatARoleMayNotIsDisabled() throws Exception {
+        String reader = instance.send(
+                        "POST", "/api/tokens", TestInstance.token(), "{\"name\":\"a-reader\",\"role\":\"reader\"}")
+                .json()
+                .path("token")
+                .asString();
+        browser.click("#sign-out");
+        browser.type("#token", reader);
+        browser.click("button[type=submit]");
+        browser.await("#line .sentence", "");
+        browser.open(base + "#/view/app.item_fact");
+        browser.await("#refresh", "Refresh");
+        browser.await("#schedule-save", "Store");
+        assertThat(browser.driver()
+                        .findElements(By.cssSelector(
+                                "#refresh:disabled, #rebuild:disabled, #pause:disabled, #schedule-save:disabled")))
+                .hasSize(4);
+        browser.screenshot("view-of-a-reader");
+        assertThat(browser.inaccessible()).isEmpty();
+    }
+
+    @Test
+    void everyCallCanBeTried() throws Exception {
+        browser.open(base + "ui/try.html");
+        browser.await("#who", "COUNTERSINK_API_TOKEN, owner");
+        String first = "#operations section:nth-of-type(1) details:nth-of-type(1) ";
+        browser.await(first + "summary", "GET /api/now");
+        browser.click(first + "summary");
+        browser.click(first + "button");
+        browser.await(first + "pre", "200", "\"level\": \"");
+        browser.screenshot("try");
+        assertThat(browser.inaccessible()).isEmpty();
+    }
+
     /** A lock keeps the merge waiting; when it is gone, the view is fresh again. */
     @Test
     void aViewGoesStaleAndFresh() throws Exception {

@@ -15,7 +15,8 @@ DECLARE
     v tally.derived_view := tally.lookup_root(name);
 BEGIN
     PERFORM tally.require_active(v);
-    UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state = 'paused';
+    -- What is pending may be a sweep; without anything pending no merge would say that it is over.
+    UPDATE tally.derived_view d SET state = CASE (SELECT b.pending FROM tally.backlog_of(d.id) b) WHEN 0 THEN 'active' ELSE 'filling' END WHERE d.id = v.id AND d.state = 'paused';
     IF v.id <> (tally.lookup_root(name)).id THEN
         PERFORM tally.resume(name);  -- a redefinition has just replaced it
     END IF;

@@ -104,6 +104,20 @@ class MergeTest {
                 .isEqualTo("active");
     }
 
+    /** Or it would be shown as being filled until the next change. */
+    @Test
+    void aPausedViewWithNothingPendingIsActiveAtOnceWhenItGoesOn() {
+        engine.run("SELECT tally.pause('app.fact'); SELECT tally.resume('app.fact')");
+        assertThat(engine.text("SELECT state FROM tally.status WHERE name = 'app.fact'"))
+                .isEqualTo("active");
+        engine.run("SELECT tally.rebuild('app.fact'); SELECT tally.pause('app.fact'); SELECT tally.resume('app.fact')");
+        assertThat(engine.text("SELECT state FROM tally.status WHERE name = 'app.fact'"))
+                .isEqualTo("filling");
+        engine.write("SELECT 1");
+        assertThat(engine.text("SELECT state FROM tally.status WHERE name = 'app.fact'"))
+                .isEqualTo("active");
+    }
+
     @Test
     void aSecondMergerReturnsAtOnceAndWritersDoNotWait() throws Exception {
         try (Sql other = engine.session()) {

@@ -16,12 +16,7 @@ DECLARE
     stored  regclass := tally.relation_of(v);
     is_cell text;
 BEGIN
-    IF wanted IS NULL THEN
-        PERFORM tally.fail('TL018', format('%s is a %s, whose rows have no key.', tally.part(v), v.kind));
-    ELSIF jsonb_typeof(compare_row.cell) IS DISTINCT FROM 'object'
-          OR ARRAY(SELECT k FROM jsonb_object_keys(compare_row.cell) k ORDER BY k) IS DISTINCT FROM ARRAY(SELECT w::text FROM unnest(wanted) w ORDER BY w::text) THEN
-        PERFORM tally.fail('TL018', format('A row of %s is named by an object with the columns %s, not by %s.', tally.part(v), coalesce(nullif(array_to_string(wanted, ', '), ''), '(none)'), compare_row.cell));
-    END IF;
+    PERFORM control.require_cell(v, wanted, compare_row.cell);
     is_cell := control.equals(stored, wanted, compare_row.cell);
     RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''stored'')) f(form), %s d WHERE %s LIMIT $1', stored, is_cell) USING compare_row.most;
     RETURN QUERY EXECUTE format('SELECT f.form, to_jsonb(d) FROM (VALUES (''live'')) f(form), %s d WHERE %s LIMIT $1', tally.relation_of(v, '_live'), is_cell) USING compare_row.most;
@@ -49,10 +44,29 @@ BEGIN
 END
 $$;
 
+-- control.equal: a condition on a column of a relation, as SQL: that it has the value of which this is the text. An index can be used for it.
+CREATE OR REPLACE FUNCTION control.equal(relation regclass, col name, value text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN $3 IS NULL THEN format('d.%I IS NULL', $2) ELSE format('d.%I = %L::%s', $2, $3, format_type(a.atttypid, a.atttypmod)) END
+    FROM pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2
+$$;
+
 -- control.equals: a condition on a relation's columns, as SQL: that they have the values of a JSON object. An index can be used for it.
 CREATE OR REPLACE FUNCTION control.equals(relation regclass, columns name[], cell jsonb)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(string_agg(CASE WHEN $3 ->> c.name IS NULL THEN format('d.%I IS NULL', c.name)
-                                    ELSE format('d.%I = %L::%s', c.name, $3 ->> c.name, format_type(a.atttypid, a.atttypmod)) END, ' AND '), 'true')
-    FROM unnest($2) c(name) JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = c.name
+    SELECT coalesce(string_agg(control.equal($1, c.name, $3 ->> c.name), ' AND '), 'true') FROM unnest($2) c(name)
+$$;
+
+-- control.require_cell: raise unless a JSON object names the columns by which a row of a derived view is found, and no others.
+--   Raises     TL018
+CREATE OR REPLACE FUNCTION control.require_cell(v tally.derived_view, wanted name[], cell jsonb)
+RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF wanted IS NULL THEN
+        PERFORM tally.fail('TL018', format('%s is a %s, whose rows have no key.', tally.part(v), v.kind));
+    ELSIF jsonb_typeof(cell) IS DISTINCT FROM 'object'
+          OR ARRAY(SELECT k FROM jsonb_object_keys(cell) k ORDER BY k) IS DISTINCT FROM ARRAY(SELECT w::text FROM unnest(wanted) w ORDER BY w::text) THEN
+        PERFORM tally.fail('TL018', format('A row of %s is named by an object with the columns %s, not by %s.', tally.part(v), coalesce(nullif(array_to_string(wanted, ', '), ''), '(none)'), cell));
+    END IF;
+END
 $$;

@@ -34,6 +34,10 @@ export const signOut = () => send('api/session', { method: 'DELETE' });
 export const now = () => json('api/now');
 export const lags = () => json('api/now/lags');
 
+export const activity = () => json('api/activity');
+export const alerts = () => json('api/alerts?limit=20');
+export const moment = time => json(`api/now/at?${new URLSearchParams({ time })}`);
+
 export const transactions = () => json('api/transactions');
 export const endTransaction = t => send(`api/transactions/${t.pid}?${new URLSearchParams({ since: t.since })}`, { method: 'DELETE' });
 
@@ -52,6 +56,9 @@ export const details = name => json(`${view(name)}/details`);
 export const explain = name => json(`${view(name)}/explain`);
 export const quarantine = name => json(`${view(name)}/quarantine`);
 export const row = (name, cell) => json(`${view(name)}/row?${new URLSearchParams({ cell })}`);
+export const sourceRows = (name, cell) => json(`${view(name)}/row/sources?${new URLSearchParams({ cell })}`);
+export const lastChange = (name, cell) => json(`${view(name)}/row/changed?${new URLSearchParams({ cell })}`);
+export const trust = name => json(`${view(name)}/trust?limit=20`);
 export const history = name => json(`${view(name)}/history`);
 export const act = (name, action) => json(`${view(name)}/${action}`, { method: 'POST' });
 

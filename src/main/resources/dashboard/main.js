@@ -1,5 +1,6 @@
-// The frame: signing in, the address, and asking again every two seconds while somebody looks.
+// The frame: signing in, the address, and asking again when the server says that something has changed, while somebody looks.
 
+import * as activity from './activity.js';
 import * as api from './api.js';
 import { become, h, say, show } from './dom.js';
 import * as ingestion from './ingestion.js';
@@ -8,7 +9,8 @@ import * as runs from './runs.js';
 import * as view from './view.js';
 
 const PAUSE = 2000;
-const pages = { now, view, ingestion, runs };
+const DEAF = 30000;
+const pages = { now, view, ingestion, runs, activity };
 const app = document.getElementById('app');
 const themes = { '': 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' };
 
@@ -16,6 +18,11 @@ let timer = 0;
 let turn = 0;
 let trouble = '';
 let shown = null;
+let events = null;
+let live = false;
+let deafUntil = 0;
+let busy = false;
+let missed = false;
 
 /** The page and its parameters, from the address: #/view/shop.order_fact?tab=runs */
 function address() {
@@ -43,11 +50,58 @@ function choose(name, value) {
 
 function again() {
     clearTimeout(timer);
+    timer = 0;
     tick();
 }
 
+/** Server-sent events say when to ask again. While there is no such stream, the page asks every two seconds. */
+function listen() {
+    if (events || document.hidden || Date.now() < deafUntil || !('EventSource' in window)) {
+        return;
+    }
+    const mine = events = new EventSource('api/events');
+    mine.addEventListener('open', () => { live = true; });
+    mine.addEventListener('changed', () => {
+        live = true;
+        if (busy) {
+            missed = true;
+        } else {
+            again();
+        }
+    });
+    mine.addEventListener('error', () => {
+        deafen();
+        deafUntil = Date.now() + DEAF;
+        timer ||= setTimeout(tick, PAUSE);
+    });
+}
+
+function deafen() {
+    events?.close();
+    events = null;
+    live = false;
+}
+
 async function tick() {
+    busy = true;
+    missed = false;
     const mine = ++turn;
+    await load(mine);
+    if (mine !== turn) {
+        return;
+    }
+    busy = false;
+    if (document.hidden || document.getElementById('token')) {
+        timer = 0;
+    } else if (missed) {
+        again();
+    } else {
+        listen();
+        timer = live ? 0 : setTimeout(tick, PAUSE);
+    }
+}
+
+async function load(mine) {
     const route = address();
     const page = pages[route.page];
     try {
@@ -68,11 +122,10 @@ async function tick() {
         trouble = e instanceof api.Refused ? e.whole : 'Countersink does not answer. It is tried again every two seconds.';
         draw(route, e.status === 404 ? h('p', { class: 'alone' }, e.whole) : null);
     }
-    timer = document.hidden ? 0 : setTimeout(tick, PAUSE);
 }
 
 function draw(route, content) {
-    document.title = `${{ now: 'Now', view: route.name, ingestion: 'Ingestion', runs: 'Runs' }[route.page]} – Countersink`;
+    document.title = `${{ now: 'Now', view: route.name, ingestion: 'Ingestion', runs: 'Runs', activity: 'Activity' }[route.page]} – Countersink`;
     const key = `${route.page}/${route.name}`;
     const before = document.getElementById('main');
     if (shown !== key && before) {
@@ -81,7 +134,7 @@ function draw(route, content) {
     show(app,
         h('header', { 'data-key': 'top' },
             h('a', { class: 'brand', href: '#/now' }, 'Countersink'),
-            h('nav', { 'aria-label': 'Pages' }, ['now', 'ingestion', 'runs'].map(page =>
+            h('nav', { 'aria-label': 'Pages' }, ['now', 'activity', 'ingestion', 'runs'].map(page =>
                 h('a', { href: `#/${page}`, 'aria-current': page === route.page ? 'page' : null }, page[0].toUpperCase() + page.slice(1)))),
             h('div', { class: 'right' },
                 h('button', { type: 'button', id: 'theme', onclick: nextTheme }, themes[theme()]),
@@ -97,6 +150,7 @@ function draw(route, content) {
 
 function signInPage() {
     shown = null;
+    deafen();
     document.title = 'Sign in – Countersink';
     if (document.getElementById('token')) {
         return;
@@ -172,6 +226,10 @@ applyTheme();
 addEventListener('hashchange', () => document.getElementById('token') ? null : again());
 document.addEventListener('visibilitychange', () => {
     clearTimeout(timer);
+    timer = 0;
+    if (document.hidden) {
+        deafen();
+    }
     if (!document.hidden && !document.getElementById('token')) {
         again();
     }

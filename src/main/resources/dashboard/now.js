@@ -52,7 +52,7 @@ export function render(route, data, { choose, again }) {
 }
 
 /** Transactions that are old, or that others wait for. */
-function held(transactions, again) {
+export function held(transactions, again) {
     return h('table', { class: 'cards', id: 'transactions' },
         h('thead', {}, h('tr', {}, ['Session', 'Whose', 'Begun', 'Wait for it', 'Statement'].map(t => h('th', { scope: 'col' }, t)), h('td'))),
         h('tbody', {}, transactions.map(t => h('tr', { 'data-key': `${t.pid} ${t.since}` },
@@ -79,15 +79,25 @@ async function end(t, again) {
     again();
 }
 
-/** Rollups below their projection. */
+const DEEPEST = 4;
+
+/** Rollups below their projection, and views that read others below the first that they read. */
 function tree(views) {
+    const names = new Set(views.map(v => v.name));
     const below = new Map();
+    const tops = [];
     for (const v of views) {
-        if (v.projection) {
-            below.set(v.projection, [...(below.get(v.projection) ?? []), v]);
+        const above = v.projection ?? v.reads.find(name => names.has(name));
+        if (above) {
+            below.set(above, [...(below.get(above) ?? []), v]);
+        } else {
+            tops.push(v);
         }
     }
-    return views.filter(v => !v.projection).flatMap(v => [v, ...(below.get(v.name) ?? [])]);
+    const seen = new Set();
+    const branch = (v, depth) => seen.has(v.name) ? [] : (seen.add(v.name), v.depth = Math.min(depth, DEEPEST),
+        [v, ...(below.get(v.name) ?? []).flatMap(under => branch(under, depth + 1))]);
+    return [...tops.flatMap(v => branch(v, 0)), ...views.flatMap(v => branch(v, 0))];
 }
 
 function matches(v, q, only) {
@@ -98,17 +108,19 @@ function matches(v, q, only) {
 const link = name => `#/view/${encodeURIComponent(name)}`;
 
 function table(views) {
-    const heads = ['View', 'State', 'Pending', 'Lag', 'Last merge', 'Verified', 'Lag, last hour'];
+    const heads = ['View', 'State', 'Pending', 'Lag', 'Last merge', 'Next', 'Rows a minute', 'Verified', 'Lag, last hour'];
     return h('table', { class: 'views cards', id: 'views' },
-        h('thead', {}, h('tr', {}, heads.map((text, i) => h('th', { scope: 'col', class: i === 2 || i === 3 ? 'number' : '' }, text)))),
+        h('thead', {}, h('tr', {}, heads.map((text, i) => h('th', { scope: 'col', class: i === 2 || i === 3 || i === 6 ? 'number' : '' }, text)))),
         h('tbody', {}, views.map(v => h('tr', { 'data-key': v.name, class: v.level },
-            h('th', { scope: 'row', class: v.projection ? 'below' : '' },
+            h('th', { scope: 'row', class: v.depth ? `below${v.depth}` : '' },
                 h('a', { href: link(v.name) }, v.name),
                 h('span', { class: 'kind' }, v.projection ? ' rollup' : ` ${v.kind}`)),
             h('td', { 'data-label': 'State' }, h('span', { class: `state ${v.level}` }, state(v))),
             h('td', { 'data-label': 'Pending', class: 'number' }, v.projection ? '' : count(v.pending)),
             h('td', { 'data-label': 'Lag', class: 'number' }, v.projection ? '' : lag(v)),
             h('td', { 'data-label': 'Last merge' }, ago(v.last_merge_at)),
+            h('td', { 'data-label': 'Next' }, v.projection ? '' : next(v)),
+            h('td', { 'data-label': 'Rows a minute', class: 'number' }, v.projection ? '' : count(v.rows_per_minute === null ? null : Math.round(v.rows_per_minute))),
             h('td', { 'data-label': 'Verified' }, verified(v)),
             h('td', { 'data-label': 'Lag, last hour' }, v.projection ? '' : sparkline(lags[v.name] ?? [], v.lag_limit))))));
 }
@@ -122,6 +134,23 @@ function state(v) {
     }
     return v.progress === null || v.progress === undefined ? v.state : `${v.state} ${Math.round(v.progress * 100)} %`;
 }
+
+/** When it is merged next: by the clock, after an error, or within its interval. */
+export function next(v) {
+    if (v.state === 'paused' || v.state === 'defined') {
+        return 'not';
+    }
+    if (v.trigger) {
+        return v.trigger.state === 'error' ? h('span', { class: 'state bad' }, 'trigger in error')
+            : [soon(v.trigger.next_fire_at), v.trigger.state === 'waiting' ? null : h('span', { class: 'note' }, ` ${v.trigger.state}`)];
+    }
+    if (v.cron) {
+        return h('span', { class: 'state warn' }, 'no trigger yet');
+    }
+    return v.retry_at && new Date(v.retry_at) > new Date() ? soon(v.retry_at) : `within ${seconds(v.every_ms / 1000)}`;
+}
+
+const soon = time => `in ${seconds(Math.max(0, (new Date(time) - Date.now()) / 1000))}`;
 
 const lag = v => v.lag_limit === null ? seconds(v.lag) : [seconds(v.lag), h('span', { class: 'note' }, ` of ${seconds(v.lag_limit)}`)];
 

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { ask, h, say } from './dom.js';
-import { verified } from './now.js';
+import { next, verified } from './now.js';
 import * as runs from './runs.js';
 import { ago, clock, count, interval, plural, seconds } from './text.js';
 
@@ -19,15 +19,15 @@ const nothing = { definition: null, key: null, group_by: null, rows: null, watch
 async function fixed(name) {
     if (known.name !== name || Date.now() > known.until) {
         const before = known.name === name ? known.details : { ...nothing, name };
-        const [details, quarantine] = await Promise.all([
+        const [details, quarantine, trust] = await Promise.all([
             api.details(name).catch(e => {
                 if (e.status === 503) {
                     return { ...before, late: 'Somebody holds one of its tables exclusively, so PostgreSQL does not show it now.' };
                 }
                 throw e;
             }),
-            api.quarantine(name)]);
-        known = { name, until: Date.now() + (details.late ? 5000 : FIXED_FOR), details, quarantine: quarantine.items };
+            api.quarantine(name), api.trust(name)]);
+        known = { name, until: Date.now() + (details.late ? 5000 : FIXED_FOR), details, quarantine: quarantine.items, trust: trust.items };
     }
     return known;
 }
@@ -40,7 +40,9 @@ async function why(name, cell) {
     if (answer.of !== of) {
         answer = { of };
         try {
-            answer.rows = (await api.row(name, cell)).items;
+            const [row, changed] = await Promise.all([api.row(name, cell), api.lastChange(name, cell)]);
+            answer.rows = row.items;
+            answer.changed = changed.items;
         } catch (e) {
             answer.refused = e.whole ?? 'Countersink does not answer.';
         }
@@ -48,13 +50,23 @@ async function why(name, cell) {
     return answer;
 }
 
+let then = { at: null };
+
+/** What was running at a moment, asked for once. */
+async function moment(at) {
+    if (at && then.at !== at) {
+        then = { at, found: await api.moment(at) };
+    }
+    return at ? then.found : null;
+}
+
 export async function load(route) {
-    const [now, latest, history, rest] = await Promise.all([
-        api.now(), api.runs({ view: route.name, limit: 10 }), api.history(route.name), fixed(route.name)]);
+    const [now, latest, history, rest, running] = await Promise.all([
+        api.now(), api.runs({ view: route.name, limit: 10 }), api.history(route.name), fixed(route.name), moment(route.query.get('at'))]);
     const cell = route.query.get('cell');
     const asked = cell === null ? null : await why(route.name, cell);
     const view = now.views.find(v => v.name === rest.details.name);
-    return { view, findings: now.findings.filter(f => f.view === rest.details.name), runs: latest.items, history, asked, ...rest };
+    return { view, findings: now.findings.filter(f => f.view === rest.details.name), runs: latest.items, history, asked, running, ...rest };
 }
 
 export function render(route, data, { choose, again }) {
@@ -71,7 +83,8 @@ export function render(route, data, { choose, again }) {
         h('dl', { class: 'figures', 'data-key': 'figures' }, figures(v, details)),
         h('section', { 'data-key': 'buttons' }, h('h2', {}, 'Act'), buttons(v, data, again)),
         h('section', { 'data-key': 'schedule' }, h('h2', {}, 'Schedule'), scheduleForm(v, again)),
-        h('section', { 'data-key': 'hour' }, h('h2', {}, 'The last hour'), charts(data.history, v)),
+        h('section', { 'data-key': 'hour' }, h('h2', {}, 'The last hour'), charts(data.history, v, choose), data.running ? atThatMoment(data.running, choose) : null),
+        h('section', { 'data-key': 'trust' }, h('h2', {}, 'Trust'), trusted(data.trust)),
         v.kind === 'snapshot' ? null : h('section', { 'data-key': 'why' }, h('h2', {}, 'Why is this number so?'), whyForm(route, data, choose)),
         h('section', { 'data-key': 'definition' }, h('h2', {}, 'Definition'),
             h('pre', { tabindex: 0 }, details.definition ?? details.late ?? 'It is gone.'),
@@ -88,7 +101,9 @@ function figures(v, details) {
         ['Lag', v.lag_limit === null ? seconds(v.lag) : `${seconds(v.lag)} of ${seconds(v.lag_limit)}`],
         ['Lag, p50 and p99', v.target_lag_ms ? `${seconds(v.lag_p50)} and ${seconds(v.lag_p99)}` : null],
         ['Last merge', ago(v.last_merge_at)],
-        ['Next try', v.retry_at ? clock(v.retry_at) : null],
+        ['Next merge', v.projection ? null : next(v)],
+        ['Rows changed a minute', v.projection || v.rows_per_minute === null ? null : count(Math.round(v.rows_per_minute))],
+        ['Reads', v.reads.length ? v.reads.map((name, i) => [i ? ', ' : '', h('a', { href: `#/view/${encodeURIComponent(name)}` }, name)]) : null],
         ['Rows stored, about', details.rows === null ? 'not analysed yet' : count(details.rows)],
         ['Keys merged', count(v.keys_merged)],
         ['Verified', verified(v)],
@@ -222,6 +237,8 @@ function whyForm(route, { details, asked }, choose) {
         h('button', { type: 'submit', id: 'why-ask' }, columns.length ? 'Compare this row' : 'Compare its only row')),
         asked?.refused ? h('p', { class: 'refused', role: 'alert', id: 'why-refused' }, asked.refused) : null,
         asked?.rows ? comparison(asked.rows) : null,
+        asked?.changed?.length ? h('p', { class: 'note', id: 'why-changed' }, lastChanged(asked.changed[0])) : null,
+        asked?.rows && details.key ? baseRows(details.name, route.query.get('cell')) : null,
     ];
 }
 
@@ -244,10 +261,69 @@ function comparison(rows) {
     ];
 }
 
+const lastChanged = c => c.at ? `The stored row was last written ${ago(c.at)}, at ${clock(c.at)}, by the merge in transaction ${c.transaction}.`
+    : `The stored row was last written by the merge in transaction ${c.transaction}. PostgreSQL knows when only with track_commit_timestamp = on.`;
+
+/** The rows of the sources; asked for when somebody wants them, because every row of a source may have to be looked at. */
+function baseRows(name, cell) {
+    return h('details', {
+        'data-keep': 'yes', 'data-key': `base ${name} ${cell}`, id: 'why-base', ontoggle: async event => {
+            const details = event.target;
+            if (!details.open || details.dataset.asked) {
+                return;
+            }
+            details.dataset.asked = 'yes';
+            try {
+                const { items } = await api.sourceRows(name, cell);
+                const sources = [...new Set(items.map(i => i.source))];
+                details.append(...(sources.length ? sources.flatMap(source => {
+                    const rows = items.filter(i => i.source === source).map(i => i.row);
+                    return [h('h3', {}, `${source}${rows.length === 20 ? ' (the first 20)' : ''}`), grid(`rows of ${source}`, Object.keys(rows[0]), rows.map(row => Object.values(row).map(shown)))];
+                }) : [h('p', { class: 'note' }, 'No row of a source leads to this key now.')]));
+            } catch (e) {
+                details.append(h('p', { class: 'refused' }, e.whole ?? 'Countersink does not answer.'));
+            }
+        },
+    }, h('summary', {}, 'The rows of the sources that it comes from'));
+}
+
+const DAY = 86400000;
+
+/** For how long the view is known to be right, and what each verification found. */
+function trusted(verifications) {
+    if (!verifications.length) {
+        return h('p', { class: 'note', id: 'trust-line' }, 'It was never verified.');
+    }
+    const since = verifications[0].clean_since;
+    const days = since ? Math.floor((Date.now() - new Date(since)) / DAY) : null;
+    return [
+        h('p', { id: 'trust-line' }, since ? `${plural(days, 'day')} without drift: no verification has found a difference since ${new Date(since).toLocaleDateString('en-GB')} ${clock(since)}.`
+            : h('span', { class: 'state bad' }, `The last verification found ${plural(verifications[0].differences, 'wrong row')}.`)),
+        h('table', { class: 'cards', id: 'trust' },
+            h('thead', {}, h('tr', {}, ['Verified', 'Share of the keys', 'Found', 'Took', 'Run'].map(t => h('th', { scope: 'col' }, t)))),
+            h('tbody', {}, verifications.map(t => h('tr', { 'data-key': t.run },
+                h('th', { scope: 'row' }, ago(t.finished_at)),
+                h('td', { 'data-label': 'Share of the keys' }, t.sample === null ? 'all' : `${t.sample * 100} %`),
+                h('td', { 'data-label': 'Found' }, t.differences > 0 ? h('span', { class: 'state bad' }, plural(t.differences, 'wrong row')) : 'nothing'),
+                h('td', { 'data-label': 'Took' }, seconds(t.seconds)),
+                h('td', { 'data-label': 'Run' }, t.run))))),
+    ];
+}
+
+/** What was running at the moment that somebody chose on a curve. */
+function atThatMoment(m, choose) {
+    return h('div', { class: 'moment', 'data-key': 'moment', id: 'moment' },
+        h('h3', {}, `At ${clock(m.at)}`),
+        m.merges.length ? h('p', {}, 'Merges of this instance, in the 15 s before: ', m.merges.map((x, i) => [i ? ', ' : '', h('a', { href: `#/view/${encodeURIComponent(x.view)}` }, x.view),
+            ` ${seconds(x.mergeMs / 1000)} a step`]), '.') : h('p', {}, 'No merge of this instance.'),
+        m.runs.length ? h('p', {}, 'Runs: ', m.runs.map((r, i) => `${i ? ', ' : ''}${r.action} ${r.view ?? `of message ${r.dead_letter}`} (run ${r.id})`), '.') : h('p', {}, 'No requested run.'),
+        h('button', { type: 'button', onclick: () => choose('at', '') }, 'Close'));
+}
+
 const shown = value => value === null ? 'NULL' : typeof value === 'object' ? JSON.stringify(value) : String(value);
 
 function grid(id, heads, rows) {
-    return h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': id === 'why-below' ? 'rows below' : 'stored, live and by the definition' }, h('table', { id },
+    return h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': { 'why-below': 'rows below', 'why-forms': 'stored, live and by the definition' }[id] ?? id }, h('table', { id },
         h('thead', {}, h('tr', {}, heads.map(t => t === '' ? h('td') : h('th', { scope: 'col' }, t)))),
         h('tbody', {}, rows.map(cells => h('tr', {}, cells.map(c => h('td', {}, c)))))));
 }
@@ -255,7 +331,7 @@ function grid(id, heads, rows) {
 const HEIGHT = 150;
 let plots = [];
 
-function charts(history, v) {
+function charts(history, v, choose) {
     const box = h('div', { class: 'charts', 'data-keep': 'yes', 'data-key': `charts ${v.name}` });
     const known_ = (history.lag ?? []).filter(x => x !== null).length;
     const there = document.querySelector(`[data-key="${CSS.escape(`charts ${v.name}`)}"]`);
@@ -279,7 +355,7 @@ function charts(history, v) {
             const figures = [['Lag', 's'], ['Time of a merge on this instance', 'ms'], ['Rows changed', 'a minute']].map(([title, unit]) =>
                 [h('figure', {}, h('figcaption', {}, `${title}, ${unit}`)), unit]);
             place.replaceChildren(...figures.map(([figure]) => figure));
-            plots = figures.map(([figure, unit], i) => draw(figure, unit, curves[i]));
+            plots = figures.map(([figure, unit], i) => draw(figure, unit, curves[i], choose));
         });
     } else {
         plots = [];
@@ -297,11 +373,36 @@ export function restyle() {
     plots = [];
 }
 
-function draw(figure, unit, data) {
+/** A click chooses a moment; so do the arrow keys and Enter. */
+function choosable(figure, plot, choose) {
+    const chosen = () => {
+        const time = plot.data[0][plot.cursor.idx];
+        if (time) {
+            choose('at', new Date(time * 1000).toISOString());
+        }
+    };
+    const move = by => {
+        const last = plot.data[0].length - 1;
+        const idx = Math.min(last, Math.max(0, (plot.cursor.idx ?? last + (by < 0 ? 1 : -1)) + by));
+        plot.setCursor({ left: plot.valToPos(plot.data[0][idx], 'x'), top: 0 });
+    };
+    plot.over.addEventListener('click', chosen);
+    figure.tabIndex = 0;
+    figure.setAttribute('aria-label', `${figure.querySelector('figcaption').textContent}. Left and right choose a moment, Enter shows what was running then.`);
+    figure.addEventListener('keydown', event => {
+        const act = { ArrowLeft: () => move(-1), ArrowRight: () => move(1), Enter: chosen }[event.key];
+        if (act) {
+            event.preventDefault();
+            act();
+        }
+    });
+}
+
+function draw(figure, unit, data, choose) {
     const style = getComputedStyle(document.documentElement);
     const colour = name => style.getPropertyValue(name).trim();
     const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--edge'), width: 1 }, ticks: { stroke: colour('--edge'), width: 1 } };
-    return new uPlot({
+    const plot = new uPlot({
         width: Math.max(240, figure.clientWidth),
         height: HEIGHT,
         legend: { show: true, live: true },
@@ -313,6 +414,8 @@ function draw(figure, unit, data) {
         ],
         series: [{ value: '{HH}:{mm}:{ss}' }, { label: unit, stroke: colour('--link'), width: 1.5, spanGaps: true, points: { size: 3 } }],
     }, data, figure);
+    choosable(figure, plot, choose);
+    return plot;
 }
 
 function sources(details) {

@@ -14,6 +14,8 @@ import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.MessageSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
+import dev.countersink.config.WatchdogSettings;
+import dev.countersink.config.WebhookSettings;
 import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestFolder;
@@ -155,7 +157,9 @@ class DocsTest {
                 MessageSettings.class,
                 NatsSettings.class,
                 MaintenanceSettings.class,
-                RefreshSettings.class)) {
+                RefreshSettings.class,
+                WatchdogSettings.class,
+                WebhookSettings.class)) {
             String prefix = type.getAnnotation(ConfigurationProperties.class).value();
             for (RecordComponent component : type.getRecordComponents()) {
                 inCode.add(prefix + "."

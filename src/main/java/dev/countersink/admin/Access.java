@@ -39,6 +39,11 @@ final class Access {
         return caller;
     }
 
+    /** Whether the sender of a request that is not over yet may still call: a token may have been revoked, a cookie have ended. */
+    boolean stillAdmits(HttpServletRequest request) {
+        return byToken(request).or(() -> byCookie(request)).isPresent();
+    }
+
     Optional<Caller> byToken(HttpServletRequest request) {
         return sent(request)
                 .flatMap(sent -> token.matches(sent)

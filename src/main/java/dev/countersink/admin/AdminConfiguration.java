@@ -4,6 +4,7 @@ import dev.countersink.config.ApiSettings;
 import dev.countersink.config.HttpSettings;
 import dev.countersink.db.AccessDb;
 import io.micrometer.core.instrument.MeterRegistry;
+import jakarta.servlet.DispatcherType;
 import java.net.InetAddress;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -154,7 +155,11 @@ class AdminConfiguration {
 
     @Bean
     SecurityFilterChain security(HttpSecurity http, TokenFilter tokens, ProblemWriter problems) {
-        return http.authorizeHttpRequests(requests -> requests.requestMatchers("/actuator/health/**", "/", "/ui/*")
+        return http.authorizeHttpRequests(requests -> requests
+                        // The end of a stream, whose request was admitted.
+                        .dispatcherTypeMatchers(DispatcherType.ASYNC)
+                        .permitAll()
+                        .requestMatchers("/actuator/health/**", "/", "/ui/*")
                         .permitAll()
                         .requestMatchers(HttpMethod.GET, "/api/session", "/api/openapi.json")
                         .permitAll()

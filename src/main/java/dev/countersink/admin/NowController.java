@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.monitor.ViewBoard;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -28,6 +29,12 @@ class NowController {
     @GetMapping("/api/now/lags")
     Map<String, List<@Nullable Double>> lags() {
         return board.lags();
+    }
+
+    /** What was at work at a moment of the last hour: this instance's merges, and requested runs. */
+    @GetMapping("/api/now/at")
+    ViewBoard.Moment at(@RequestParam Instant time) {
+        return board.at(time);
     }
 
     /** What tally.health finds wrong. */

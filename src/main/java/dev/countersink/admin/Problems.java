@@ -46,8 +46,8 @@ class Problems extends ResponseEntityExceptionHandler {
     private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014");
 
     static final String PATHS =
-            "The paths are /, /api/now, /api/health, /api/views, /api/refresh, /api/runs, /api/ingest, /api/jobs,"
-                    + " /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session, /api/openapi.json and"
+            "The paths are /, /api/now, /api/events, /api/activity, /api/alerts, /api/health, /api/views, /api/refresh,"
+                    + " /api/runs, /api/ingest, /api/jobs, /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session, /api/openapi.json and"
                     + " /api/v2/jobs/{id}/result/.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";

@@ -45,6 +45,14 @@ class RefusedException extends RuntimeException {
                         + " the two days is ?. Times are UTC: \"0 30 3 * * ?\" is half past three each night.");
     }
 
+    static RefusedException tooManyStreams(int most) {
+        return new RefusedException(
+                HttpStatus.TOO_MANY_REQUESTS,
+                Problems.TOO_MANY,
+                String.format(Locale.ROOT, "This instance has %d streams of events already.", most),
+                "Ask GET /api/now every two seconds instead.");
+    }
+
     static RefusedException noToken() {
         return new RefusedException(
                 HttpStatus.FORBIDDEN,

@@ -107,6 +107,24 @@ class ViewsController {
         return new JsonRows.Page(rows.objects(control.compareRow(name, cell), null), null);
     }
 
+    /** The rows of the sources that a row of a projection comes from. */
+    @GetMapping("/{name}/row/sources")
+    JsonRows.Page sources(@PathVariable String name, @RequestParam String cell) {
+        return new JsonRows.Page(rows.objects(control.baseRows(name, cell), null), null);
+    }
+
+    /** Which transaction wrote its stored row last, and when. */
+    @GetMapping("/{name}/row/changed")
+    JsonRows.Page changed(@PathVariable String name, @RequestParam String cell) {
+        return new JsonRows.Page(rows.objects(control.lastChange(name, cell), null), null);
+    }
+
+    /** Its last verifications, and since when none has found a difference. */
+    @GetMapping("/{name}/trust")
+    JsonRows.Page trust(@PathVariable String name, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
+        return new JsonRows.Page(rows.objects(control.trust(name, Limit.check(limit)), null), null);
+    }
+
     private static String path(String name, String part) {
         return "/api/views/" + UriUtils.encode(name, StandardCharsets.UTF_8) + "/" + part;
     }

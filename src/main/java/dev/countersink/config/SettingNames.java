@@ -30,7 +30,9 @@ public final class SettingNames {
             MaintenanceSettings.class,
             MessageSettings.class,
             NatsSettings.class,
-            RefreshSettings.class);
+            RefreshSettings.class,
+            WatchdogSettings.class,
+            WebhookSettings.class);
     /** Read by the script. */
     private static final List<String> OTHERS = List.of("COUNTERSINK_JAVA_OPTS");
     /** What Kubernetes sets in each pod for a service whose name begins with ours. */

@@ -1,6 +1,8 @@
 package dev.countersink.db;
 
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import javax.sql.DataSource;
@@ -209,6 +211,68 @@ public class ControlDb {
     /** How many requested runs wait, and how many are at work, each as a JSON object. */
     public List<String> unfinishedRuns() {
         return jdbc.sql("SELECT to_jsonb(r) FROM control.unfinished_runs() r")
+                .query(String.class)
+                .list();
+    }
+
+    /** The merges that are running, each as a JSON object. */
+    public List<String> merging() {
+        return jdbc.sql("SELECT to_jsonb(m) FROM control.merging() m")
+                .query(String.class)
+                .list();
+    }
+
+    /** How large the delta tables are, the largest first, each as a JSON object. */
+    public List<String> deltas(int limit) {
+        return jdbc.sql("SELECT to_jsonb(d) FROM control.deltas(?) d")
+                .param(limit)
+                .query(String.class)
+                .list();
+    }
+
+    /** The statements that took longest on average, each as a JSON object; none where pg_stat_statements is not installed. */
+    public List<String> slowStatements(int limit) {
+        return jdbc.sql("SELECT to_jsonb(s) FROM control.slow_statements(?) s")
+                .param(limit)
+                .query(String.class)
+                .list();
+    }
+
+    /** The last verifications of a derived view, and since when none has found a difference, each as a JSON object. */
+    public List<String> trust(String view, int limit) {
+        return jdbc.sql("SELECT to_jsonb(t) FROM control.trust(?, ?) t")
+                .params(view, limit)
+                .query(String.class)
+                .list();
+    }
+
+    /** Which derived views read which others, each as a JSON object. */
+    public List<String> chains() {
+        return jdbc.sql("SELECT to_jsonb(c) FROM control.chains() c")
+                .query(String.class)
+                .list();
+    }
+
+    /** The requested runs that were at work at a moment, or in the 15 s before it, each as a JSON object. */
+    public List<String> runsAt(Instant at) {
+        return jdbc.sql("SELECT to_jsonb(r) FROM control.runs_at(?) r")
+                .param(at.atOffset(ZoneOffset.UTC))
+                .query(String.class)
+                .list();
+    }
+
+    /** The rows of the sources that a row of a projection comes from, each as a JSON object. */
+    public List<String> baseRows(String view, String cellJson) {
+        return limited.sql("SELECT to_jsonb(b) FROM control.base_rows(?, ?::jsonb) b")
+                .params(view, cellJson)
+                .query(String.class)
+                .list();
+    }
+
+    /** Which transaction wrote the stored row of a derived view last, each as a JSON object. */
+    public List<String> lastChange(String view, String cellJson) {
+        return limited.sql("SELECT to_jsonb(c) FROM control.last_change(?, ?::jsonb) c")
+                .params(view, cellJson)
                 .query(String.class)
                 .list();
     }

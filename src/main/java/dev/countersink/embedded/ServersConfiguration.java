@@ -10,6 +10,8 @@ import dev.countersink.config.LogSettings;
 import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.config.RefreshSettings;
+import dev.countersink.config.WatchdogSettings;
+import dev.countersink.config.WebhookSettings;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
@@ -29,7 +31,9 @@ class ServersConfiguration {
             IntakeSettings intake,
             LogSettings log,
             RefreshSettings refresh,
-            MaintenanceSettings maintenance) {
+            MaintenanceSettings maintenance,
+            WatchdogSettings watchdog,
+            WebhookSettings webhook) {
         return new Servers(db, nats, embedded);
     }
 }

@@ -4,12 +4,13 @@ import dev.countersink.config.MaintenanceSettings;
 import dev.countersink.db.AccessDb;
 import dev.countersink.db.ControlDb;
 import dev.countersink.db.DueView;
+import dev.countersink.db.GuardDb;
 import dev.countersink.db.TallyDb;
 import java.util.function.BooleanSupplier;
 import org.springframework.stereotype.Component;
 
 /**
- * Once a night, on one instance of the cluster: forgets old runs and acts, and verifies each derived view by a sample of its keys, one
+ * Once a night, on one instance of the cluster: forgets old runs, acts and alerts, and verifies each derived view by a sample of its keys, one
  * after the other. Each verification is a run like one that was asked for.
  */
 @Component
@@ -18,6 +19,7 @@ class Maintenance {
 
     private final ControlDb control;
     private final AccessDb access;
+    private final GuardDb guard;
     private final TallyDb tally;
     private final RunExecutor runs;
     private final MaintenanceSettings settings;
@@ -26,12 +28,14 @@ class Maintenance {
     Maintenance(
             ControlDb control,
             AccessDb access,
+            GuardDb guard,
             TallyDb tally,
             RunExecutor runs,
             MaintenanceSettings settings,
             RetryBackoff backoff) {
         this.control = control;
         this.access = access;
+        this.guard = guard;
         this.tally = tally;
         this.runs = runs;
         this.settings = settings;
@@ -42,6 +46,7 @@ class Maintenance {
         try {
             control.forgetRuns(settings.keepRuns());
             access.forgetActs(settings.keepAudit());
+            guard.forgetAlerts(settings.keepRuns());
             if (settings.verifySample() > 0) {
                 for (DueView view : tally.due()) {
                     if (stopping.getAsBoolean()) {

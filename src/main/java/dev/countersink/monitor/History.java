@@ -35,6 +35,10 @@ final class History {
             return values;
         }
 
+        Sample at(int slot) {
+            return new Sample(lag[slot], pending[slot], mergeMillis[slot], rowsPerMinute[slot]);
+        }
+
         void set(int slot, Sample sample) {
             lag[slot] = (float) sample.lag();
             pending[slot] = (float) sample.pending();
@@ -58,12 +62,32 @@ final class History {
         byView.keySet().retainAll(views);
     }
 
+    /** The sample of each view that was taken first at a time or after it: what it tells of merges is of the time before. */
+    Map<String, Sample> at(double time) {
+        Map<String, Sample> samples = new LinkedHashMap<>();
+        for (int i = 0; i < size; i++) {
+            int slot = slot(i);
+            if (times[slot] >= time) {
+                byView.forEach((view, series) -> samples.put(view, series.at(slot)));
+                break;
+            }
+        }
+        return samples;
+    }
+
     List<Double> times() {
         List<Double> all = new ArrayList<>(size);
         for (int i = 0; i < size; i++) {
             all.add(times[slot(i)]);
         }
         return all;
+    }
+
+    /** How many rows of a view changed a minute at the last sample, null if it is not known. */
+    @Nullable
+    Double latestRowsPerMinute(String view) {
+        Series series = byView.get(view);
+        return series == null || size == 0 ? null : known(series.rowsPerMinute[slot(size - 1)]);
     }
 
     /** The four curves of a view, or nothing if it is not known. A value that is not known is null. */

@@ -23,6 +23,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,6 +32,7 @@ import org.springframework.dao.TransientDataAccessResourceException;
 import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -53,6 +55,7 @@ public class ViewBoard implements SmartLifecycle {
     private static final int SMALL_PICTURE = 30;
     private static final int STATE_LINE_SECONDS = 60;
     private static final double SECONDS_PER_MINUTE = 60;
+    private static final double MILLIS = 1000;
 
     private final TallyDb tally;
     private final ControlDb control;
@@ -78,6 +81,9 @@ public class ViewBoard implements SmartLifecycle {
     private List<ObjectNode> views = List.of();
     private List<ObjectNode> problems = List.of();
     private List<ObjectNode> verified = List.of();
+    private List<ObjectNode> triggers = List.of();
+    private List<ObjectNode> chains = List.of();
+    private Set<String> chainsOf = Set.of();
     private long deadLetters;
     private Instant readAt = Instant.EPOCH;
     private volatile Instant checkedAt = Instant.EPOCH;
@@ -123,6 +129,11 @@ public class ViewBoard implements SmartLifecycle {
         });
     }
 
+    /** The state as it was last read, for whoever can wait: it is read four times a minute at least. */
+    Now latest() {
+        return locked(this::judged);
+    }
+
     private Now judged() {
         Findings findings = new Findings(settings.interval());
         Map<String, ObjectNode> byName = new LinkedHashMap<>();
@@ -130,6 +141,7 @@ public class ViewBoard implements SmartLifecycle {
             ObjectNode view = row.deepCopy();
             view.put("level", findings.addView(view).toString());
             view.put("lag_limit", findings.limitSeconds(view));
+            addWork(view);
             byName.put(view.path("name").asString(), view);
         }
         verified.forEach(found -> {
@@ -156,6 +168,30 @@ public class ViewBoard implements SmartLifecycle {
                 shown);
     }
 
+    /** When it is merged, how many of its rows change, and which other derived views it reads. */
+    private void addWork(ObjectNode view) {
+        String name = view.path("name").asString();
+        if (!view.path("projection").isString()) {
+            view.set(
+                    "trigger",
+                    triggers.stream()
+                            .filter(trigger -> name.equals(trigger.path("view").asString("")))
+                            .findFirst()
+                            .map(ObjectNode::deepCopy)
+                            .orElse(null));
+            if (!view.path("cron").isString()) {
+                view.put(
+                        "every_ms",
+                        view.path("interval_ms").asLong(settings.interval().toMillis()));
+            }
+            view.put("rows_per_minute", history.latestRowsPerMinute(name));
+        }
+        ArrayNode reads = view.putArray("reads");
+        chains.stream()
+                .filter(chain -> name.equals(chain.path("view").asString("")))
+                .forEach(chain -> reads.add(chain.path("reads")));
+    }
+
     private static void raise(@Nullable ObjectNode view, Level level) {
         if (view != null
                 && level.compareTo(Level.valueOf(view.path("level").asString().toUpperCase(Locale.ROOT))) > 0) {
@@ -179,6 +215,37 @@ public class ViewBoard implements SmartLifecycle {
                         Findings.shown(lag),
                         worst.path("name").asString())
                 : String.format(Locale.ROOT, "All %d views are fresh, and nothing is pending", views.size());
+    }
+
+    /**
+     * What was at work at a moment.
+     *
+     * @param merges of this instance, in the quarter of a minute before the moment
+     * @param runs rows of control.run, of the same time
+     */
+    public record Moment(Instant at, List<Merged> merges, List<ObjectNode> runs) {}
+
+    /**
+     * Merges of a view.
+     *
+     * @param mergeMs how long a step took on average
+     * @param lag of the view then, in seconds
+     */
+    public record Merged(String view, long mergeMs, double lag, long pending) {}
+
+    /** What was at work at a moment of the last hour. */
+    public Moment at(Instant time) {
+        List<Merged> merged = locked(() -> {
+            List<Merged> found = new ArrayList<>();
+            history.at(time.toEpochMilli() / MILLIS).forEach((view, sample) -> {
+                if (!Double.isNaN(sample.mergeMillis())) {
+                    found.add(new Merged(
+                            view, Math.round(sample.mergeMillis()), sample.lag(), Math.round(sample.pending())));
+                }
+            });
+            return found;
+        });
+        return new Moment(time, merged, objects(control.runsAt(time)));
     }
 
     /** What tally.health finds wrong. */
@@ -259,6 +326,15 @@ public class ViewBoard implements SmartLifecycle {
         views = objects(tally.views());
         verified = objects(control.lastVerified(
                 views.stream().map(view -> view.path("name").asString()).toList()));
+        triggers = objects(control.triggers());
+        Set<String> names = views.stream()
+                .map(view ->
+                        view.path("name").asString() + ' ' + view.path("state").asString(""))
+                .collect(Collectors.toSet());
+        if (!names.equals(chainsOf)) { // they change only with the views themselves
+            chains = objects(control.chains());
+            chainsOf = names;
+        }
         deadLetters = results.deadLetterCount();
         readAt = now;
     }
@@ -344,8 +420,7 @@ public class ViewBoard implements SmartLifecycle {
             history.retain(names);
             merges.keySet().retainAll(names);
             metrics.read(judged().views(), deadLetters);
-            schedulerMetrics.read(
-                    objects(control.triggers()), objects(control.instances()), objects(control.unfinishedRuns()));
+            schedulerMetrics.read(triggers, objects(control.instances()), objects(control.unfinishedRuns()));
             checkUnlessYounger(now, IDLE_CHECKS);
         } catch (RuntimeException e) {
             // The merges log an outage, once; here it is a gap in the curves.

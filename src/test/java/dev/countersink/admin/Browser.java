@@ -15,12 +15,14 @@ import java.util.logging.Level;
 import java.util.stream.Stream;
 import org.openqa.selenium.By;
 import org.openqa.selenium.Dimension;
+import org.openqa.selenium.Keys;
 import org.openqa.selenium.OutputType;
 import org.openqa.selenium.StaleElementReferenceException;
 import org.openqa.selenium.WebElement;
 import org.openqa.selenium.chrome.ChromeDriver;
 import org.openqa.selenium.chrome.ChromeDriverService;
 import org.openqa.selenium.chrome.ChromeOptions;
+import org.openqa.selenium.interactions.Actions;
 import org.openqa.selenium.logging.LogType;
 import org.openqa.selenium.logging.LoggingPreferences;
 import org.springframework.core.io.Resource;
@@ -30,6 +32,7 @@ import org.springframework.core.io.support.PathMatchingResourcePatternResolver;
 final class Browser implements AutoCloseable {
     private static final Path SCREENSHOTS = Path.of("target", "screenshots");
     private static final Duration PATIENCE = Duration.ofSeconds(30);
+    private static final int MOST_STOPS = 200;
 
     private final ChromeDriver driver;
 
@@ -140,6 +143,23 @@ final class Browser implements AutoCloseable {
             field.clear();
             field.sendKeys(text);
         });
+    }
+
+    /** Moves the focus to an element by the Tab key alone, as somebody without a mouse does. */
+    void reach(String css) {
+        for (int i = 0; i < MOST_STOPS; i++) {
+            if (Boolean.TRUE.equals(driver.executeScript(
+                    "return document.activeElement !== null && document.activeElement.matches(arguments[0])", css))) {
+                return;
+            }
+            press(Keys.TAB);
+        }
+        throw new AssertionError("the Tab key does not lead to " + css);
+    }
+
+    /** Presses keys where the focus is. */
+    void press(CharSequence keys) {
+        new Actions(driver).sendKeys(keys).perform();
     }
 
     /** Does something to the first element that matches, as soon as there is one; the page may replace it meanwhile. */

@@ -20,6 +20,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.openqa.selenium.By;
+import org.openqa.selenium.Keys;
 import org.openqa.selenium.WindowType;
 
 /** The dashboard in a real browser. Screenshots are left in target/screenshots. */
@@ -265,6 +266,75 @@ class DashboardTest {
         sql.run("SELECT count(*) FROM tally.refresh('app.item_fact')");
         browser.open(base + "#/view/app.item_fact?cell=%7B%22id%22:33%7D");
         browser.await("#why-verdict", "All three are equal");
+        browser.await("#why-changed", "last written by the merge in transaction");
+        browser.click("#why-base summary");
+        browser.await("#why-base", "app.item", "33", "4");
+        screenshots("why-base");
+    }
+
+    @Test
+    void whatIsAtWorkIsShown() throws Exception {
+        browser.open(base + "#/activity");
+        browser.await("#triggers", "maintenance", "waiting");
+        browser.await("#instances tbody tr", "ago");
+        browser.await("#deltas", "app.item_fact");
+        browser.await("section[data-key=statements]", "pg_stat_statements is not installed");
+        screenshots("activity");
+    }
+
+    @Test
+    void aMomentOnACurveShowsWhatWasRunningThen() throws Exception {
+        sql.run("INSERT INTO app.item VALUES (41, 10)");
+        refreshByClick();
+        // A sample is taken every 15 s.
+        browser.await("figure figcaption", "Lag");
+        browser.click("figure .u-over");
+        browser.await("#moment", "At ");
+        assertThat(browser.driver().getCurrentUrl()).contains("at=20");
+        screenshots("moment");
+    }
+
+    /** Tab, Enter and the arrows are all that is used. */
+    @Test
+    void everythingCanBeDoneByKeyboard() throws Exception {
+        sql.run("INSERT INTO app.item VALUES (42, 10)");
+        browser.reach("a[href='#/view/app.item_fact']");
+        browser.press(Keys.ENTER);
+        browser.await("h1", "app.item_fact");
+        browser.await("#refresh-price", "merges 1 pending change now");
+        browser.reach("#refresh");
+        browser.press(Keys.ENTER);
+        browser.await("#refresh-price", "merges 0 pending changes now");
+        browser.reach("#pause");
+        browser.press(Keys.ENTER);
+        browser.await("dialog", "Pause app.item_fact?");
+        browser.reach("dialog button.main");
+        browser.press(Keys.ENTER);
+        browser.await("#state", "paused");
+        browser.reach("#resume");
+        browser.press(Keys.SPACE);
+        browser.await("#state", "active");
+        browser.reach("#why-0");
+        browser.press("42");
+        browser.press(Keys.ENTER);
+        browser.await("#why-verdict", "All three are equal");
+        browser.reach("#why-base summary");
+        browser.press(Keys.ENTER);
+        browser.await("#why-base", "app.item", "42");
+        browser.await("figure figcaption", "Lag");
+        browser.reach("figure");
+        browser.press(Keys.ARROW_LEFT);
+        browser.press(Keys.ENTER);
+        browser.await("#moment", "At ");
+        browser.reach("nav a[href='#/activity']");
+        browser.press(Keys.ENTER);
+        browser.await("h1", "Activity");
+        browser.reach("#sign-out");
+        browser.press(Keys.ENTER);
+        browser.await("h1", "Countersink");
+        browser.press(TestInstance.token());
+        browser.press(Keys.ENTER);
+        browser.await("h1", "Activity");
     }
 
     @Test

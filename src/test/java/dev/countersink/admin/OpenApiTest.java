@@ -119,6 +119,12 @@ class OpenApiTest {
         return Stream.of(
                 "GET /api/now /api/now",
                 "GET /api/now/lags /api/now/lags",
+                "GET /api/now/at /api/now/at?time=2026-01-01T00:00:00Z",
+                "GET /api/activity /api/activity",
+                "GET /api/alerts /api/alerts",
+                "GET /api/views/{name}/trust " + VIEW + "/trust",
+                "GET /api/views/{name}/row/sources " + VIEW + "/row/sources?cell=%7B%22id%22%3A1%7D",
+                "GET /api/views/{name}/row/changed " + VIEW + "/row/changed?cell=%7B%22id%22%3A1%7D",
                 "GET /api/health /api/health",
                 "GET /api/views /api/views",
                 "GET /api/views/{name} " + VIEW,

@@ -74,7 +74,8 @@ class RolesTest {
     }
 
     static Stream<String> endpoints() {
-        return Mappings.of(instance.context()).stream();
+        // The answer of /api/events does not end: see EventsTest.
+        return Mappings.of(instance.context()).stream().filter(endpoint -> !endpoint.equals("GET /api/events"));
     }
 
     @ParameterizedTest

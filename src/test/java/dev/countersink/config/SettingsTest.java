@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.springframework.boot.context.properties.bind.Binder;
@@ -86,6 +87,20 @@ class SettingsTest {
                         "COUNTERSINK_MAINTENANCE_VERIFY_SAMPLE is NaN, but it must be at least 0.0 and at most 1.0.");
         assertThat(new LogSettings(" JSON ").json()).isTrue();
         assertThat(new LogSettings("").json()).isFalse();
+        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", null))
+                .hasMessage("COUNTERSINK_WEBHOOK_URL is set, but COUNTERSINK_WEBHOOK_SECRET is not.");
+        assertThatThrownBy(() -> new WebhookSettings("ftp://u:secret@example.org/", "a-secret-for-the-tests"))
+                .hasMessage("COUNTERSINK_WEBHOOK_URL is no URL of HTTP.");
+        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", "short"))
+                .hasMessageContaining("has 5 characters");
+        assertThat(new WebhookSettings(" ", "").url()).isNull();
+        assertThatThrownBy(() -> new WatchdogSettings(List.of("app"), Duration.ofMillis(10)))
+                .hasMessage("COUNTERSINK_WATCHDOG_LIMIT is 10ms, but it must be at least 1s and at most 86400s.");
+        assertThat(new WatchdogSettings(List.of(), Duration.ofMinutes(1)).enabled())
+                .isFalse();
+        assertThat(bind("watchdog", WatchdogSettings.class, Map.of("COUNTERSINK_WATCHDOG_ROLES", "report, \"Odd\""))
+                        .roles())
+                .containsExactly("report", "\"Odd\"");
         assertThatThrownBy(() -> new LogSettings("xml"))
                 .hasMessage("COUNTERSINK_LOG_FORMAT is xml, but it must be text or json.");
         assertThatThrownBy(() -> new ApiSettings("short", 0, 10))

@@ -1,0 +1,162 @@
+package dev.countersink.monitor;
+
+import dev.countersink.config.WebhookSettings;
+import dev.countersink.db.GuardDb;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.HexFormat;
+import java.util.Locale;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.annotation.Autowired;
+import org.springframework.context.SmartLifecycle;
+import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Tells somebody else's HTTP server of alerts, and of their end. One instance at a time tells of an alert; one that was not
+ * taken is tried again, less and less often.
+ */
+@Component
+class Webhook implements SmartLifecycle {
+    static final String TIMESTAMP = "X-Countersink-Timestamp";
+    static final String SIGNATURE = "X-Countersink-Signature";
+    static final String DELIVERY = "X-Countersink-Delivery";
+
+    private static final Logger LOG = LoggerFactory.getLogger(Webhook.class);
+    private static final Duration PAUSE = Duration.ofSeconds(2);
+    /** Shorter than the time for which an instance takes up a notice. */
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+
+    private static final String ALGORITHM = "HmacSHA256";
+    private static final int SUCCESS = 2;
+    private static final int CLASS = 100;
+
+    private final WebhookSettings settings;
+    private final GuardDb guard;
+    private final JsonMapper json;
+    private final Duration patience;
+    private final HttpClient http;
+    private final ScheduledExecutorService sender =
+            Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("webhook-"));
+    private String trouble = "";
+    private volatile boolean running;
+
+    @Autowired
+    Webhook(WebhookSettings settings, GuardDb guard, JsonMapper json) {
+        this(settings, guard, json, PATIENCE);
+    }
+
+    /** @param patience for how long an answer is waited for */
+    Webhook(WebhookSettings settings, GuardDb guard, JsonMapper json, Duration patience) {
+        this.settings = settings;
+        this.guard = guard;
+        this.json = json;
+        this.patience = patience;
+        this.http = HttpClient.newBuilder().connectTimeout(patience).build();
+    }
+
+    @Override
+    public void start() {
+        running = true;
+        if (settings.url() != null) {
+            sender.scheduleWithFixedDelay(this::tellAll, PAUSE.toMillis(), PAUSE.toMillis(), TimeUnit.MILLISECONDS);
+        }
+    }
+
+    @Override
+    public void stop() {
+        running = false;
+        sender.shutdownNow();
+    }
+
+    @Override
+    public boolean isRunning() {
+        return running;
+    }
+
+    private void tellAll() {
+        try {
+            Optional<String> notice = guard.takeNotice();
+            while (running && notice.isPresent()) {
+                tell((ObjectNode) json.readTree(notice.get()));
+                notice = guard.takeNotice();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            LOG.debug("Alerts cannot be read: {}", e.getMessage());
+        }
+    }
+
+    private void tell(ObjectNode notice) throws InterruptedException {
+        long id = notice.path("id").asLong();
+        String state = notice.path("state").asString();
+        notice.remove("attempts");
+        String problem = send(id + "-" + state, json.writeValueAsString(notice));
+        guard.finishNotice(id, state, problem.isEmpty());
+        if (!problem.equals(trouble)) {
+            if (problem.isEmpty()) {
+                LOG.info("The webhook takes alerts again");
+            } else {
+                LOG.warn("The webhook does not take alerts: {}", problem);
+            }
+            trouble = problem;
+        }
+    }
+
+    /** Sends a notice; returns why it was not taken, or an empty text. */
+    private String send(String delivery, String body) throws InterruptedException {
+        String timestamp = Long.toString(Instant.now().getEpochSecond());
+        HttpRequest request = HttpRequest.newBuilder(URI.create(Objects.requireNonNull(settings.url())))
+                .header("Content-Type", "application/json")
+                .header(TIMESTAMP, timestamp)
+                .header(SIGNATURE, "sha256=" + signature(timestamp, body, Objects.requireNonNull(settings.secret())))
+                .header(DELIVERY, delivery)
+                .POST(HttpRequest.BodyPublishers.ofString(body))
+                .build();
+        // The time-out of a request ends when the head of the answer is there; a body may drip for ever.
+        CompletableFuture<HttpResponse<Void>> answer = http.sendAsync(request, HttpResponse.BodyHandlers.discarding());
+        try {
+            int status = answer.get(patience.toMillis(), TimeUnit.MILLISECONDS).statusCode();
+            return status / CLASS == SUCCESS ? "" : String.format(Locale.ROOT, "it answers %d", status);
+        } catch (ExecutionException e) {
+            return String.format(
+                    Locale.ROOT,
+                    "it cannot be reached (%s)",
+                    String.valueOf(e.getCause()).split(":", 2)[0]);
+        } catch (TimeoutException e) {
+            answer.cancel(true);
+            return String.format(Locale.ROOT, "it has not answered within %d s", patience.toSeconds());
+        }
+    }
+
+    /** Of the timestamp, a full stop and the body. */
+    static String signature(String timestamp, String body, String secret) {
+        try {
+            Mac mac = Mac.getInstance(ALGORITHM);
+            mac.init(new SecretKeySpec(secret.getBytes(StandardCharsets.UTF_8), ALGORITHM));
+            return HexFormat.of().formatHex(mac.doFinal((timestamp + '.' + body).getBytes(StandardCharsets.UTF_8)));
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("Every Java has HmacSHA256.", e);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+package dev.countersink.monitor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.DbSettings;
+import dev.countersink.config.WatchdogSettings;
+import dev.countersink.db.Database;
+import dev.countersink.db.GuardDb;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
+import dev.countersink.testing.TestPostgres;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.json.JsonMapper;
+
+/** What is stored of alerts, and what the watchdog cancels, on a real server. */
+class AlertsTest {
+    private static final String LATE =
+            "{\"rule\":\"ViewLate\",\"subject\":\"a.v\",\"level\":\"bad\",\"sentence\":\"s\",\"remedy\":\"r\",\"hold\":%s}";
+
+    private DbSettings db;
+    private HikariDataSource pool;
+    private Sql sql;
+    private GuardDb guard;
+
+    @BeforeEach
+    void open() {
+        db = TestPostgres.migrated();
+        pool = Database.pool(db);
+        sql = new Sql(db);
+        guard = new GuardDb(pool);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        sql.close();
+        pool.close();
+    }
+
+    @Test
+    void whatDoesNotLastFiresNotAndLeavesNothing() {
+        guard.noteAlerts("", "[" + LATE.formatted(60) + "]");
+        guard.noteAlerts("", "[" + LATE.formatted(60) + "]");
+        assertThat(guard.alerts(null, 10, null)).isEmpty();
+        assertThat(guard.takeNotice()).isEmpty();
+        guard.noteAlerts("", "[]");
+        assertThat(sql.number("SELECT count(*) FROM control.alert")).isZero();
+    }
+
+    @Test
+    void whatLastsFiresOnceAndIsOverOnce() {
+        guard.noteAlerts("", "[" + LATE.formatted(60) + "]");
+        sql.run("UPDATE control.alert SET since = since - interval '61 s'");
+        guard.noteAlerts("", "[" + LATE.formatted(60) + "]");
+        guard.noteAlerts("", "[" + LATE.formatted(60) + "]");
+        assertThat(guard.alerts(null, 10, "firing")).hasSize(1);
+        guard.noteAlerts("", "[]");
+        assertThat(guard.alerts(null, 10, "firing")).isEmpty();
+        assertThat(guard.alerts(null, 10, "resolved")).hasSize(1);
+        guard.noteAlerts("", "[" + LATE.formatted(0) + "]");
+        assertThat(guard.alerts(null, 10, null)).hasSize(2);
+        assertThat(guard.alerts(null, 1, null).get(0)).contains("\"state\": \"firing\"");
+        assertThat(guard.forgetAlerts(Duration.ZERO)).isOne();
+    }
+
+    @Test
+    void nothingIsWrittenWhileNothingChanges() {
+        guard.noteAlerts("", "[" + LATE.formatted(0) + "]");
+        String before = sql.text("SELECT xmin::text FROM control.alert");
+        guard.noteAlerts("", "[" + LATE.formatted(0) + "]");
+        assertThat(sql.text("SELECT xmin::text FROM control.alert")).isEqualTo(before);
+    }
+
+    @Test
+    void anInstanceTellsOnlyOfItselfAndIsForgottenWhenItIsGone() {
+        sql.run(
+                "INSERT INTO quartz.qrtz_scheduler_state VALUES ('countersink', 'one', extract(epoch FROM now()) * 1000, 10000),"
+                        + " ('countersink', 'two', extract(epoch FROM now()) * 1000, 10000)");
+        assertThat(guard.leads("one")).isTrue();
+        assertThat(guard.leads("two")).isFalse();
+        guard.noteAlerts("two", "[" + LATE.formatted(0) + "]");
+        guard.noteAlerts("one", "[]");
+        guard.noteAlerts("", "[]");
+        assertThat(guard.alerts(null, 10, "firing")).hasSize(1);
+        sql.run("DELETE FROM quartz.qrtz_scheduler_state WHERE instance_name = 'two'");
+        guard.noteAlerts("one", "[]");
+        assertThat(guard.alerts(null, 10, "firing")).isEmpty();
+        sql.run(
+                "UPDATE quartz.qrtz_scheduler_state SET last_checkin_time = 0; INSERT INTO quartz.qrtz_scheduler_state VALUES ('countersink', 'two', extract(epoch FROM now()) * 1000, 10000)");
+        assertThat(guard.leads("two")).isTrue();
+    }
+
+    @Test
+    void theWatchdogCancelsOnlyLongStatementsOfTheRolesNamed() throws Exception {
+        String database = sql.text("SELECT current_database()::text");
+        for (String role : new String[] {"slow_reporter", "slow_other"}) {
+            sql.run(
+                    "DO $$ BEGIN CREATE ROLE %1$s LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT CONNECT ON DATABASE \"%2$s\" TO %1$s"
+                            .formatted(role, database));
+        }
+        SimpleMeterRegistry meters = new SimpleMeterRegistry();
+        Watchdog watchdog = new Watchdog(
+                new WatchdogSettings(List.of("slow_reporter"), Duration.ofSeconds(1)),
+                guard,
+                meters,
+                JsonMapper.shared());
+        try (Connection named = connect("slow_reporter");
+                Connection other = connect("slow_other");
+                Statement othersStatement = other.createStatement()) {
+            CompletableFuture<String> cancelled = CompletableFuture.supplyAsync(() -> state(named));
+            CompletableFuture<String> spared = CompletableFuture.supplyAsync(() -> state(othersStatement));
+            watchdog.start();
+            assertThat(cancelled.get()).isEqualTo("57014");
+            Eventually.await(
+                    "it is counted",
+                    () -> meters.get("countersink.watchdog.cancelled")
+                            .tag("role", "slow_reporter")
+                            .counter()
+                            .count(),
+                    count -> count == 1);
+            assertThat(spared).isNotDone();
+            othersStatement.cancel();
+            assertThat(spared.get()).isEqualTo("57014");
+            assertThat(named.isValid(5)).isTrue();
+        } finally {
+            watchdog.stop();
+        }
+    }
+
+    private Connection connect(String role) throws SQLException {
+        Connection connection = Database.connect(DbSettings.of(db.url(), role, db.password()));
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("SET application_name = 'reports'");
+        }
+        return connection;
+    }
+
+    private static String state(Connection connection) {
+        try (Statement statement = connection.createStatement()) {
+            return state(statement);
+        } catch (SQLException e) {
+            return e.getSQLState();
+        }
+    }
+
+    private static String state(Statement statement) {
+        try {
+            statement.execute("SELECT pg_sleep(60)");
+            return "finished";
+        } catch (SQLException e) {
+            return e.getSQLState();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+package dev.countersink.monitor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.WebhookSettings;
+import dev.countersink.db.Database;
+import dev.countersink.db.GuardDb;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.TestPostgres;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Alerts are told to a real HTTP server that fails, says nothing, and comes back. Two instances tell. */
+class WebhookTest {
+    private static final String SECRET = "a-secret-for-the-tests";
+    private static final String ALERT =
+            "[{\"rule\":\"WrongRows\",\"subject\":\"a.\\u00e9\",\"level\":\"bad\",\"sentence\":\"s\",\"remedy\":\"r\",\"hold\":0}]";
+
+    private final List<String> attempts = new CopyOnWriteArrayList<>();
+    private final List<JsonNode> taken = new CopyOnWriteArrayList<>();
+    private final List<String> unsigned = new CopyOnWriteArrayList<>();
+    private final CountDownLatch end = new CountDownLatch(1);
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+    private volatile String mood = "fails";
+    private HttpServer server;
+    private HikariDataSource pool;
+    private GuardDb guard;
+
+    @BeforeEach
+    void open() throws IOException {
+        server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server.createContext("/", this::answer);
+        server.setExecutor(threads);
+        server.start();
+        pool = Database.pool(TestPostgres.migrated());
+        guard = new GuardDb(pool);
+    }
+
+    @AfterEach
+    void close() {
+        end.countDown();
+        server.stop(0);
+        threads.shutdownNow();
+        pool.close();
+    }
+
+    @Test
+    void anAlertAndItsEndAreToldOnceWhateverTheReceiverDoes() {
+        Webhook one = webhook();
+        Webhook two = webhook();
+        one.start();
+        two.start();
+        try {
+            guard.noteAlerts("", ALERT);
+            Eventually.await("it is tried again", attempts::size, n -> n >= 2);
+            assertThat(attempts).allMatch(attempts.get(0)::equals);
+            mood = "slow";
+            int before = attempts.size();
+            Eventually.await("it is tried while the receiver is slow", attempts::size, n -> n > before);
+            mood = "drips";
+            int slow = attempts.size();
+            Eventually.await("it is tried while the answer does not end", attempts::size, n -> n > slow);
+            mood = "takes";
+            Eventually.await("it is taken", taken::size, n -> n == 1);
+            assertThat(taken.get(0).path("state").asString()).isEqualTo("firing");
+            assertThat(taken.get(0).path("subject").asString()).isEqualTo("a.é");
+            assertThat(taken.get(0).path("remedy").asString()).isEqualTo("r");
+            guard.noteAlerts("", "[]");
+            Eventually.await("its end is taken", taken::size, n -> n == 2);
+            assertThat(taken.get(1).path("state").asString()).isEqualTo("resolved");
+            assertThat(taken.get(1).path("id").asLong())
+                    .isEqualTo(taken.get(0).path("id").asLong());
+            Eventually.await(
+                    "that is stored",
+                    () -> guard.alerts(null, 10, "resolved").get(0),
+                    alert -> alert.contains("\"told\": \"resolved\""));
+            assertThat(guard.takeNotice()).isEmpty();
+            assertThat(unsigned).isEmpty();
+        } finally {
+            one.stop();
+            two.stop();
+        }
+    }
+
+    private Webhook webhook() {
+        WebhookSettings settings =
+                new WebhookSettings("http://127.0.0.1:" + server.getAddress().getPort() + "/alerts", SECRET);
+        return new Webhook(settings, guard, JsonMapper.shared(), Duration.ofSeconds(1));
+    }
+
+    private void answer(HttpExchange exchange) throws IOException {
+        String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+        String timestamp = exchange.getRequestHeaders().getFirst("X-Countersink-Timestamp");
+        String signature = exchange.getRequestHeaders().getFirst("X-Countersink-Signature");
+        if (!("sha256=" + Webhook.signature(timestamp, body, SECRET)).equals(signature)
+                || Math.abs(Instant.now().getEpochSecond() - Long.parseLong(timestamp)) > 60) {
+            unsigned.add(body);
+        }
+        String now = mood;
+        attempts.add(exchange.getRequestHeaders().getFirst("X-Countersink-Delivery"));
+        switch (now) {
+            case "fails" -> exchange.sendResponseHeaders(500, -1);
+            case "slow" -> await();
+            case "drips" -> {
+                exchange.sendResponseHeaders(200, 0);
+                exchange.getResponseBody().write('x');
+                exchange.getResponseBody().flush();
+                await();
+            }
+            default -> {
+                taken.add(JsonMapper.shared().readTree(body));
+                exchange.sendResponseHeaders(204, -1);
+            }
+        }
+        exchange.close();
+    }
+
+    private void await() {
+        try {
+            end.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

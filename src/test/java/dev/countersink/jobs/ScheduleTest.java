@@ -3,6 +3,7 @@ package dev.countersink.jobs;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.db.Database;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.OtherInstance;
@@ -10,6 +11,8 @@ import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
+import java.sql.Connection;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -55,6 +58,36 @@ class ScheduleTest {
             // It did not wait until the cluster knew that one is dead.
             assertThat(sql.number(INSTANCES)).isEqualTo(2);
             assertThat(one).isNotNull();
+        }
+    }
+
+    /** Its session goes on until PostgreSQL notices, or its statement ends; the other instance takes the next step. */
+    @Test
+    void anInstanceGoesOnWhenTheOneThatHoldsAMergeIsKilled() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql sql = new Sql(db);
+                TestNats nats = new TestNats();
+                OtherInstance first = OtherInstance.start(db, nats);
+                Connection holder = Database.connect(db);
+                Statement hold = holder.createStatement()) {
+            ItemView.create(sql);
+            Eventually.await("it lives", Duration.ofMinutes(3), () -> sql.number(INSTANCES), n -> n == 1);
+            holder.setAutoCommit(false);
+            hold.execute("LOCK TABLE app.item_fact IN SHARE ROW EXCLUSIVE MODE");
+            sql.run("INSERT INTO app.item VALUES (1, 1)");
+            Eventually.await(
+                    "its merge waits",
+                    () -> sql.number("SELECT count(*) FROM control.merging() WHERE waits IS NOT NULL"),
+                    n -> n == 1);
+            try (TestInstance second = TestInstance.start(db, nats)) {
+                first.kill();
+                sql.run("INSERT INTO app.item VALUES (2, 1)");
+                holder.rollback();
+                long begin = System.nanoTime();
+                Eventually.await("the other goes on", () -> sql.number(STORED), n -> n == 2);
+                assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(3));
+                assertThat(second).isNotNull();
+            }
         }
     }
 

@@ -1,4 +1,4 @@
--- The engine, alone: psql -d DATABASE -f sql/tally/install.sql (and upgrade.sql, later)
+-- The engine, alone, as one transaction. sql/tally/install.sql and upgrade.sql run this.
 -- The files are in the order in which they matter for a row: names, declaring, logging, merging, reading, upkeep.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;

@@ -198,7 +198,9 @@ final class BatchWriter {
     }
 
     private void waitOut(SQLException e, long pause) throws InterruptedException {
-        outage.failed(this, e.getSQLState(), SqlErrorClassifier.sentence(e));
+        if (stopping.getCount() > 0) { // what is cancelled because the program ends is no outage
+            outage.failed(this, e.getSQLState(), SqlErrorClassifier.sentence(e));
+        }
         long jittered = pause / 2 + ThreadLocalRandom.current().nextLong(pause / 2 + 1);
         if (stopping.await(jittered, TimeUnit.MILLISECONDS)) {
             throw new InterruptedException("stopped while the database was failing");

@@ -17,9 +17,9 @@ BEGIN
 END
 $$;
 
--- bench.pending: what is not merged yet.
+-- bench.pending: what is not merged yet. Snapshots wait for their hour.
 CREATE FUNCTION bench.pending()
-RETURNS bigint LANGUAGE sql AS $$ SELECT coalesce(sum(pending), 0)::bigint FROM tally.status WHERE projection IS NULL $$;
+RETURNS bigint LANGUAGE sql AS $$ SELECT coalesce(sum(pending), 0)::bigint FROM tally.status WHERE kind = 'projection' $$;
 
 -- bench.change: write a row to the source of one of the views that bench.grow made.
 CREATE FUNCTION bench.change(n int, id bigint)

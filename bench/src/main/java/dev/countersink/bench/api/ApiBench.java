@@ -165,9 +165,10 @@ final class ApiBench implements AutoCloseable {
             int view = 3 + random.nextInt(views - 2);
             // Not always at the same moment of the interval.
             TimeUnit.MILLISECONDS.sleep(random.nextInt(1000));
-            number(String.format(Locale.ROOT, "bench.change(%d, %d)", view, i));
+            int id = views * CHANGES + i; // not one that the run with fewer views has written
+            number(String.format(Locale.ROOT, "bench.change(%d, %d)", view, id));
             long begun = System.nanoTime();
-            await(String.format(Locale.ROOT, "bench.is_merged(%d, %d)", view, i));
+            await(String.format(Locale.ROOT, "bench.is_merged(%d, %d)", view, id));
             millis[i] = (System.nanoTime() - begun) / 1e6;
         }
         Arrays.sort(millis);

@@ -1,8 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.GuardDb;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.Collections;
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RequestParam;
@@ -25,8 +24,12 @@ class AlertsController {
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) @Nullable String state,
             @RequestParam(required = false) @Nullable String fields) {
-        Map<String, @Nullable String> filter = new LinkedHashMap<>();
-        filter.put("state", state);
-        return rows.page(guard.alerts(after, Limit.check(limit), state), limit, fields, "/api/alerts", "id", filter);
+        return rows.page(
+                guard.alerts(after, Limit.check(limit), state),
+                limit,
+                fields,
+                "/api/alerts",
+                "id",
+                Collections.singletonMap("state", state));
     }
 }

@@ -1,7 +1,7 @@
 package dev.countersink.admin;
 
+import dev.countersink.digest.Sha256;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.HexFormat;
@@ -45,11 +45,7 @@ record ApiToken(String value, boolean configured) {
 
     /** What the database knows of a token instead of the token. */
     static byte[] hash(String token) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(token.getBytes(StandardCharsets.UTF_8));
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException("Every Java has SHA-256.", e);
-        }
+        return Sha256.of(token);
     }
 
     /** Takes the same time for every wrong token, so that it cannot be guessed from the time. */

@@ -1,8 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.AccessDb;
-import java.util.LinkedHashMap;
-import java.util.Map;
+import java.util.Collections;
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RequestParam;
@@ -25,8 +24,12 @@ class AuditController {
             @RequestParam(defaultValue = Limit.DEFAULT) int limit,
             @RequestParam(required = false) @Nullable String who,
             @RequestParam(required = false) @Nullable String fields) {
-        Map<String, @Nullable String> filter = new LinkedHashMap<>();
-        filter.put("who", who);
-        return rows.page(db.acts(after, Limit.check(limit), who), limit, fields, "/api/audit", "id", filter);
+        return rows.page(
+                db.acts(after, Limit.check(limit), who),
+                limit,
+                fields,
+                "/api/audit",
+                "id",
+                Collections.singletonMap("who", who));
     }
 }

@@ -1,9 +1,9 @@
 package dev.countersink.admin;
 
+import dev.countersink.digest.Sha256;
 import jakarta.servlet.http.Cookie;
 import jakarta.servlet.http.HttpServletRequest;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -16,8 +16,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.springframework.http.ResponseCookie;
 
 /**
@@ -31,7 +29,6 @@ final class SessionCookie {
 
     private static final Pattern VALUE =
             Pattern.compile("(\\d{1,12})\\.([0-9a-f]{32})\\.([A-Za-z0-9._-]{1,63})\\.([0-9a-f]{64})");
-    private static final String ALGORITHM = "HmacSHA256";
     private static final int NONCE_BYTES = 16;
 
     private final ApiToken token;
@@ -113,15 +110,7 @@ final class SessionCookie {
 
     /** The hash is part of what is signed, so a cookie ends with its token even if another gets the same name. */
     private String signature(String text, byte[] hash) {
-        try {
-            Mac mac = Mac.getInstance(ALGORITHM);
-            mac.init(new SecretKeySpec(token.value().getBytes(StandardCharsets.UTF_8), ALGORITHM));
-            return HexFormat.of()
-                    .formatHex(mac.doFinal(
-                            (NAME + " " + text + " " + HexFormat.of().formatHex(hash))
-                                    .getBytes(StandardCharsets.UTF_8)));
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException("Every Java has " + ALGORITHM + ".", e);
-        }
+        return Sha256.signature(
+                token.value(), NAME + " " + text + " " + HexFormat.of().formatHex(hash));
     }
 }

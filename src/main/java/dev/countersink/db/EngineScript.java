@@ -1,5 +1,6 @@
 package dev.countersink.db;
 
+import dev.countersink.digest.Sha256;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -7,9 +8,6 @@ import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 
 /**
  * The whole engine as one file of plain SQL, for those who want neither the program nor psql's {@code \ir}: any client can run it. It is
@@ -47,16 +45,8 @@ public final class EngineScript {
     private static void write(Path file, String sql) throws IOException {
         Files.writeString(file, sql);
         Files.writeString(
-                file.resolveSibling(file.getFileName() + ".sha256"), sha256(sql) + "  " + file.getFileName() + "\n");
-    }
-
-    private static String sha256(String sql) {
-        try {
-            return HexFormat.of()
-                    .formatHex(MessageDigest.getInstance("SHA-256").digest(sql.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every Java has it
-        }
+                file.resolveSibling(file.getFileName() + ".sha256"),
+                Sha256.hex(sql) + "  " + file.getFileName() + "\n");
     }
 
     private String with(String name) {

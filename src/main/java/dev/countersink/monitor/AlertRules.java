@@ -36,25 +36,17 @@ final class AlertRules {
      * @param local whether an instance sees it of itself alone
      */
     enum Rule {
-        VIEW_LATE(
-                Level.BAD,
-                60,
-                false,
-                "See which merges are running and what they wait for; Refresh merges it at once."),
-        VIEW_FAILS(Level.BAD, 120, false, "Correct the cause; it is tried again by itself, and Refresh tries at once."),
-        KEYS_QUARANTINED(
-                Level.WARN,
-                300,
-                false,
-                "Correct the rows that these keys are made of; they are tried again by themselves."),
-        WRONG_ROWS(Level.BAD, 0, false, "Repair it, then verify it, and look for what wrote to it."),
+        VIEW_LATE(Level.BAD, 60, false, Findings.LATE_REMEDY),
+        VIEW_FAILS(Level.BAD, 120, false, Findings.FAILS_REMEDY),
+        KEYS_QUARANTINED(Level.WARN, 300, false, Findings.QUARANTINE_REMEDY),
+        WRONG_ROWS(Level.BAD, 0, false, Findings.WRONG_REMEDY),
         NOT_VERIFIED(
                 Level.WARN,
                 0,
                 false,
                 "Verify it, and see COUNTERSINK_MAINTENANCE_CRON, which should do so every night."),
         UNHEALTHY(Level.BAD, 600, false, "GET /api/health has the findings; SELECT tally.heal() restores triggers."),
-        DEAD_LETTERS(Level.WARN, 600, false, "See Ingestion: correct the cause, then replay or discard them."),
+        DEAD_LETTERS(Level.WARN, 600, false, Findings.DEAD_LETTERS_REMEDY),
         BACKLOG_WITHOUT_PROGRESS(
                 Level.BAD, 0, false, "GET /api/ingest says which job, and whether the database accepts batches."),
         TRIGGER_IN_ERROR(
@@ -184,15 +176,7 @@ final class AlertRules {
                                 Findings.shown(view.path("lag_limit").asDouble()))));
             }
             if (view.path("failures").asInt(0) > 0) {
-                all.add(alert(
-                        Rule.VIEW_FAILS,
-                        name,
-                        String.format(
-                                Locale.ROOT,
-                                "%s cannot be merged: %s (%s)",
-                                name,
-                                text(view, "error"),
-                                text(view, "error_sqlstate"))));
+                all.add(alert(Rule.VIEW_FAILS, name, Findings.cannotBeMerged(name, view)));
             }
             if (view.path("quarantined").asLong(0) > 0) {
                 all.add(alert(

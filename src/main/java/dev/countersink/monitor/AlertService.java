@@ -6,15 +6,10 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.context.SmartLifecycle;
-import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -24,7 +19,7 @@ import tools.jackson.databind.json.JsonMapper;
  * Nothing is written while nothing is wrong.
  */
 @Component
-class AlertService implements SmartLifecycle {
+class AlertService extends PeriodicTask {
     private static final Logger LOG = LoggerFactory.getLogger(AlertService.class);
     private static final Duration PAUSE = Duration.ofSeconds(5);
     /** What was read longer ago is no news. */
@@ -38,11 +33,8 @@ class AlertService implements SmartLifecycle {
     private final AlertRules rules;
     private final JsonMapper json;
     private final String instance;
-    private final ScheduledExecutorService looker =
-            Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("alerts-"));
     private boolean sharedNoted = true;
     private boolean localNoted = true;
-    private volatile boolean running;
 
     AlertService(
             ViewBoard board,
@@ -52,6 +44,7 @@ class AlertService implements SmartLifecycle {
             JsonMapper json,
             Scheduler scheduler)
             throws SchedulerException {
+        super("alerts", PAUSE);
         this.board = board;
         this.control = control;
         this.guard = guard;
@@ -61,23 +54,7 @@ class AlertService implements SmartLifecycle {
     }
 
     @Override
-    public void start() {
-        running = true;
-        looker.scheduleWithFixedDelay(this::tryLook, PAUSE.toMillis(), PAUSE.toMillis(), TimeUnit.MILLISECONDS);
-    }
-
-    @Override
-    public void stop() {
-        running = false;
-        looker.shutdownNow();
-    }
-
-    @Override
-    public boolean isRunning() {
-        return running;
-    }
-
-    private void tryLook() {
+    void run() {
         try {
             look();
         } catch (RuntimeException e) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -20,6 +21,13 @@ final class Findings {
 
     private static final double SHORTEST_LIMIT_SECONDS = 10;
     private static final double MILLIS = 1000;
+
+    static final String LATE_REMEDY = "See which merges are running and what they wait for; Refresh merges it at once.";
+    static final String FAILS_REMEDY = "Correct the cause; it is tried again by itself, and Refresh tries at once.";
+    static final String QUARANTINE_REMEDY =
+            "Correct the rows that these keys are made of; they are tried again by themselves.";
+    static final String WRONG_REMEDY = "Repair it, then verify it, and look for what wrote to it.";
+    static final String DEAD_LETTERS_REMEDY = "See Ingestion: correct the cause, then replay or discard them.";
 
     private final Duration interval;
     private final List<Finding> all = new ArrayList<>();
@@ -60,16 +68,7 @@ final class Findings {
         long quarantined = view.path("quarantined").asLong(0);
         String error = view.path("error").isString() ? view.path("error").asString() : "";
         if (view.path("failures").asInt(0) > 0 || !error.isEmpty() && quarantined == 0) {
-            add(
-                    BAD,
-                    name,
-                    String.format(
-                            Locale.ROOT,
-                            "%s cannot be merged: %s (%s)",
-                            name,
-                            error,
-                            view.path("error_sqlstate").asString("")),
-                    "Correct the cause; it is tried again by itself, and Refresh tries at once.");
+            add(BAD, name, cannotBeMerged(name, view), FAILS_REMEDY);
         } else if (quarantined > 0) {
             add(
                     BAD,
@@ -81,8 +80,17 @@ final class Findings {
                             quarantined,
                             quarantined == 1 ? "key" : "keys",
                             error),
-                    "Correct the rows that these keys are made of; they are tried again by themselves.");
+                    QUARANTINE_REMEDY);
         }
+    }
+
+    static String cannotBeMerged(String name, JsonNode view) {
+        return String.format(
+                Locale.ROOT,
+                "%s cannot be merged: %s (%s)",
+                name,
+                view.path("error").asString(""),
+                view.path("error_sqlstate").asString(""));
     }
 
     private void addState(String name, JsonNode view) {
@@ -133,7 +141,7 @@ final class Findings {
                             shown(lag),
                             view.path("pending").asLong(0),
                             shown(limit)),
-                    "See which merges are running and what they wait for; Refresh merges it at once.");
+                    LATE_REMEDY);
         }
     }
 
@@ -184,7 +192,7 @@ final class Findings {
                             name,
                             differences,
                             differences == 1 ? "row" : "rows"),
-                    repaired ? "Verify it." : "Repair it, then verify it, and look for what wrote to it.");
+                    repaired ? "Verify it." : WRONG_REMEDY);
         }
     }
 
@@ -197,12 +205,24 @@ final class Findings {
                             Locale.ROOT,
                             count == 1 ? "%d message could not be applied" : "%d messages could not be applied",
                             count),
-                    "See Ingestion: correct the cause, then replay or discard them.");
+                    DEAD_LETTERS_REMEDY);
         }
     }
 
     private void add(Level level, @Nullable String view, String sentence, String remedy) {
         all.add(new Finding(level, view, sentence, remedy));
+    }
+
+    /** How long the oldest of all pending changes has waited, and in which view; nothing if none is pending. */
+    static Optional<String> oldestChange(List<? extends JsonNode> views) {
+        return views.stream()
+                .filter(view -> view.path("lag").asDouble(0) > 0)
+                .max(Comparator.comparingDouble(view -> view.path("lag").asDouble(0)))
+                .map(view -> String.format(
+                        Locale.ROOT,
+                        "the oldest change has waited %s, in %s",
+                        shown(view.path("lag").asDouble(0)),
+                        view.path("name").asString()));
     }
 
     /** A number of seconds for people. */

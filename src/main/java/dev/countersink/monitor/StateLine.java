@@ -2,11 +2,9 @@ package dev.countersink.monitor;
 
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
-import java.util.Comparator;
 import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import tools.jackson.databind.JsonNode;
 
 /** One line a minute of what this instance has done and how all views are; none if it has done nothing. */
 final class StateLine {
@@ -56,24 +54,8 @@ final class StateLine {
                 lately.keys(),
                 lately.rows(),
                 lately.runs(),
-                oldest(now),
+                Findings.oldestChange(now.views()).orElse("nothing is pending"),
                 now.findings().size());
-    }
-
-    private static String oldest(ViewBoard.Now now) {
-        return now.views().stream()
-                .filter(view -> view.path("lag").asDouble(0) > 0)
-                .max(Comparator.comparingDouble(view -> view.path("lag").asDouble(0)))
-                .map(StateLine::waiting)
-                .orElse("nothing is pending");
-    }
-
-    private static String waiting(JsonNode view) {
-        return String.format(
-                Locale.ROOT,
-                "the oldest change has waited %s, in %s",
-                Findings.shown(view.path("lag").asDouble(0)),
-                view.path("name").asString());
     }
 
     private double total(String counter) {

@@ -11,7 +11,6 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -82,7 +81,8 @@ public class ViewBoard implements SmartLifecycle {
     private List<ObjectNode> problems = List.of();
     private List<ObjectNode> verified = List.of();
     private List<ObjectNode> triggers = List.of();
-    private List<ObjectNode> chains = List.of();
+    private Map<String, ObjectNode> triggersOf = Map.of();
+    private Map<String, List<String>> readBy = Map.of();
     private Set<String> chainsOf = Set.of();
     private long deadLetters;
     private Instant readAt = Instant.EPOCH;
@@ -172,13 +172,8 @@ public class ViewBoard implements SmartLifecycle {
     private void addWork(ObjectNode view) {
         String name = view.path("name").asString();
         if (!view.path("projection").isString()) {
-            view.set(
-                    "trigger",
-                    triggers.stream()
-                            .filter(trigger -> name.equals(trigger.path("view").asString("")))
-                            .findFirst()
-                            .map(ObjectNode::deepCopy)
-                            .orElse(null));
+            ObjectNode trigger = triggersOf.get(name);
+            view.set("trigger", trigger == null ? null : trigger.deepCopy());
             if (!view.path("cron").isString()) {
                 view.put(
                         "every_ms",
@@ -187,9 +182,7 @@ public class ViewBoard implements SmartLifecycle {
             view.put("rows_per_minute", history.latestRowsPerMinute(name));
         }
         ArrayNode reads = view.putArray("reads");
-        chains.stream()
-                .filter(chain -> name.equals(chain.path("view").asString("")))
-                .forEach(chain -> reads.add(chain.path("reads")));
+        readBy.getOrDefault(name, List.of()).forEach(reads::add);
     }
 
     private static void raise(@Nullable ObjectNode view, Level level) {
@@ -203,18 +196,10 @@ public class ViewBoard implements SmartLifecycle {
         if (views.isEmpty()) {
             return "There are no derived views yet";
         }
-        ObjectNode worst = views.stream()
-                .max(Comparator.comparingDouble(view -> view.path("lag").asDouble(0)))
-                .orElseThrow();
-        double lag = worst.path("lag").asDouble(0);
-        return lag > 0
-                ? String.format(
-                        Locale.ROOT,
-                        "All %d views are fresh; the oldest change has waited %s, in %s",
-                        views.size(),
-                        Findings.shown(lag),
-                        worst.path("name").asString())
-                : String.format(Locale.ROOT, "All %d views are fresh, and nothing is pending", views.size());
+        return Findings.oldestChange(views)
+                .map(oldest -> String.format(Locale.ROOT, "All %d views are fresh; %s", views.size(), oldest))
+                .orElseGet(() ->
+                        String.format(Locale.ROOT, "All %d views are fresh, and nothing is pending", views.size()));
     }
 
     /**
@@ -327,16 +312,25 @@ public class ViewBoard implements SmartLifecycle {
         verified = objects(control.lastVerified(
                 views.stream().map(view -> view.path("name").asString()).toList()));
         triggers = objects(control.triggers());
+        triggersOf = triggers.stream()
+                .collect(Collectors.toMap(ViewBoard::viewOf, trigger -> trigger, (first, other) -> first));
         Set<String> names = views.stream()
                 .map(view ->
                         view.path("name").asString() + ' ' + view.path("state").asString(""))
                 .collect(Collectors.toSet());
         if (!names.equals(chainsOf)) { // they change only with the views themselves
-            chains = objects(control.chains());
+            readBy = objects(control.chains()).stream()
+                    .collect(Collectors.groupingBy(
+                            ViewBoard::viewOf,
+                            Collectors.mapping(chain -> chain.path("reads").asString(), Collectors.toList())));
             chainsOf = names;
         }
         deadLetters = results.deadLetterCount();
         readAt = now;
+    }
+
+    private static String viewOf(ObjectNode row) {
+        return row.path("view").asString("");
     }
 
     /** Takes up to a second with hundreds of views, so nobody waits for it. */

@@ -7,20 +7,15 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
-import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import org.springframework.context.SmartLifecycle;
-import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** Cancels statements of some roles that run for too long, and says which. Off unless roles are named. */
 @Component
-class Watchdog implements SmartLifecycle {
+class Watchdog extends PeriodicTask {
     private static final Logger LOG = LoggerFactory.getLogger(Watchdog.class);
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(5);
     /** A limit is kept within so large a part of it. */
@@ -31,11 +26,9 @@ class Watchdog implements SmartLifecycle {
     private final MeterRegistry meters;
     private final JsonMapper json;
     private final Set<String> refused = new HashSet<>();
-    private final ScheduledExecutorService looker =
-            Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("watchdog-"));
-    private volatile boolean running;
 
     Watchdog(WatchdogSettings settings, GuardDb guard, MeterRegistry meters, JsonMapper json) {
+        super("watchdog", pause(settings.limit()));
         this.settings = settings;
         this.guard = guard;
         this.meters = meters;
@@ -50,27 +43,17 @@ class Watchdog implements SmartLifecycle {
                 .register(meters);
     }
 
-    @Override
-    public void start() {
-        running = true;
-        if (settings.enabled()) {
-            long pause = Math.min(LONGEST_PAUSE.toMillis(), settings.limit().toMillis() / PART);
-            looker.scheduleWithFixedDelay(this::look, pause, pause, TimeUnit.MILLISECONDS);
-        }
+    private static Duration pause(Duration limit) {
+        return Duration.ofMillis(Math.min(LONGEST_PAUSE.toMillis(), limit.toMillis() / PART));
     }
 
     @Override
-    public void stop() {
-        running = false;
-        looker.shutdownNow();
+    boolean isWanted() {
+        return settings.enabled();
     }
 
     @Override
-    public boolean isRunning() {
-        return running;
-    }
-
-    private void look() {
+    void run() {
         try {
             guard.cancelLongStatements(settings.roles(), settings.limit()).stream()
                     .map(json::readTree)

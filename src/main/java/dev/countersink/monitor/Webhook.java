@@ -2,31 +2,23 @@ package dev.countersink.monitor;
 
 import dev.countersink.config.WebhookSettings;
 import dev.countersink.db.GuardDb;
+import dev.countersink.digest.Sha256;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.annotation.Autowired;
-import org.springframework.context.SmartLifecycle;
-import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -36,7 +28,7 @@ import tools.jackson.databind.node.ObjectNode;
  * taken is tried again, less and less often.
  */
 @Component
-class Webhook implements SmartLifecycle {
+class Webhook extends PeriodicTask {
     static final String TIMESTAMP = "X-Countersink-Timestamp";
     static final String SIGNATURE = "X-Countersink-Signature";
     static final String DELIVERY = "X-Countersink-Delivery";
@@ -46,7 +38,6 @@ class Webhook implements SmartLifecycle {
     /** Shorter than the time for which an instance takes up a notice. */
     private static final Duration PATIENCE = Duration.ofSeconds(10);
 
-    private static final String ALGORITHM = "HmacSHA256";
     private static final int SUCCESS = 2;
     private static final int CLASS = 100;
 
@@ -55,10 +46,7 @@ class Webhook implements SmartLifecycle {
     private final JsonMapper json;
     private final Duration patience;
     private final HttpClient http;
-    private final ScheduledExecutorService sender =
-            Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("webhook-"));
     private String trouble = "";
-    private volatile boolean running;
 
     @Autowired
     Webhook(WebhookSettings settings, GuardDb guard, JsonMapper json) {
@@ -67,6 +55,7 @@ class Webhook implements SmartLifecycle {
 
     /** @param patience for how long an answer is waited for */
     Webhook(WebhookSettings settings, GuardDb guard, JsonMapper json, Duration patience) {
+        super("webhook", PAUSE);
         this.settings = settings;
         this.guard = guard;
         this.json = json;
@@ -75,28 +64,15 @@ class Webhook implements SmartLifecycle {
     }
 
     @Override
-    public void start() {
-        running = true;
-        if (settings.url() != null) {
-            sender.scheduleWithFixedDelay(this::tellAll, PAUSE.toMillis(), PAUSE.toMillis(), TimeUnit.MILLISECONDS);
-        }
+    boolean isWanted() {
+        return settings.url() != null;
     }
 
     @Override
-    public void stop() {
-        running = false;
-        sender.shutdownNow();
-    }
-
-    @Override
-    public boolean isRunning() {
-        return running;
-    }
-
-    private void tellAll() {
+    void run() {
         try {
             Optional<String> notice = guard.takeNotice();
-            while (running && notice.isPresent()) {
+            while (isRunning() && notice.isPresent()) {
                 tell((ObjectNode) json.readTree(notice.get()));
                 notice = guard.takeNotice();
             }
@@ -151,12 +127,6 @@ class Webhook implements SmartLifecycle {
 
     /** Of the timestamp, a full stop and the body. */
     static String signature(String timestamp, String body, String secret) {
-        try {
-            Mac mac = Mac.getInstance(ALGORITHM);
-            mac.init(new SecretKeySpec(secret.getBytes(StandardCharsets.UTF_8), ALGORITHM));
-            return HexFormat.of().formatHex(mac.doFinal((timestamp + '.' + body).getBytes(StandardCharsets.UTF_8)));
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException("Every Java has HmacSHA256.", e);
-        }
+        return Sha256.signature(secret, timestamp + '.' + body);
     }
 }

@@ -1,9 +1,6 @@
 package dev.countersink.ingest.message;
 
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import dev.countersink.digest.Sha256;
 
 /** The meaning of the stream's subjects. */
 public final class Subjects {
@@ -32,12 +29,7 @@ public final class Subjects {
         if (job != null) {
             return "job-" + job;
         }
-        try {
-            byte[] digest = MessageDigest.getInstance("SHA-256").digest(subject.getBytes(StandardCharsets.UTF_8));
-            return "subject-" + HexFormat.of().formatHex(digest, 0, 16);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("Every Java platform has SHA-256.", e);
-        }
+        return "subject-" + Sha256.hex(subject).substring(0, 32);
     }
 
     /** Whether a consumer can filter by this subject. The server also stores messages whose subject looks like a wildcard. */

@@ -79,6 +79,17 @@ class DefinitionChangesTest {
         }
     }
 
+    /** A row of the catalog that one transaction writes twice has the same xmin both times. */
+    @Test
+    void whatOneTransactionReplacesTwiceIsTold() {
+        follows("""
+                BEGIN;
+                CREATE OR REPLACE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 2';
+                SELECT tally.refresh('a.f');
+                CREATE OR REPLACE FUNCTION a.inner_(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 3';
+                COMMIT""");
+    }
+
     @Test
     void aCompositeThatGetsAnAttributeKeepsItsCells() {
         engine.run("""

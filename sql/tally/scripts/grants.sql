@@ -32,7 +32,7 @@ BEGIN
             tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.key_lookups(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.cut_name(text, integer), tally.unused_name(text, text[]), tally.no_view(regclass),
-            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_reader;
+            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.require_list(text[], text), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_reader;
     END IF;
     IF to_regrole('countersink_operator') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA tally TO countersink_operator;
@@ -46,7 +46,7 @@ BEGIN
             tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.key_lookups(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.cut_name(text, integer), tally.unused_name(text, text[]), tally.no_view(regclass),
-            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_operator;
+            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.require_list(text[], text), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_operator;
     END IF;
     -- status and health call functions, so the roles that read these views need the right to call them
     FOR wanted IN SELECT r FROM unnest('{countersink_reader,countersink_operator}'::name[]) r WHERE to_regrole(r) IS NOT NULL LOOP

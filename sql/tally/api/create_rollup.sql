@@ -41,6 +41,7 @@ DECLARE
     r     tally.derived_view;
     finer name;
 BEGIN
+    PERFORM tally.require_ordered(tally.part(base)::regclass, group_by, 'a group of a rollup');
     PERFORM tally.require_free(parts, ARRAY['', '_live', '_state', '_cell', '_touched', '_change', CASE WHEN definition IS NULL THEN '_def' ELSE '_oracle' END]);
     INSERT INTO tally.derived_view (schema_name, relation_name, kind, state, definition, root_id, source_id, group_by, filter)
     VALUES (parts[1], parts[2], 'rollup', 'active', definition, root.id, base.id, group_by, filter) RETURNING * INTO r;
@@ -92,7 +93,7 @@ RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET st
 $$;
 
 -- tally.require_group: raise unless a rollup can be grouped by these columns of its source.
---   Raises     TL006, TL018, TL024
+--   Raises     TL006, TL018
 CREATE OR REPLACE FUNCTION tally.require_group(base tally.derived_view, group_by text[])
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -109,7 +110,6 @@ BEGIN
             PERFORM tally.fail('TL018', format('group_by names "%s" twice.', col), 'Name each column of a group once.');
         END IF;
     END LOOP;
-    PERFORM tally.require_ordered(relation, group_by::name[], 'a group of a rollup');
 END
 $$;
 
@@ -139,7 +139,8 @@ BEGIN
 END
 $$;
 
--- tally.has_aggregate: whether there is an aggregate for a type: for that type, for one that it is cast to implicitly, or for any array, enum, range or row.
+-- tally.has_aggregate: whether there is an aggregate for a type: for that type, for one that it is cast to implicitly, or for any array,
+-- enum or range. That for any row, which PostgreSQL 18 has, does not count: no table can have a column of what it returns.
 CREATE OR REPLACE FUNCTION tally.has_aggregate(function name, type oid)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
@@ -151,8 +152,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
             OR p.proargtypes[0] = 'anyarray'::regtype AND t.typcategory = 'A' AND t.typelem <> 0
             OR p.proargtypes[0] = 'anyenum'::regtype AND t.typtype = 'e'
             OR p.proargtypes[0] = 'anyrange'::regtype AND t.typtype = 'r'
-            OR p.proargtypes[0] = 'anymultirange'::regtype AND t.typtype = 'm'
-            OR p.proargtypes[0] = 'record'::regtype AND t.typtype = 'c'))
+            OR p.proargtypes[0] = 'anymultirange'::regtype AND t.typtype = 'm'))
 $$;
 
 -- tally.declare_measures: store a rollup's measures in the catalog.

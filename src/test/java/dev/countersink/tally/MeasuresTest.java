@@ -272,7 +272,8 @@ class MeasuresTest {
     @Test
     void whatHasNoOrderOrNoSumIsRefusedByName() {
         engine.run("""
-                CREATE TABLE app.odd (id int PRIMARY KEY, doc json, at point, many json[], word text);
+                CREATE TYPE app.pair AS (a int, b text);
+                CREATE TABLE app.odd (id int PRIMARY KEY, doc json, at point, many json[], word text, pair app.pair, written xid);
                 CREATE VIEW app.odd_def AS SELECT * FROM app.odd;
                 SELECT tally.create_projection('app.odds', 'app.odd_def', '{id}');
                 """);
@@ -284,8 +285,11 @@ class MeasuresTest {
                     .contains("app.odds");
         }
         engine.refused("TL024", "SELECT tally.create_rollup('app.r', 'app.odds', '{doc}', '{}')");
+        engine.run("CREATE VIEW app.by_written AS SELECT written, count(*) AS n FROM app.odd GROUP BY written");
+        assertThat(engine.refused("TL024", "SELECT tally.keep('app.written', 'app.by_written')"))
+                .contains("\"written\"");
         for (String measure :
-                new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))"}) {
+                new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))", "min(pair)"}) {
             assertThat(engine.refused(
                             "TL009",
                             "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"%s\"}')"

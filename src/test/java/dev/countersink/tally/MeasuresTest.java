@@ -288,8 +288,9 @@ class MeasuresTest {
         engine.run("CREATE VIEW app.by_written AS SELECT written, count(*) AS n FROM app.odd GROUP BY written");
         assertThat(engine.refused("TL024", "SELECT tally.keep('app.written', 'app.by_written')"))
                 .contains("\"written\"");
-        for (String measure :
-                new String[] {"sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))", "min(pair)"}) {
+        for (String measure : new String[] {
+            "sum(word)", "avg(word)", "bool_or(word)", "sum(word::int)", "max(lower(word))", "min(pair)"
+        }) {
             assertThat(engine.refused(
                             "TL009",
                             "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"%s\"}')"

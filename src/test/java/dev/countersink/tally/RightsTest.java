@@ -43,7 +43,8 @@ class RightsTest {
 
     @Test
     void aReaderReadsStoredLiveAndOracleAndNothingElse() {
-        String definition = engine.text("SELECT definition::oid FROM tally.derived_view WHERE (schema_name, relation_name) = ('app', 'fact')");
+        String definition = engine.text(
+                "SELECT definition::oid FROM tally.derived_view WHERE (schema_name, relation_name) = ('app', 'fact')");
         engine.run("INSERT INTO app.item VALUES (1, 1); SET ROLE countersink_reader");
         assertThat(engine.number("SELECT count(*) FROM tally.explain(%s::regclass, '{id}')".formatted(definition)))
                 .isOne();

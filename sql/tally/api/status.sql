@@ -10,8 +10,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     v tally.derived_view := tally.view_by_id(view_id);
 BEGIN
+    pending := 0;
     IF v.state = 'defined' OR v.kind = 'rollup' OR tally.relation_of(v, '_delta') IS NULL THEN
-        pending := 0;
         RETURN;
     END IF;
     BEGIN
@@ -19,7 +19,7 @@ BEGIN
                 CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, tally.relation_of(v, '_delta'))
             INTO pending, oldest USING view_id;
     EXCEPTION WHEN undefined_table THEN
-        NULL;  -- a swap or a drop since the caller's snapshot: how much is pending is not known
+        NULL;  -- dropped or renamed by a swap at this moment: the row that is there now counts it
     END;
 END
 $$;

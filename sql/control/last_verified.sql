@@ -2,7 +2,7 @@
 --   Parameters views: names as of tally.status
 --   Returns    a row for each that was ever verified: the run, when it ended, for how long it was at work, which share of the keys it
 --              compared (NULL: all), how many rows differed, and whether the view was repaired or rebuilt since
---   Reads      control.run, one or two rows a view, by the index run_verified and run_view
+--   Reads      control.run, a few rows a view, by the index run_checked
 --   Used by    the dashboard
 CREATE OR REPLACE FUNCTION control.last_verified(views text[])
 RETURNS TABLE (view text, run bigint, finished_at timestamptz, seconds float8, sample float8, differences bigint, repaired boolean)

@@ -3,7 +3,7 @@
 --   Returns    a row for each verification that ended, the newest first: the run, when, for how long, which share of the keys (NULL: all),
 --              how many rows differed; clean_since: when the first verification ended since which none has found a difference, NULL if
 --              the last one did (the same in each row)
---   Reads      control.run by the index run_verified
+--   Reads      control.run by the index run_checked
 --   Raises     TL001, TL003
 --   Used by    the dashboard
 CREATE OR REPLACE FUNCTION control.trust(view text, most int DEFAULT 20)

@@ -15,9 +15,11 @@ RETURNS SETOF tally.status LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_p
 DECLARE
     wanted text;
 BEGIN
-    IF name IS NOT NULL THEN
+    IF name IS NULL THEN
+        RETURN QUERY SELECT s.* FROM tally.status s ORDER BY s.name;
+    ELSE
         wanted := tally.part(tally.lookup(name));
+        RETURN QUERY SELECT s.* FROM tally.status s WHERE s.name = wanted;  -- asks about that one alone
     END IF;
-    RETURN QUERY SELECT s.* FROM tally.status s WHERE wanted IS NULL OR s.name = wanted ORDER BY s.name;
 END
 $$;

@@ -299,8 +299,17 @@ $$;
 
 -- tally.lost_under: the same for a projection and the rollups above it.
 CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT tally.lost(d) FROM tally.derived_view d WHERE lost_under.root_id IN (d.id, d.root_id) AND tally.lost(d) IS NOT NULL ORDER BY d.id LIMIT 1
+RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    d        tally.derived_view;
+    sentence text;
+BEGIN
+    FOR d IN SELECT v.* FROM tally.derived_view v WHERE v.id = lost_under.root_id OR v.root_id = lost_under.root_id ORDER BY v.id LOOP
+        sentence := tally.lost(d);
+        EXIT WHEN sentence IS NOT NULL;
+    END LOOP;
+    RETURN sentence;
+END
 $$;
 
 -- tally.require_present: raise TL022 if a derived view has lost something that the engine made for it or that it reads.

@@ -21,8 +21,8 @@ import org.springframework.stereotype.Component;
  * Merges every view that is due by its interval and has something pending. Every instance does so, without a word to the
  * others: a view that another instance is merging answers "busy" at once, and when an instance dies the others go on.
  *
- * <p>One thread asks, with one question for all views that are due ({@code tally.ready}); so views at which nothing happens
- * cost next to nothing. Threads of a pool merge.
+ * <p>One thread asks, with one question for all views that are due ({@code tally.ready}), and {@link Cadence} makes many due
+ * at once; so views at which nothing happens cost next to nothing. Threads of a pool merge.
  */
 @Component
 class MergeDispatcher implements SmartLifecycle {
@@ -32,7 +32,7 @@ class MergeDispatcher implements SmartLifecycle {
     private static final String NAME = "merges";
     private static final String QUESTION = "the question what is pending";
     private static final Duration AFTER_ERROR = Duration.ofSeconds(1);
-    /** Between two questions at least, but for short intervals; what is due so soon is asked for together. */
+    /** Between two questions at least, but for short intervals. */
     private static final Duration SHORTEST = Duration.ofMillis(50);
     /** Between two looks at a definition at most; sooner where the catalog has changed. */
     private static final Duration DEFINITIONS = Duration.ofSeconds(5);
@@ -226,10 +226,9 @@ class MergeDispatcher implements SmartLifecycle {
     private synchronized List<String> due(long now) {
         List<String> due = new ArrayList<>();
         turns.forEach((name, turn) -> {
-            long slack = Math.min(SHORTEST.toNanos(), turn.interval.toNanos() / 10);
-            if (!turn.merging && turn.dueAt <= now + slack) {
+            if (!turn.merging && turn.dueAt <= now) {
                 due.add(name);
-                turn.dueAt = now + turn.interval.toNanos();
+                turn.dueAt = Cadence.next(now, turn.interval);
             }
         });
         return due;

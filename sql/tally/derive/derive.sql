@@ -20,8 +20,32 @@ BEGIN
     shape := shape - 'edges';
     FOR source IN SELECT t FROM tally.tables_read(definition) t ORDER BY t::text COLLATE "C" LOOP
         SELECT d.* INTO columns, expand, reach, why, ways FROM tally.derive_source(definition, key, stored, source, shape, starts) d;
+        SELECT t.* INTO columns, expand FROM tally.through_virtual(source, columns, expand) t;
         RETURN NEXT;
     END LOOP;
+END
+$$;
+
+-- tally.through_virtual: what to watch instead of virtual generated columns, of which triggers see no value: the columns that they are computed
+-- from. The expand computes them.
+CREATE OR REPLACE FUNCTION tally.through_virtual(source regclass, INOUT columns name[], INOUT expand text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
+DECLARE
+    computed name[] := ARRAY(SELECT a.attname FROM pg_attribute a WHERE a.attrelid = source AND a.attname = ANY (columns) AND a.attgenerated = 'v');
+BEGIN
+    IF computed = '{}' THEN
+        RETURN;
+    END IF;
+    expand := format(E'WITH changed AS (SELECT %s FROM changed)\n%s',
+        (SELECT string_agg(CASE WHEN a.attgenerated = 'v' THEN format('%s AS %I', pg_get_expr(e.adbin, e.adrelid), c) ELSE quote_ident(c) END, ', ' ORDER BY i)
+         FROM unnest(columns) WITH ORDINALITY u(c, i) JOIN pg_attribute a ON a.attrelid = source AND a.attname = c LEFT JOIN pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum),
+        CASE WHEN expand IS NULL THEN format('SELECT %s FROM changed', tally.column_list(columns)) WHEN expand ~* '^\s*WITH\M' THEN format('(%s)', expand) ELSE expand END);
+    columns := ARRAY(SELECT a.attname FROM pg_attribute a
+                     WHERE a.attrelid = source AND a.attgenerated <> 'v' AND (a.attname = ANY (columns) OR a.attname IN (SELECT b FROM unnest(computed) c, tally.columns_behind(source, c) b))
+                     ORDER BY a.attnum);
+    IF columns = '{}' THEN
+        columns := tally.watched(source, '[]');  -- computed from nothing
+    END IF;
 END
 $$;
 
@@ -167,7 +191,7 @@ BEGIN
             (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a
              WHERE a.attrelid = source AND a.attnum IN (SELECT c::integer FROM jsonb_array_elements(ways) w, jsonb_array_elements(w -> 'watch') c)),
             (SELECT array_agg(a.attname ORDER BY a.attnum) FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey) WHERE x.indrelid = source AND x.indisprimary),
-            (SELECT ARRAY[a.attname] FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attlen < 0, a.attnum LIMIT 1)));
+            (SELECT ARRAY[a.attname] FROM pg_attribute a WHERE a.attrelid = source AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attgenerated = 'v', a.attlen < 0, a.attnum LIMIT 1)));
 END
 $$;
 

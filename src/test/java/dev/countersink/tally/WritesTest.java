@@ -371,6 +371,35 @@ class WritesTest {
     }
 
     @Test
+    void aVirtualColumnThatLeadsToKeysIsDerived() {
+        assumeTrue(TestPostgres.version() >= 18, "virtual columns are of version 18");
+        engine.run("""
+                CREATE TABLE app.code (c text PRIMARY KEY, title text);
+                CREATE TABLE app.bill (id int PRIMARY KEY, net int, v int, word text, up text GENERATED ALWAYS AS (upper(word)) VIRTUAL, size int GENERATED ALWAYS AS (net / 10) VIRTUAL,
+                    one int GENERATED ALWAYS AS (1) VIRTUAL);
+                CREATE VIEW app.by_word_def AS SELECT up, count(*) AS n, sum(v) AS v FROM app.bill GROUP BY up;
+                CREATE VIEW app.by_both_def AS SELECT up, size, one, count(*) AS n FROM app.bill GROUP BY up, size, one;
+                CREATE VIEW app.by_code_def AS SELECT c.c, c.title, (SELECT sum(v) FROM app.bill b WHERE b.up = c.c) AS v FROM app.code c;
+                CREATE VIEW app.titled_def AS SELECT b.id, b.v, c.title FROM app.bill b LEFT JOIN app.code c ON c.c = b.up;
+                SELECT tally.keep('app.by_word', 'app.by_word_def', '{up}'); SELECT tally.keep('app.by_both', 'app.by_both_def', '{up,size,one}');
+                SELECT tally.keep('app.by_code', 'app.by_code_def'); SELECT tally.keep('app.titled', 'app.titled_def');
+                INSERT INTO app.code VALUES ('A', 'first'), ('B', 'second')""");
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(DISTINCT reach, ',') FROM unnest('{by_word,by_both,by_code,titled}'::text[]) n, tally.explain('app.' || n)"))
+                .isEqualTo("exact");
+        engine.write(
+                "INSERT INTO app.bill (id, net, v, word) VALUES (1, 5, 1, 'a'), (2, 15, 2, 'b'), (3, 25, 3, 'A'), (4, NULL, 4, NULL)",
+                "UPDATE app.bill SET word = 'B' WHERE id = 3",
+                "UPDATE app.bill SET net = net + 10, v = v + 1",
+                "UPDATE app.code SET c = 'C' WHERE c = 'A'",
+                "ALTER TABLE app.bill ALTER up SET EXPRESSION AS (left(upper(word), 1))",
+                "UPDATE app.bill SET word = word || 'x'",
+                "ALTER TABLE app.bill RENAME word TO said; UPDATE app.bill SET said = 'c' WHERE id = 1",
+                "DELETE FROM app.bill WHERE id < 3");
+    }
+
+    @Test
     void aVirtualColumnIsFollowedThroughWhatItIsComputedFrom() {
         assumeTrue(TestPostgres.version() >= 18, "virtual columns are of version 18");
         engine.run("""

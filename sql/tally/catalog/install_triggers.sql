@@ -95,11 +95,12 @@ RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql S
     WHERE v.kind = 'projection' AND tally.is_partitioned(s.relation) AND relation = s.relation
 $$;
 
--- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level.
+-- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level. A partition that is being detached
+-- CONCURRENTLY does not count: queries do not see its rows any more.
 CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
 RETURNS SETOF regclass LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH RECURSIVE tree(member) AS (
-        SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member)
+        SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member AND NOT i.inhdetachpending)
     SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
 $$;
 

@@ -1,7 +1,11 @@
 package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -218,6 +222,30 @@ class PartitionsTest {
         assertThat(engine.number("SELECT sum(pending) FROM tally.status WHERE name IN ('app.fact', 'app.total')"))
                 .isZero();
         engine.write("UPDATE app.reading SET v = v + 1");
+    }
+
+    @Test
+    void aPartitionThatIsBeingDetachedConcurrentlyIsShownAndCompared() throws Exception {
+        try (Sql holder = engine.session();
+                Sql detacher = engine.session()) {
+            holder.run("BEGIN; SELECT count(*) FROM app.reading");
+            CompletableFuture<Void> detached = CompletableFuture.runAsync(
+                    () -> detacher.run("ALTER TABLE app.reading DETACH PARTITION app.reading_2 CONCURRENTLY"));
+            Eventually.await(
+                    "the second half of it",
+                    () -> engine.number("SELECT count(*) FROM pg_inherits WHERE inhdetachpending"),
+                    n -> n == 1);
+            assertThat(problems()).contains("app.fact app.reading_2 1 the table is no longer part of app.reading");
+            engine.run("SELECT tally.refresh('app.fact'), tally.refresh('app.total')");
+            engine.run(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%CONCURRENTLY'");
+            assertThatThrownBy(detached::get).hasMessageContaining("CONCURRENTLY");
+            holder.run("COMMIT");
+        }
+        engine.run("SELECT tally.refresh('app.fact'), tally.refresh('app.total')");
+        engine.write(
+                "UPDATE app.reading SET v = v + 1", "ALTER TABLE app.reading DETACH PARTITION app.reading_2 FINALIZE");
+        assertThat(problems()).isEmpty();
     }
 
     @Test

@@ -45,7 +45,7 @@ BEGIN
         IF tally.follow_rollups(v, next) THEN
             UPDATE tally.derived_view d SET verified_at = NULL WHERE d.id = next.id;  -- a merge verifies it again
         ELSIF NOT tally.swap(v, next) THEN
-            RAISE NOTICE 'The swap waits for a transaction that holds % or a source, or reads with an older snapshot.', tally.part(v);
+            RAISE NOTICE 'The swap waits for a transaction that holds % or a source, or reads with an older snapshot, here or on a replica.', tally.part(v);
         END IF;
         RETURN;
     ELSIF next.definition = redefine_by_name.definition AND next.state <> 'defined' THEN

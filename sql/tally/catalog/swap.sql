@@ -41,7 +41,7 @@ BEGIN
         PERFORM tally.repair(tally.part(next));
         PERFORM tally.hold_swap(next.id, 'TL020', format('%s rows of %s differ from its definition; their keys are evaluated again.', differ, tally.part(next)));
     ELSIF current_setting('transaction_isolation') = 'read committed' AND NOT tally.swap(v, next) THEN
-        PERFORM tally.hold_swap(next.id, 'TL015', format('The swap waits for a transaction that holds %s or a source, or reads with an older snapshot.', tally.part(v)));
+        PERFORM tally.hold_swap(next.id, 'TL015', format('The swap waits for a transaction that holds %s or a source, or reads with an older snapshot, here or on a replica.', tally.part(v)));
     END IF;
     RETURN false;
 EXCEPTION
@@ -99,13 +99,15 @@ EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
 END
 $$;
 
--- tally.older_snapshot: whether another session of this database may read with a snapshot that does not see what a
--- transaction wrote.
---   Reads      pg_stat_activity, whose column backend_xmin every role may see
+-- tally.older_snapshot: whether another session of this database, or one on a physical replica, may read with a snapshot that does not see
+-- what a transaction wrote. A replica tells of its snapshots only with hot_standby_feedback.
+--   Reads      pg_stat_activity, whose column backend_xmin every role may see. That of a walsender, which is in no database, is the replica's,
+--              unless it has a slot
 CREATE OR REPLACE FUNCTION tally.older_snapshot(writer xid8)
 RETURNS boolean LANGUAGE sql VOLATILE AS $$
-    SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
+    SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE (a.datname = current_database() OR a.datid IS NULL) AND a.usesysid IS NOT NULL AND a.pid <> pg_backend_pid()
                    AND age(a.backend_xmin) >= age(writer::xid))
+        OR EXISTS (SELECT FROM pg_replication_slots s WHERE age(s.xmin) >= age(writer::xid))
 $$;
 
 -- tally.take_over: drop what was made for a projection, and give its names, schedule, grants and other settings to its replacement.

@@ -133,7 +133,9 @@ BEGIN
         PERFORM tally.require_ordered(relation, ARRAY[m.argument], format('counted or compared by measure "%s"', m.name));
     END IF;
     IF m.function IN ('min', 'max') AND NOT tally.has_aggregate(m.function, type) THEN
-        PERFORM tally.fail('TL009', format('Measure "%s": this PostgreSQL has no %s() of type %s.', m.name, m.function, tally.type_of(relation, m.argument)),
+        PERFORM tally.fail('TL009', CASE WHEN (SELECT t.typtype = 'c' FROM pg_type t WHERE t.oid = type)
+                THEN format('Measure "%s": what %s() of the row type %s returns is a record, which no table can keep.', m.name, m.function, tally.type_of(relation, m.argument))
+                ELSE format('Measure "%s": this PostgreSQL has no %s() of type %s.', m.name, m.function, tally.type_of(relation, m.argument)) END,
             'Give the definition a column in its place of a type that it has: the value as text, say.');
     END IF;
 END

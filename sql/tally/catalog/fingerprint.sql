@@ -1,5 +1,9 @@
 -- The fingerprint of a definition: digests of everything that it is built on. A merge compares them to see whether it still means the same.
 
+-- tally.version_of: a number that differs when a catalog row is written again. The planner puts its body in its place.
+CREATE OR REPLACE FUNCTION tally.version_of(xmin xid, ctid tid)
+RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT xmin::text::bigint + hashtid(ctid) $$;
+
 -- tally.glance: a cheap summary of the catalog rows below a definition. It differs whenever one of them was written, added or removed.
 --   Returns    counts and sums of the rows' xmin and ctid: a row that is written again has a younger xmin, or, if by the same transaction,
 --              another ctid. The server's start time is part of it, because a restart may load another version of the collation library
@@ -7,12 +11,12 @@ CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
 RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN format('%s %s %s %s %s %s %s %s %s',
-        (SELECT (count(*), sum(c.xmin::text::bigint + hashtid(c.ctid))) FROM pg_class c WHERE c.oid = ANY (f.relations)),
-        (SELECT (count(*), sum(a.xmin::text::bigint + hashtid(a.ctid))) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
-        (SELECT (count(*), sum(r.xmin::text::bigint + hashtid(r.ctid))) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
-        (SELECT (count(*), sum(p.xmin::text::bigint + hashtid(p.ctid))) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
+        (SELECT (count(*), sum(tally.version_of(c.xmin, c.ctid))) FROM pg_class c WHERE c.oid = ANY (f.relations)),
+        (SELECT (count(*), sum(tally.version_of(a.xmin, a.ctid))) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
+        (SELECT (count(*), sum(tally.version_of(r.xmin, r.ctid))) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
+        (SELECT (count(*), sum(tally.version_of(p.xmin, p.ctid))) FROM pg_proc p WHERE p.oid = ANY (f.functions)),
         CASE WHEN f.functions <> '{}' THEN (SELECT count(*) FROM pg_proc p WHERE p.proname = ANY (ARRAY(SELECT DISTINCT q.proname FROM pg_proc q WHERE q.oid = ANY (f.functions)))) END,  -- a new overload may be what a body calls now
-        (SELECT (count(*), sum(n.xmin::text::bigint + hashtid(n.ctid))) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations) UNION SELECT p.pronamespace FROM pg_proc p WHERE p.oid = ANY (f.functions))),
+        (SELECT (count(*), sum(tally.version_of(n.xmin, n.ctid))) FROM pg_namespace n WHERE n.oid IN (SELECT c.relnamespace FROM pg_class c WHERE c.oid = ANY (f.relations) UNION SELECT p.pronamespace FROM pg_proc p WHERE p.oid = ANY (f.functions))),
         CASE WHEN f.types <> '{}' THEN tally.glance_types(f.types) END,
         CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.relrowsecurity) THEN  -- whom a policy binds is in no row of these
             (SELECT md5(string_agg(p.relation::oid || p.role, ' ' ORDER BY p.relation::oid, p.role)) FROM tally.policies_that_bind(tally.definition_of(tally.view_by_id(f.view_id))) p) END,
@@ -24,14 +28,14 @@ $$;
 CREATE OR REPLACE FUNCTION tally.glance_types(types oid[])
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT concat_ws(' ',
-        (SELECT (count(*), sum(t.xmin::text::bigint + hashtid(t.ctid))) FROM pg_type t WHERE t.oid = ANY (types)),
-        (SELECT (count(*), sum(e.xmin::text::bigint + hashtid(e.ctid))) FROM pg_enum e WHERE e.enumtypid = ANY (types)),
-        (SELECT (count(*), sum(c.xmin::text::bigint + hashtid(c.ctid))) FROM pg_constraint c WHERE c.contypid = ANY (types)),
-        (SELECT (count(*), sum(a.xmin::text::bigint + hashtid(a.ctid))) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)),
-        (SELECT (count(*), sum(m.xmin::text::bigint + hashtid(m.ctid))) FROM pg_ts_config_map m WHERE m.mapcfg = ANY (types)),
-        (SELECT (count(*), sum(d.xmin::text::bigint + hashtid(d.ctid))) FROM pg_ts_dict d WHERE d.oid = ANY (types)),
-        (SELECT (count(*), sum(c.xmin::text::bigint + hashtid(c.ctid))) FROM pg_collation c WHERE c.oid = ANY (types)),
-        (SELECT (count(*), sum(n.xmin::text::bigint + hashtid(n.ctid))) FROM pg_namespace n
+        (SELECT (count(*), sum(tally.version_of(t.xmin, t.ctid))) FROM pg_type t WHERE t.oid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(e.xmin, e.ctid))) FROM pg_enum e WHERE e.enumtypid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(c.xmin, c.ctid))) FROM pg_constraint c WHERE c.contypid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(a.xmin, a.ctid))) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 WHERE t.oid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(m.xmin, m.ctid))) FROM pg_ts_config_map m WHERE m.mapcfg = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(d.xmin, d.ctid))) FROM pg_ts_dict d WHERE d.oid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(c.xmin, c.ctid))) FROM pg_collation c WHERE c.oid = ANY (types)),
+        (SELECT (count(*), sum(tally.version_of(n.xmin, n.ctid))) FROM pg_namespace n
          WHERE n.oid IN (SELECT t.typnamespace FROM pg_type t WHERE t.oid = ANY (types) UNION SELECT c.collnamespace FROM pg_collation c WHERE c.oid = ANY (types))))
 $$;
 

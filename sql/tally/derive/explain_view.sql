@@ -12,6 +12,16 @@ END
 $$;
 COMMENT ON FUNCTION tally.explain_view(text, text[]) IS 'what has to be watched to keep a view, and how it leads to keys: by its name as text';
 
+-- tally.explain: the same. A literal with a key means this one, and so the caller needs no USAGE on the view's schema, as without a key.
+CREATE OR REPLACE FUNCTION tally.explain(name text, key text[])
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.explain_in(name, key, pg_catalog.current_setting('search_path'));
+END
+$$;
+COMMENT ON FUNCTION tally.explain(text, text[]) IS 'what has to be watched to keep a view by a key, and how it leads to keys';
+
 -- tally.explain_in: the same, whatever the caller's search_path (path), by which an undeclared view is found.
 CREATE OR REPLACE FUNCTION tally.explain_in(view text, key text[], path text)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)

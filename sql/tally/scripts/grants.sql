@@ -23,33 +23,25 @@ BEGIN
         REVOKE TRIGGER, REFERENCES, TRUNCATE ON ALL TABLES IN SCHEMA tally FROM countersink_owner;  -- a trigger would run as whoever merges
         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA tally TO countersink_owner;
     END IF;
-    IF to_regrole('countersink_reader') IS NOT NULL THEN
-        GRANT USAGE ON SCHEMA tally TO countersink_reader;
-        GRANT SELECT ON tally.status, tally.health TO countersink_reader;
-        GRANT EXECUTE ON FUNCTION tally.called(text, name[]), tally.token(), tally.wait_for(text, xid8, interval), tally.wait_for_by_name(text, xid8, interval), tally.exists(text), tally.exists_by_name(text),
-            tally.views(text), tally.views_by_name(text), tally.due(), tally.missing_indexes(jsonb) TO countersink_reader;
-        GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain_named(text, text), tally.explain_view(text, text[]), tally.explain_in(text, text[], text), tally.view_named(text, text), tally.relation_named(text, text), tally.keep_statements(text, text[]), tally.keep_statements_in(text, text[], text), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer), tally.derive(regclass, name[], text), tally.propose_keys(regclass), tally.no_key(regclass),
-            tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.key_lookups(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
-            tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
-            tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.cut_name(text, integer), tally.unused_name(text, text[]), tally.no_view(regclass),
-            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.require_list(text[], text), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_reader;
-    END IF;
     IF to_regrole('countersink_operator') IS NOT NULL THEN
-        GRANT USAGE ON SCHEMA tally TO countersink_operator;
-        GRANT SELECT ON tally.status, tally.health TO countersink_operator;
-        GRANT EXECUTE ON FUNCTION tally.called(text, name[]), tally.merge_by_name(text, integer), tally.refresh_by_name(text), tally.verify_by_name(text, float8), tally.repair_by_name(text),
-            tally.rebuild_by_name(text), tally.pause_by_name(text), tally.resume_by_name(text), tally.schedule_by_name(text, jsonb, integer), tally.exists_by_name(text), tally.views_by_name(text),
-            tally.wait_for_by_name(text, xid8, interval) TO countersink_operator;
+        GRANT EXECUTE ON FUNCTION tally.merge_by_name(text, integer), tally.refresh_by_name(text), tally.verify_by_name(text, float8), tally.repair_by_name(text),
+            tally.rebuild_by_name(text), tally.pause_by_name(text), tally.resume_by_name(text), tally.schedule_by_name(text, jsonb, integer) TO countersink_operator;
         GRANT EXECUTE ON FUNCTION tally.merge(text, integer), tally.refresh(text), tally.verify(text, float8), tally.repair(text), tally.rebuild(text),
-            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.exists(text), tally.views(text), tally.due(), tally.ready(text[], boolean), tally.catalog_changes(), tally.token(), tally.wait_for(text, xid8, interval), tally.missing_indexes(jsonb) TO countersink_operator;
-        GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain_named(text, text), tally.explain_view(text, text[]), tally.explain_in(text, text[], text), tally.view_named(text, text), tally.relation_named(text, text), tally.keep_statements(text, text[]), tally.keep_statements_in(text, text[], text), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer), tally.derive(regclass, name[], text), tally.propose_keys(regclass), tally.no_key(regclass),
+            tally.pause(text), tally.resume(text), tally.schedule(text, jsonb, integer), tally.ready(text[], boolean), tally.catalog_changes() TO countersink_operator;
+    END IF;
+    FOR wanted IN SELECT r FROM unnest('{countersink_reader,countersink_operator}'::name[]) r WHERE to_regrole(r) IS NOT NULL LOOP
+        EXECUTE format('GRANT USAGE ON SCHEMA tally TO %I', wanted);
+        EXECUTE format('GRANT SELECT ON tally.status, tally.health TO %I', wanted);
+        EXECUTE format($grant$GRANT EXECUTE ON FUNCTION tally.called(text, name[]), tally.token(), tally.wait_for(text, xid8, interval), tally.wait_for_by_name(text, xid8, interval), tally.exists(text), tally.exists_by_name(text),
+            tally.views(text), tally.views_by_name(text), tally.due(), tally.missing_indexes(jsonb) TO %I$grant$, wanted);
+        EXECUTE format($grant$GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain(text, text[]), tally.explain_named(text, text), tally.explain_view(text, text[]), tally.explain_in(text, text[], text), tally.view_named(text, text),
+            tally.relation_named(text, text), tally.keep_statements(text, text[]), tally.keep_statements_in(text, text[], text), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer),
+            tally.derive(regclass, name[], text), tally.propose_keys(regclass), tally.no_key(regclass),
             tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.key_lookups(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
-            tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.cut_name(text, integer), tally.unused_name(text, text[]), tally.no_view(regclass),
-            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.require_list(text[], text), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO countersink_operator;
-    END IF;
-    -- status and health call functions, so the roles that read these views need the right to call them
-    FOR wanted IN SELECT r FROM unnest('{countersink_reader,countersink_operator}'::name[]) r WHERE to_regrole(r) IS NOT NULL LOOP
+            tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.unused_name(text, text[]), tally.no_view(regclass),
+            tally.column_list(name[], text, text), tally.require_columns(regclass, name[]), tally.require_list(text[], text), tally.fail(text, text), tally.error_catalogue(), tally.columns_of(regclass), tally.view_tree(oid) TO %I$grant$, wanted);
+        -- status and health call functions, so the roles that read these views need the right to call them
         FOR asked_by IN
             SELECT DISTINCT d.refobjid::regprocedure::text FROM pg_rewrite w JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
             JOIN pg_proc p ON p.oid = d.refobjid AND d.refclassid = 'pg_proc'::regclass AND p.pronamespace = 'tally'::regnamespace

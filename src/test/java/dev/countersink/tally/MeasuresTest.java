@@ -297,5 +297,8 @@ class MeasuresTest {
                                     .formatted(measure)))
                     .contains("\"m\"");
         }
+        assertThat(engine.refused(
+                        "TL009", "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"min(pair)\"}')"))
+                .contains("record, which no table can keep");
     }
 }

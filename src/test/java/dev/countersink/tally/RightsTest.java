@@ -48,6 +48,10 @@ class RightsTest {
         engine.run("INSERT INTO app.item VALUES (1, 1); SET ROLE countersink_reader");
         assertThat(engine.number("SELECT count(*) FROM tally.explain(%s::regclass, '{id}')".formatted(definition)))
                 .isOne();
+        engine.run(
+                "RESET ROLE; CREATE SCHEMA closed; CREATE VIEW closed.item_def AS SELECT id, grp FROM app.item; SET ROLE countersink_reader");
+        assertThat(engine.number("SELECT count(*) FROM tally.explain('closed.item_def', '{id}')"))
+                .isOne();
         assertThat(engine.number("SELECT count(*) FROM app.fact")).isZero();
         assertThat(engine.number("SELECT count(*) FROM app.fact_live")).isOne();
         assertThat(engine.number("SELECT n FROM app.sums_live")).isOne();

@@ -6,7 +6,10 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 
 /** Changes the schema while others write, merge and read; and tests what is refused at declaration. */
@@ -19,6 +22,12 @@ final class Migrations {
             WHERE v.kind = 'projection' AND v.state <> 'defined' AND EXISTS (
                 SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = $v$%s$v$::regclass)""";
 
+    /** A table, and those of its partitions that are detached, whose columns get no new names with those of the table. */
+    private static final String DETACHED_TOO = """
+            SELECT concat_ws(E'\\n', $v$%1$s$v$, string_agg(format('%%I.%%I', n.nspname, c.relname), E'\\n'))
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE NOT c.relispartition AND c.relkind = 'r' AND starts_with(format('"%%s"."%%s"', n.nspname, replace(c.relname, '"', '""')), rtrim($v$%2$s$v$, '0"'))""";
+
     private final RandomSchema schema;
     private final List<Family> families;
     private final Statement statement;
@@ -27,6 +36,8 @@ final class Migrations {
     private String sql = "";
     private boolean changesMeaning;
     private Runnable afterwards = () -> {};
+    private UnaryOperator<String> rename = text -> text;
+    private String back = "";
 
     Migrations(RandomSchema schema, List<Family> families, Statement statement, Random random) {
         this.schema = schema;
@@ -37,13 +48,47 @@ final class Migrations {
 
     /** Makes a change, in the caller's transaction; false if there is nothing to change. */
     boolean run() throws SQLException {
-        return switch (random.nextInt(5)) {
+        return switch (random.nextInt(6)) {
             case 0 -> movePartition();
             case 1 -> renameColumn();
             case 2 -> renameTable();
             case 3 -> replaceView();
+            case 4 -> alterType();
             default -> replaceFunction();
         };
+    }
+
+    /** As run, but a change that locks no table, so that a writer can be at work meanwhile. */
+    boolean runBesideAWriter() throws SQLException {
+        return switch (random.nextInt(7)) {
+            case 0 -> replaceView();
+            case 1 -> replaceFunction();
+            case 2 -> alterType();
+            case 3 -> renameSchema();
+            case 4 ->
+                renameRelation("VIEW", Type.any(families, random).projection().oracle());
+            case 5 ->
+                renameRelation("TABLE", Type.any(families, random).projection().name());
+            default -> {
+                Family family = Type.any(families, random);
+                yield family.rollups().isEmpty()
+                        ? replaceFunction()
+                        : renameRelation(
+                                "TABLE", Type.any(family.rollups(), random).name());
+            }
+        };
+    }
+
+    /** A statement with the names that are valid now; they are until {@link #back}. */
+    String renamed(String sql) {
+        return rename.apply(sql);
+    }
+
+    /** Restores the names of views and schemas. */
+    void back() throws SQLException {
+        if (!back.isEmpty()) {
+            statement.execute(back);
+        }
     }
 
     String kind() {
@@ -99,10 +144,13 @@ final class Migrations {
         Table table = Type.any(schema.tables(), random);
         Column column = Type.any(table.columns(), random);
         String to = other(column.name());
-        execute(
-                "renamed column",
-                "ALTER TABLE %s RENAME COLUMN %s TO %s"
-                        .formatted(table.sql(), Table.quoted(column.name()), Table.quoted(to)));
+        StringBuilder all = new StringBuilder();
+        for (String relation : RandomCase.text(statement, DETACHED_TOO.formatted(table.sql(), table.partition(0)))
+                .split("\n")) {
+            all.append("ALTER TABLE %s RENAME COLUMN %s TO %s; "
+                    .formatted(relation, Table.quoted(column.name()), Table.quoted(to)));
+        }
+        execute("renamed column", all.toString());
         changesMeaning = true; // of to_jsonb(row)
         afterwards = () -> column.rename(to);
         return true;
@@ -125,13 +173,65 @@ final class Migrations {
         if (replaced.isEmpty()) {
             return false;
         }
-        execute("replaced view", Type.any(Type.any(replaced, random).replacements(), random));
+        List<String> replacements = Type.any(replaced, random).replacements();
+        execute("replaced view", onceOrTwice(() -> Type.any(replacements, random)));
         changesMeaning = true;
         return true;
     }
 
+    /** A migration may replace something, and then again in the same transaction. */
+    private String onceOrTwice(Supplier<String> sql) {
+        return random.nextBoolean() ? sql.get() : sql.get() + "; " + sql.get();
+    }
+
+    private boolean alterType() throws SQLException {
+        List<String> changes = List.of(
+                "ALTER TYPE random_app.mood ADD VALUE IF NOT EXISTS 'mood %d' BEFORE 'happy'"
+                        .formatted(random.nextInt(4)),
+                "ALTER TYPE random_app.mood RENAME VALUE 'ok' TO 'fine'; ALTER TYPE random_app.mood RENAME VALUE 'fine' TO 'ok'",
+                "ALTER TYPE random_app.pair RENAME ATTRIBUTE %s TO %s"
+                        .formatted(attribute(), Table.quoted("b" + random.nextInt(9))),
+                "ALTER TYPE random_app.pair ADD ATTRIBUTE more int; ALTER TYPE random_app.pair DROP ATTRIBUTE more",
+                "ALTER DOMAIN random_app.small ADD CHECK (VALUE <> 1000)",
+                "ALTER TYPE random_app.pair RENAME TO pair_renamed; ALTER TYPE random_app.pair_renamed RENAME TO pair");
+        execute("altered type", Type.any(changes, random));
+        changesMeaning = true;
+        return true;
+    }
+
+    /** The name that the second attribute of the composite type has now. */
+    private String attribute() throws SQLException {
+        return RandomCase.text(
+                statement,
+                "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = 'random_app.pair'::regclass AND attnum = 2");
+    }
+
+    private boolean renameSchema() throws SQLException {
+        if (!schema.renames()) {
+            return false;
+        }
+        String name = Type.any(schema.schemas(), random);
+        String to = name + RENAMED;
+        execute("renamed schema", "ALTER SCHEMA %s RENAME TO %s".formatted(Table.quoted(name), Table.quoted(to)));
+        back = "ALTER SCHEMA %s RENAME TO %s".formatted(Table.quoted(to), Table.quoted(name));
+        rename = text -> text.replace(Table.quoted(name) + ".", Table.quoted(to) + ".")
+                .replace(" " + name + ".", " " + Table.quoted(to) + ".")
+                .replace(":" + name + ".", ":" + Table.quoted(to) + ".");
+        return true;
+    }
+
+    /** Renames the definition of a projection or a derived table. */
+    private boolean renameRelation(String kind, String relation) throws SQLException {
+        String[] parts = relation.split("(?<=\")\\.(?=\")", 2);
+        String to = Table.quoted(parts[1].substring(1, parts[1].length() - 1) + RENAMED);
+        execute("renamed " + kind.toLowerCase(Locale.ROOT), "ALTER %s %s RENAME TO %s".formatted(kind, relation, to));
+        back = "ALTER %s %s.%s RENAME TO %s".formatted(kind, parts[0], to, parts[1]);
+        rename = text -> text.replace(relation, parts[0] + "." + to);
+        return true;
+    }
+
     private boolean replaceFunction() throws SQLException {
-        execute("replaced function", RandomSchema.TWIST.formatted(random.nextInt(4)));
+        execute("replaced function", onceOrTwice(() -> RandomSchema.TWIST.formatted(random.nextInt(4))));
         changesMeaning = true;
         return true;
     }

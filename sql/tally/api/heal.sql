@@ -27,6 +27,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
+    PERFORM tally.lock_sources(v);  -- with the caller's patience
     PERFORM tally.follow_definition(v, true);
     v := tally.view_by_id(v.id);
     UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id;

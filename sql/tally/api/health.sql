@@ -48,6 +48,16 @@ UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(tally.definition_of(v)), NULL, false, t.problem
 FROM tally.derived_view v CROSS JOIN LATERAL tally.definition_trouble(v.id) AS t(problem) WHERE v.root_id IS NULL AND t.problem IS NOT NULL
 UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), NULL, NULL, false, format('%s; %s', c.problem, c.remedy)
+FROM tally.derived_view v CROSS JOIN LATERAL tally.closed_to_owner(v.id) c WHERE v.state <> 'defined' AND c.problem IS NOT NULL
+UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(tally.definition_of(v)), NULL, false, format('merges have stopped: %s', m.error)
+FROM tally.derived_view v JOIN tally.merge_state m ON m.view_id = v.id
+WHERE m.error_sqlstate = 'TL023' AND tally.definition_trouble(v.id) IS NULL AND (tally.closed_to_owner(v.id)).problem IS NULL
+UNION ALL
+SELECT DISTINCT tally.name_of(v.schema_name, v.relation_name), NULL, NULL::text, false, 'something was written that could not be logged, because its delta table was closed or had another name: the next merge compares every key'
+FROM tally.unlogged u JOIN tally.derived_view v ON v.id = u.view_id
+UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(s.relation), NULL, false, format('what is watched of %s cannot reach every key: %s; see tally.explain', s.relation, s.doubt)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id WHERE s.doubt IS NOT NULL AND v.state <> 'defined'
 UNION ALL

@@ -121,9 +121,10 @@ DECLARE
     result  tally.merge_result;
     state   text;
     message text;
+    context text;
 BEGIN
     PERFORM tally.require_usage(v);
-    IF tally.follow_definition(v) OR tally.follow_partitions(v) THEN
+    IF tally.follow_definition(v) OR tally.follow_unlogged(v) OR tally.follow_partitions(v) THEN
         RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
     END IF;
     IF v.kind = 'snapshot' THEN
@@ -140,8 +141,7 @@ EXCEPTION
       OR system_error OR connection_exception OR internal_error OR program_limit_exceeded THEN
         RAISE;
     WHEN OTHERS THEN
-        state := SQLSTATE;
-        message := SQLERRM;
+        GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
         IF state = '42846' AND v.kind = 'projection' AND tally.columns_of(v.definition) <> tally.columns_of(tally.relation_of(v)) THEN
             state := 'TL023';
             message := format('%s has other columns (%s) than its definition, which has (%s): drop what was added to it, or redefine it.', tally.part(v),
@@ -149,11 +149,25 @@ EXCEPTION
         ELSIF tally.lost_under(v.id) IS NOT NULL THEN
             state := 'TL022';
             message := tally.lost_under(v.id);
+        ELSIF tally.broken_function(v.id, state, context) IS NOT NULL THEN
+            message := format('%s, which %s calls, cannot run any more: %s. Replace the function; the merge is tried again by itself.', tally.broken_function(v.id, state, context), v.definition, message);
+            state := 'TL023';
         END IF;
         PERFORM tally.record_failure(v.id, state, message);
         PERFORM tally.doubt_all(v);
         RETURN ROW('failed', 0, 0, 0, 0, false, message)::tally.merge_result;
 END
+$$;
+
+-- tally.broken_function: the function below a definition that raised an error about something that is gone, or has another form (SQLSTATE class 42); NULL:
+-- none did.
+--   Parameters context: the call stack, as in PG_EXCEPTION_CONTEXT. The function at its top comes first
+CREATE OR REPLACE FUNCTION tally.broken_function(view_id integer, state text, context text)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT p.oid::regprocedure::text
+    FROM tally.fingerprint f JOIN pg_proc p ON p.oid = ANY (f.functions)
+    CROSS JOIN LATERAL regexp_instr(context, format('(function "?|\.)%s("|\()', regexp_replace(p.proname::text COLLATE "default", '([^[:alnum:]_])', '\\\1', 'g'))) AS place(n)
+    WHERE f.view_id = broken_function.view_id AND state ~ '^42' AND state <> '42501' AND place.n > 0 ORDER BY place.n LIMIT 1
 $$;
 
 -- tally.doubt_all: if a definition has changed in a way that merges cannot follow, enqueue every key. Then _live reads the definition,
@@ -176,20 +190,5 @@ BEGIN
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
     UPDATE tally.fingerprint f SET meaning = '', glance = '' WHERE f.view_id = v.id;
-END
-$$;
-
--- tally.require_usage: raise TL023 if the owner of a derived view may not use its schema. The trigger functions run with his rights, and log
--- nothing then.
-CREATE OR REPLACE FUNCTION tally.require_usage(v tally.derived_view)
-RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-DECLARE
-    r record;
-BEGIN
-    SELECT c.relowner::regrole AS owner, c.relnamespace AS schema INTO r FROM pg_class c WHERE c.oid = tally.relation_of(v);
-    IF NOT has_schema_privilege(r.owner::oid, r.schema, 'USAGE') THEN
-        PERFORM tally.fail('TL023', format('%s, to whom %s belongs, may not use schema %s, so nothing that is written is logged for it.', r.owner, tally.part(v), r.schema::regnamespace),
-            format('GRANT USAGE ON SCHEMA %s TO %s; every key is swept then.', r.schema::regnamespace, r.owner));
-    END IF;
 END
 $$;

@@ -30,11 +30,12 @@ $$;
 COMMENT ON FUNCTION tally.ready(text[], boolean) IS 'which of some derived views a merge would find something to do for';
 
 -- tally.has_changed: whether a merge would find something to do besides what is pending: another definition, another partition, values to
--- write back, a first look after a crash.
+-- write back, writes that were not logged, a first look after a crash.
 CREATE OR REPLACE FUNCTION tally.has_changed(view_id integer)
 RETURNS boolean LANGUAGE sql STABLE SET plan_cache_mode = force_generic_plan AS $$
     SELECT NOT EXISTS (SELECT FROM tally.fingerprint f WHERE f.view_id = has_changed.view_id AND NOT f.mend AND f.glance = tally.glance(f))
         OR NOT EXISTS (SELECT FROM tally.since_crash c WHERE c.view_id = has_changed.view_id)
+        OR EXISTS (SELECT FROM tally.unlogged u WHERE u.view_id = has_changed.view_id)
         OR EXISTS (SELECT FROM tally.write_back w JOIN tally.derived_view d ON d.id = w.view_id AND has_changed.view_id IN (d.id, d.root_id)
                    WHERE EXISTS (SELECT FROM tally.to_write_back q WHERE q.write_back_id = w.id))
         OR EXISTS (SELECT FROM tally.split x JOIN tally.derived_view r ON r.id = x.rollup_id AND r.root_id = has_changed.view_id

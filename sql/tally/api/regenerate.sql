@@ -12,7 +12,7 @@ DECLARE
     renewed integer[];
     version text := tally.generator();
 BEGIN
-    PERFORM tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
+    PERFORM tally.generate_snapshot_log(d), tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
     FOR v IN SELECT * FROM tally.derived_view d WHERE d.kind = 'projection' AND d.state <> 'defined' AND d.generated_by IS DISTINCT FROM version ORDER BY d.id LOOP
         IF NOT tally.is_owner(v) THEN
             RAISE WARNING '% was made by another version of the engine; its owner has to call tally.regenerate().', tally.part(v);

@@ -5,17 +5,9 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     s   tally.source;
     t   regclass;
-    log text := tally.part(v, '_log');
 BEGIN
     PERFORM tally.refuse_unsafe(v, v.definition);
-    EXECUTE tally.render($template$
-CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-BEGIN
-    INSERT INTO {delta} DEFAULT VALUES;
-    RETURN NULL;
-END
-$body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta')));
-    PERFORM tally.seal(log || '()', 'tells ' || tally.part(v) || ' that something it reads has changed');
+    PERFORM tally.generate_snapshot_log(v);
     PERFORM tally.generate_upkeep(v);
     PERFORM tally.lock_sources(v);
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id ORDER BY ordinal LOOP
@@ -30,6 +22,24 @@ $body$ $template$, jsonb_build_object('log', log, 'delta', tally.part(v, '_delta
     UPDATE tally.derived_view d SET state = 'filling' WHERE d.id = v.id AND d.state <> 'paused';
 END
 $$;
+
+-- tally.generate_snapshot_log: the trigger function of a snapshot.
+CREATE OR REPLACE FUNCTION tally.generate_snapshot_log(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
+DECLARE
+    log text := tally.part(v, '_log');
+BEGIN
+    EXECUTE tally.render($template$
+CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    {return_unlogged}
+    INSERT INTO {delta} DEFAULT VALUES;
+    RETURN NULL;
+END
+$body$ $template$, jsonb_build_object('log', log, 'return_unlogged', tally.sql_return_unlogged(v), 'delta', tally.part(v, '_delta')));
+    PERFORM tally.seal(log || '()', 'tells ' || tally.part(v) || ' that something it reads has changed');
+END
+$generator$;
 
 -- tally.install_snapshot_trigger: the four triggers of a snapshot on one table.
 CREATE OR REPLACE FUNCTION tally.install_snapshot_trigger(v tally.derived_view, s tally.source, relation regclass)

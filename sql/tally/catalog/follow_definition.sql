@@ -4,8 +4,8 @@
 --   Returns    whether code was generated again
 --   Reads      tally.glance, which takes some tenths of a millisecond; the whole fingerprint only if that differs
 --   Writes     tally.fingerprint, tally.source, tally.derived_view, tally.since_crash; functions and views; a sweep
---   Locks      if other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources until the
---              transaction ends, which is soon. It gives up after half a second
+--   Locks      if names have changed, or other columns than before decide whether an UPDATE is logged: SHARE ROW EXCLUSIVE on the sources until
+--              the transaction ends, which is soon. It gives up after half a second
 --   Raises     TL007, TL008, TL016 as tally.activate; TL015; TL023
 CREATE OR REPLACE FUNCTION tally.follow_definition(v tally.derived_view, told boolean DEFAULT false)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
@@ -77,8 +77,16 @@ $$;
 CREATE OR REPLACE FUNCTION tally.make_for_definition(v tally.derived_view, old tally.fingerprint, new tally.fingerprint)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    renamed boolean := tally.is_renamed(v.id);
+    renamed  boolean := tally.is_renamed(v.id);
+    patience text := current_setting('lock_timeout');
 BEGIN
+    -- Writers at work use the old names, or log too little. And a name must not change while a trigger function waits for the table.
+    IF renamed OR old.names <> new.names OR old.used <> new.used OR old.meaning = '' THEN
+        PERFORM tally.lock_sources_briefly(v);
+        PERFORM set_config('lock_timeout', '500ms', true);  -- writers wait for this transaction now
+        DELETE FROM tally.unlogged u WHERE u.view_id = v.id;
+        renamed := renamed OR FOUND;
+    END IF;
     PERFORM tally.follow_names(d) FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id);
     PERFORM tally.follow_filter(d) FROM tally.derived_view d WHERE d.root_id = v.id AND d.filter IS NOT NULL;
     v := tally.view_by_id(v.id);
@@ -92,9 +100,6 @@ BEGIN
         PERFORM tally.activate_snapshot(v);
     ELSE
         PERFORM tally.require_same_columns(v);
-        IF old.used <> new.used THEN
-            PERFORM tally.lock_sources_briefly(v);
-        END IF;
         PERFORM tally.drop_generated(v);
         PERFORM tally.generate_anew(v);
         PERFORM tally.note_doubts(v);
@@ -111,6 +116,9 @@ BEGIN
     END IF;
     PERFORM tally.take_fingerprint(v);
     UPDATE tally.fingerprint f SET mend = v.kind = 'projection' AND (old.meaning <> new.meaning OR old.collations <> new.collations) WHERE f.view_id = v.id;
+    PERFORM set_config('lock_timeout', patience, true);
+EXCEPTION WHEN lock_not_available THEN
+    PERFORM tally.fail('TL015', format('What was made for %s could not be made anew within 500 ms: %s.', tally.part(v), SQLERRM));
 END
 $$;
 

@@ -1,8 +1,8 @@
 -- tally.generate_log: the trigger function that appends the changed IDs of one source.
 --   Makes     <projection>_log_<n>(), one function for INSERT, UPDATE, DELETE and TRUNCATE. It is SECURITY DEFINER, so that
 --             writers need no right on the delta table. For a partitioned source also what tally.generate_moves makes
---   Notes     No write of the application fails because of it, whatever a migration did (see tally.sql_logged). If the delta table is
---             gone, it does nothing, and tally.status says so
+--   Notes     No write of the application fails because of it, whatever a migration did (see tally.sql_logged). If it
+--             cannot write the delta table, it notes that (tally.note_unlogged)
 CREATE OR REPLACE FUNCTION tally.generate_log(v tally.derived_view, s tally.source, definition regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $generator$
 DECLARE
@@ -14,9 +14,7 @@ CREATE OR REPLACE FUNCTION {log}() RETURNS trigger LANGUAGE plpgsql SECURITY DEF
 #variable_conflict use_column
 {variables}
 BEGIN
-    IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')) IS NOT TRUE THEN
-        RETURN NULL;  -- the delta table was dropped or renamed, or its schema closed to its owner
-    END IF;
+    {return_unlogged}
     {sweep_without_types}
     IF TG_OP = 'INSERT' THEN
         {end_insert}
@@ -36,8 +34,7 @@ $body$ $template$, jsonb_build_object(
         'pins',                tally.sql_pins_of_log(s),
         'variables',           CASE WHEN parted THEN E'DECLARE\n    tally_flag text;' ELSE '' END,
         'delta',               tally.part(v, '_delta'),
-        'delta_literal',       quote_literal(tally.part(v, '_delta')),
-        'schema_literal',      quote_literal(quote_ident(v.schema_name)),
+        'return_unlogged',     tally.sql_return_unlogged(v),
         'sweep',               tally.delta_code('sweep'),
         'sweep_without_types', tally.sql_sweep_without_types(v, s),
         'end_insert',          CASE WHEN parted THEN tally.sql_end_statement(v, s, 'inserting') ELSE '' END,

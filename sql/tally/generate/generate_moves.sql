@@ -31,9 +31,7 @@ $body$ $template$, jsonb_build_object(
 CREATE OR REPLACE FUNCTION {move_name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off{pins} AS $body$
 #variable_conflict use_column
 BEGIN
-    IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')) IS NOT TRUE THEN
-        RETURN NULL;
-    END IF;
+    {return_unlogged}
     {sweep_without_types}
     IF (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = TG_RELID AND ({columns_hold})) < {columns} THEN
         INSERT INTO {delta} (tally_source) VALUES ({sweep});  -- a cached plan would read the row as it was made before
@@ -47,8 +45,7 @@ END
 $body$ $template$, jsonb_build_object(
         'move_name',           move_name,
         'pins',                tally.sql_pins_of_log(s),
-        'delta_literal',       quote_literal(tally.part(v, '_delta')),
-        'schema_literal',      quote_literal(quote_ident(v.schema_name)),
+        'return_unlogged',     tally.sql_return_unlogged(v),
         'sweep_without_types', tally.sql_sweep_without_types(v, s),
         'columns_hold',        (SELECT string_agg(format('a.attname = %L AND a.atttypid = %s', c, tally.sql_watched_type(s, c)), ' OR ' ORDER BY c COLLATE "C")
                                 FROM (SELECT DISTINCT unnest(s.columns)) AS u(c)),

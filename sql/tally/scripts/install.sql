@@ -18,6 +18,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/022-materialized-views.sql
 \ir ../../../liquibase/migrations/023-since-crash.sql
 \ir ../../../liquibase/migrations/081-written-columns.sql
+\ir ../../../liquibase/migrations/088-unlogged.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -62,6 +63,7 @@ BEGIN;
 \ir ../generate/generate_log.sql
 \ir ../generate/generate_moves.sql
 \ir ../catalog/lock_tables.sql
+\ir ../catalog/unlogged.sql
 \ir ../catalog/install_triggers.sql
 \ir ../catalog/require_source.sql
 \ir ../catalog/scan_from.sql

@@ -105,6 +105,32 @@ class DefinitionChangesTest {
     }
 
     @Test
+    void aFunctionThatCannotRunAnyMoreIsNamed() throws Exception {
+        engine.run("""
+                CREATE TYPE a.word AS ENUM ('p');
+                CREATE FUNCTION a."one%More"(i int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ DECLARE w a.word := 'p'; BEGIN RETURN i + 1; END $$;
+                CREATE TABLE a.word_of (id int PRIMARY KEY); INSERT INTO a.word_of VALUES (1);
+                CREATE VIEW a.word_def AS SELECT id, a."one%More"(id) AS v FROM a.word_of;
+                SELECT tally.keep('a.words', 'a.word_def'); SELECT tally.refresh('a.words'); DROP TYPE a.word""");
+        try (Sql session = engine.session()) { // with no plan of the function
+            session.text("SELECT outcome FROM tally.merge('a.words')");
+            String said =
+                    "a.\"one%More\"(integer), which a.word_def calls, cannot run any more: type \"a.word\" does not exist.";
+            assertThat(session.text("SELECT error FROM tally.merge('a.words')")).startsWith(said);
+            assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok AND view = 'a.words'"))
+                    .contains(said);
+            assertThat(engine.text("SELECT error_sqlstate FROM tally.status WHERE name = 'a.words'"))
+                    .isEqualTo("TL023");
+        }
+        engine.run(
+                "CREATE OR REPLACE FUNCTION a.\"one%More\"(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 2'; UPDATE tally.merge_state SET retry_at = NULL");
+        engine.run("SELECT tally.refresh('a.words')");
+        engine.storedAgrees("the function was replaced");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok AND view = 'a.words'"))
+                .isZero();
+    }
+
+    @Test
     void whatIsCalledOtherwiseIsFollowed() {
         for (String change : List.of(
                 "ALTER TABLE a.t RENAME COLUMN extra TO rest",

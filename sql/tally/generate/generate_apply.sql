@@ -8,8 +8,8 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 DECLARE
     columns    text   := tally.column_list(tally.columns_of(v.definition), 'd.');
     key_arrays name[] := tally.numbered(v.key);                                     -- tally_keys_1, tally_keys_2 …
-    -- The array stands in "= ANY" itself, so that the definition is planned for this number of keys. The planner takes 2 µs a key for
-    -- that. The stored table needs no such plan.
+    -- The array stands in "= ANY" itself, so that the definition can be planned for this number of keys. The planner takes 2 µs a key for
+    -- that. The stored table needs no such plan. For a few keys the plan is kept (tally.plan_mode).
     one_array  text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
 BEGIN
     EXECUTE tally.render($template$
@@ -22,6 +22,7 @@ DECLARE
     tally_written boolean;
     {cell_variables}
 BEGIN
+    PERFORM set_config('plan_cache_mode', tally.plan_mode({view_id}, cardinality(tally_keys_1)), true);
     WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})),
     {difference}
     SELECT {counted}{collected_cells}
@@ -32,6 +33,7 @@ BEGIN
 END
 $body$ $template$, jsonb_build_object(
         'apply',           tally.part(v, '_apply'),
+        'view_id',         v.id,
         'search_path',     tally.fixed_path(v.definition),
         'key',             tally.column_list(v.key),
         'collated_key',    tally.collated_list(v.definition, v.key, 'k.'),

@@ -92,6 +92,7 @@ BEGIN;
 \ir ../catalog/follow_definition.sql
 \ir ../catalog/target_lag.sql
 \ir ../catalog/merge_choice.sql
+\ir ../catalog/plan_mode.sql
 \ir ../api/write_back.sql
 \ir ../api/merge.sql
 \ir ../api/refresh.sql

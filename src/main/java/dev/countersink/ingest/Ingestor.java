@@ -58,7 +58,7 @@ public final class Ingestor implements AutoCloseable {
     /** A writer rests so many times as long as a batch of a few messages took, so that those which come meanwhile make one batch. */
     private static final int RESTS = 3;
 
-    private static final Duration MOST_REST = Duration.ofMillis(100);
+    private static final Duration MOST_REST = Duration.ofMillis(40);
     private static final Duration UNFORESEEN_PAUSE = Duration.ofSeconds(1);
     private static final String READ_ONLY = "25006";
     private static final int JOBS_NAMED = 5;
@@ -193,7 +193,9 @@ public final class Ingestor implements AutoCloseable {
                 metrics.outage().failed(databaseCheck, READ_ONLY, "The database is read-only.");
             }
         } catch (SQLException e) {
-            metrics.outage().failed(databaseCheck, e.getSQLState(), SqlErrorClassifier.sentence(e));
+            if (stopping.getCount() > 0) { // what is interrupted because the program ends is no outage
+                metrics.outage().failed(databaseCheck, e.getSQLState(), SqlErrorClassifier.sentence(e));
+            }
         }
     }
 
@@ -339,7 +341,7 @@ public final class Ingestor implements AutoCloseable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        LOG.info("Ingestion stopped after {} messages", metrics.snapshot().messages());
+        LOG.info("Ingestion stopped after {} messages", metrics.messages());
     }
 
     /** Logs unexpected exceptions, and the task is repeated. After an Error the program ends. */

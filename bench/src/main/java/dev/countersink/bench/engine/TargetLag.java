@@ -96,10 +96,16 @@ final class TargetLag implements Scenario {
             boolean reset = false;
             int commits = 0;
             int counts = 0;
+            long complete = 0;
             while (counts < count) {
                 service.requireAlive();
-                commits = note(
-                        published, seen.committed, commits, session.number("SELECT count(*) FROM results.job_capture"));
+                String[] committed = session.text(String.format(
+                                Locale.ROOT,
+                                "SELECT concat_ws(' ', captures, complete) FROM bench.committed(%d)",
+                                complete))
+                        .split(" ");
+                complete = Long.parseLong(committed[1]);
+                commits = note(published, seen.committed, commits, Long.parseLong(committed[0]));
                 counts = note(published, seen.counted, counts, session.number("SELECT bench.processed()"));
                 // Merges are still to come, so there will be a lag.
                 if (!reset && counts >= warm && count - counts >= RATE) {

@@ -69,7 +69,7 @@ final class Instance implements AutoCloseable {
 
     /** Waits until so many messages are finished. */
     void awaitFinished(long messages) {
-        while (metrics.snapshot().messages() < messages) {
+        while (metrics.messages() < messages) {
             pause();
         }
     }

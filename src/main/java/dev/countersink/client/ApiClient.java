@@ -9,6 +9,8 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLHandshakeException;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
@@ -25,13 +27,19 @@ final class ApiClient {
 
     private final String url;
     private final @Nullable String token;
-    private final HttpClient http =
-            HttpClient.newBuilder().connectTimeout(CONNECT).build();
+    private final HttpClient http;
 
-    /** @param url without the path of the API, and without a slash at its end */
-    ApiClient(String url, @Nullable String token) {
+    /**
+     * A client of one instance.
+     *
+     * @param url without the path of the API, and without a slash at its end
+     * @param tls null: whom Java trusts
+     */
+    ApiClient(String url, @Nullable String token, @Nullable SSLContext tls) {
         this.url = url;
         this.token = token;
+        HttpClient.Builder client = HttpClient.newBuilder().connectTimeout(CONNECT);
+        this.http = (tls == null ? client : client.sslContext(tls)).build();
     }
 
     JsonNode get(String path) {
@@ -115,6 +123,11 @@ final class ApiClient {
     private HttpResponse<String> answer(HttpRequest request) {
         try {
             return http.send(request, HttpResponse.BodyHandlers.ofString());
+        } catch (SSLHandshakeException e) {
+            throw new ClientException(
+                    ClientException.NO_ANSWER,
+                    String.format(Locale.ROOT, "The certificate of %s is not trusted: %s", url, e.getMessage()),
+                    "If your own authority has signed it, name that one's certificate with --ca-file. --url has to name the server as its certificate does.");
         } catch (IOException e) {
             throw new ClientException(
                     ClientException.NO_ANSWER,

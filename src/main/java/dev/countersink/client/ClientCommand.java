@@ -35,12 +35,23 @@ abstract class ClientCommand implements Callable<Integer> {
             description = "a file with the token; without it COUNTERSINK_API_TOKEN")
     private @Nullable Path tokenFile;
 
+    @Option(
+            names = "--ca-file",
+            paramLabel = "FILE",
+            description =
+                    "certificates in PEM: the server's has to be signed by one of them; without it, by one that Java trusts")
+    private @Nullable Path caFile;
+
     @Option(names = "--json", description = "print JSON, for programs")
     private boolean json;
 
     @Override
     public final Integer call() {
-        return execute(new ApiClient(url.replaceFirst("/+$", ""), token()));
+        if (caFile != null && !url.toLowerCase(Locale.ROOT).startsWith("https:")) {
+            throw misused(String.format(Locale.ROOT, "--ca-file is for an address with https, and --url is %s.", url));
+        }
+        return execute(new ApiClient(
+                url.replaceFirst("/+$", ""), token(), caFile == null ? null : CertificateAuthority.trusted(caFile)));
     }
 
     /** Returns the exit status. */

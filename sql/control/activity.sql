@@ -36,12 +36,13 @@ $$;
 COMMENT ON FUNCTION control.deltas(int) IS 'how large the delta tables are, the largest first';
 
 -- control.slow_statements: the statements of this database that took longest on average, of pg_stat_statements, where it is installed.
---   Parameters most: rows at most
+--   Parameters most: rows at most; texts: also the statements of roles other than this one; false: NULL instead
 --   Returns    statement, with parameters instead of values; role; calls; mean_ms, total_ms. No row if the extension is not there or
 --              not loaded
 --   Reads      pg_stat_statements, as far as this role may
 --   Used by    the dashboard
-CREATE OR REPLACE FUNCTION control.slow_statements(most int DEFAULT 20)
+DROP FUNCTION IF EXISTS control.slow_statements(int);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION control.slow_statements(most int DEFAULT 20, texts boolean DEFAULT true)
 RETURNS TABLE (statement text, role text, calls bigint, mean_ms float8, total_ms float8)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -52,10 +53,10 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY EXECUTE format('
-        SELECT left(s.query, 500), pg_get_userbyid(s.userid)::text, s.calls, s.mean_exec_time, s.total_exec_time FROM %s.pg_stat_statements s
-        WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) ORDER BY s.mean_exec_time DESC LIMIT $1', place) USING slow_statements.most;
+        SELECT CASE WHEN $2 OR pg_get_userbyid(s.userid) = current_user THEN left(s.query, 500) END, pg_get_userbyid(s.userid)::text, s.calls, s.mean_exec_time, s.total_exec_time FROM %s.pg_stat_statements s
+        WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) ORDER BY s.mean_exec_time DESC LIMIT $1', place) USING slow_statements.most, slow_statements.texts;
 EXCEPTION WHEN object_not_in_prerequisite_state OR insufficient_privilege THEN  -- not in shared_preload_libraries, or not for this role
     RETURN;
 END
 $$;
-COMMENT ON FUNCTION control.slow_statements(int) IS 'the statements that took longest on average, where pg_stat_statements is installed';
+COMMENT ON FUNCTION control.slow_statements(int, boolean) IS 'the statements that took longest on average, where pg_stat_statements is installed';

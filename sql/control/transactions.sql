@@ -1,13 +1,14 @@
 -- control.transactions: transactions that hold things up, the oldest first: those that are older than min_age, and those that somebody
 -- waits for.
---   Parameters min_age
+--   Parameters min_age; texts: also the statements of roles other than this one; false: NULL instead
 --   Returns    pid; since: when the transaction began; who: role, program and address; state and statement as of pg_stat_activity, hidden
 --              for other roles' sessions unless this role may see them (pg_read_all_stats); waits: for what it waits itself; blocks: how many
 --              sessions wait for it; blocked_merges: how many of them are instances of Countersink; holds_snapshot: dead rows cannot be
 --              removed meanwhile, and a redefinition waits
 --   Reads      pg_stat_activity of this database; pg_blocking_pids of the sessions that wait
 --   Used by    the API
-CREATE OR REPLACE FUNCTION control.transactions(min_age interval DEFAULT interval '5 s')
+DROP FUNCTION IF EXISTS control.transactions(interval);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION control.transactions(min_age interval DEFAULT interval '5 s', texts boolean DEFAULT true)
 RETURNS TABLE (pid int, since timestamptz, role text, program text, address text, state text, statement text, waits text, blocks int, blocked_merges int,
                holds_snapshot boolean)
 LANGUAGE sql STABLE AS $$
@@ -18,13 +19,13 @@ LANGUAGE sql STABLE AS $$
     ), blocker AS (
         SELECT w.blocker AS pid, count(*)::int AS blocks, count(*) FILTER (WHERE w.ours)::int AS merges FROM waiting w GROUP BY w.blocker
     )
-    SELECT s.pid, s.xact_start, s.usename::text, s.application_name, host(s.client_addr), s.state, left(s.query, 500),
+    SELECT s.pid, s.xact_start, s.usename::text, s.application_name, host(s.client_addr), s.state, CASE WHEN $2 OR s.usename = current_user THEN left(s.query, 500) END,
            CASE WHEN s.wait_event_type = 'Lock' THEN s.wait_event END, coalesce(b.blocks, 0), coalesce(b.merges, 0), s.backend_xmin IS NOT NULL OR s.backend_xid IS NOT NULL
     FROM session s LEFT JOIN blocker b ON b.pid = s.pid
     WHERE s.pid <> pg_backend_pid() AND s.xact_start IS NOT NULL AND (b.pid IS NOT NULL OR s.xact_start < clock_timestamp() - $1)
     ORDER BY s.xact_start LIMIT 50
 $$;
-COMMENT ON FUNCTION control.transactions(interval) IS 'transactions that hold things up, the oldest first';
+COMMENT ON FUNCTION control.transactions(interval, boolean) IS 'transactions that hold things up, the oldest first';
 
 -- control.end_transaction: cancel the statement of a transaction, or end its session if it is idle.
 --   Parameters pid, since: as control.transactions showed them, so that nobody else is met who has the same pid by now

@@ -30,7 +30,7 @@ export function render(route, data, { again }) {
         part('deltas', 'Delta tables, the largest first', data.deltas, () => table('deltas', ['View', 'Size', 'Rows, about', 'Dead rows, about', 'Vacuumed', 'Stored rows take'],
             data.deltas.map(d => [d.view, view(d.view), bytes(d.delta_bytes), count(d.live_rows), count(d.dead_rows), ago(d.vacuumed_at), bytes(d.stored_bytes)])), 'There are no derived views yet.'),
         part('statements', 'Slow statements', data.statements, () => table('statements', ['Statement', 'Role', 'Calls', 'On average', 'In all'],
-            data.statements.map(s => [`${s.role} ${s.statement}`, h('code', {}, s.statement), s.role, count(s.calls), seconds(s.mean_ms / 1000), seconds(s.total_ms / 1000)])),
+            data.statements.map((s, n) => [`${s.role} ${s.statement ?? n}`, h('code', {}, s.statement ?? 'hidden'), s.role, count(s.calls), seconds(s.mean_ms / 1000), seconds(s.total_ms / 1000)])),
             'pg_stat_statements is not installed in this database, or this role may not read it.'),
     ];
 }

@@ -140,7 +140,8 @@ function draw(route, content) {
                 h('button', { type: 'button', id: 'theme', onclick: nextTheme }, themes[theme()]),
                 h('button', { type: 'button', id: 'sign-out', onclick: signOut }, 'Sign out'))),
         trouble && content === null ? h('p', { class: 'trouble', role: 'alert', 'data-key': 'trouble' }, trouble) : null,
-        h('main', { id: 'main', tabindex: -1, 'data-key': 'main', class: trouble ? 'old' : '' }, content === null ? [...(before?.childNodes ?? [])].map(n => n.cloneNode(true)) : content));
+        h('main', { id: 'main', tabindex: -1, 'data-key': 'main', class: trouble ? 'old' : '' }, content === null ? [...(before?.childNodes ?? [])].map(n => n.cloneNode(true)) : content),
+        h('footer', { 'data-key': 'foot' }, h('a', { href: 'ui/try.html' }, 'Try the API')));
     if (shown !== key && shown !== null) {
         document.getElementById('main').focus({ preventScroll: true });
         scrollTo(0, 0);

@@ -39,6 +39,11 @@ final class Access {
         return caller;
     }
 
+    /** Whether whoever sent this request has a role, or one that may do more. */
+    boolean includes(HttpServletRequest request, Role role) {
+        return caller(request).filter(caller -> caller.role().includes(role)).isPresent();
+    }
+
     /** Whether the sender of a request that is not over yet may still call: a token may have been revoked, a cookie have ended. */
     boolean stillAdmits(HttpServletRequest request) {
         return byToken(request).or(() -> byCookie(request)).isPresent();

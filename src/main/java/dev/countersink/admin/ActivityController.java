@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import jakarta.servlet.http.HttpServletRequest;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,21 +16,25 @@ class ActivityController {
     private static final int STATEMENTS = 20;
 
     private final ControlDb control;
+    private final Access access;
     private final JsonRows rows;
 
-    ActivityController(ControlDb control, JsonRows rows) {
+    ActivityController(ControlDb control, Access access, JsonRows rows) {
         this.control = control;
+        this.access = access;
         this.rows = rows;
     }
 
     @GetMapping("/api/activity")
-    Map<String, List<ObjectNode>> activity() {
+    Map<String, List<ObjectNode>> activity(HttpServletRequest request) {
         Map<String, List<ObjectNode>> all = new LinkedHashMap<>();
         all.put("merges", rows.objects(control.merging(), null));
         all.put("instances", rows.objects(control.instances(), null));
         all.put("triggers", rows.objects(control.triggers(), null));
         all.put("deltas", rows.objects(control.deltas(DELTAS), null));
-        all.put("statements", rows.objects(control.slowStatements(STATEMENTS), null));
+        all.put(
+                "statements",
+                rows.objects(control.slowStatements(STATEMENTS, access.includes(request, Role.OPERATOR)), null));
         return all;
     }
 }

@@ -72,12 +72,18 @@ class AdminConfiguration {
 
     @Bean
     TokenFilter tokenFilter(
-            Access access, ApiSettings settings, ClientAddress address, ProblemWriter problems, MeterRegistry metrics) {
+            Access access,
+            ApiSettings settings,
+            ClientAddress address,
+            AuditLog audit,
+            ProblemWriter problems,
+            MeterRegistry metrics) {
         return new TokenFilter(
                 access,
                 new FailedLogins(settings.failures(), System::nanoTime, metrics),
                 new RateLimit(settings.rate(), System::nanoTime),
                 address,
+                audit,
                 problems);
     }
 
@@ -90,8 +96,18 @@ class AdminConfiguration {
     }
 
     @Bean
-    WebMvcConfigurer roles(Access access, AccessDb db, ClientAddress address) {
-        RoleCheck check = new RoleCheck(access, new AuditLog(db, address));
+    ActNotes actNotes(AccessDb db) {
+        return new ActNotes(db);
+    }
+
+    @Bean
+    AuditLog auditLog(AccessDb db, ActNotes notes, ClientAddress address) {
+        return new AuditLog(db, notes, address);
+    }
+
+    @Bean
+    WebMvcConfigurer roles(Access access, AuditLog audit) {
+        RoleCheck check = new RoleCheck(access, audit);
         return new WebMvcConfigurer() {
             @Override
             public void addInterceptors(InterceptorRegistry registry) {

@@ -9,21 +9,31 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessException;
+import org.springframework.http.HttpStatus;
 import org.springframework.transaction.TransactionException;
 import org.springframework.web.servlet.HandlerMapping;
 
-/** Who did what. An act is noted before it is done, so that none is missing; what became of it is added afterwards. */
+/**
+ * Who did what. An act is noted before it is done, so that none is missing; what became of it is added afterwards. Only
+ * signing in and out, and sending results, are noted when they are over: they go on while the database is away.
+ */
 final class AuditLog {
     private static final Logger LOG = LoggerFactory.getLogger(AuditLog.class);
     private static final String ACT = AuditLog.class.getName();
     private static final String TARGET = ACT + ".target";
     private static final String RUNS = ACT + ".runs";
 
+    private static final String LATER = ACT + ".later";
+    /** Instead of a name and a role. No token has this name. */
+    private static final String NOBODY = "-";
+
     private final AccessDb db;
+    private final ActNotes notes;
     private final ClientAddress address;
 
-    AuditLog(AccessDb db, ClientAddress address) {
+    AuditLog(AccessDb db, ActNotes notes, ClientAddress address) {
         this.db = db;
+        this.notes = notes;
         this.address = address;
     }
 
@@ -39,16 +49,29 @@ final class AuditLog {
 
     /** @throws DataAccessException if it cannot be noted; then it is not done */
     void begin(HttpServletRequest request, Caller caller) {
-        String query = request.getQueryString();
         request.setAttribute(
-                ACT,
-                db.beginAct(new AccessDb.Act(
-                        caller.name(),
-                        caller.role().toString(),
-                        address.of(request),
-                        request.getMethod(),
-                        request.getRequestURI() + (query == null ? "" : "?" + query),
-                        inPath(request))));
+                ACT, db.beginAct(act(request, caller.name(), caller.role().toString())));
+    }
+
+    /** Has it noted when it is over. */
+    void later(HttpServletRequest request, Caller caller) {
+        request.setAttribute(LATER, caller);
+    }
+
+    /** Notes that somebody has tried to sign in with a token that is not valid. */
+    void failedSignIn(HttpServletRequest request) {
+        notes.addFailure(act(request, NOBODY, NOBODY), HttpStatus.UNAUTHORIZED.value());
+    }
+
+    private AccessDb.Act act(HttpServletRequest request, String who, String role) {
+        String query = request.getQueryString();
+        return new AccessDb.Act(
+                who,
+                role,
+                address.of(request),
+                request.getMethod(),
+                request.getRequestURI() + (query == null ? "" : "?" + query),
+                inPath(request));
     }
 
     private static @Nullable String inPath(HttpServletRequest request) {
@@ -62,6 +85,9 @@ final class AuditLog {
     }
 
     void end(HttpServletRequest request, int status) {
+        if (request.getAttribute(LATER) instanceof Caller caller) {
+            notes.add(act(request, caller.name(), caller.role().toString()), status);
+        }
         if (request.getAttribute(ACT) instanceof Long act) {
             try {
                 db.finishAct(act, status, (String) request.getAttribute(TARGET), runs(request));

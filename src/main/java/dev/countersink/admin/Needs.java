@@ -13,6 +13,6 @@ import java.lang.annotation.Target;
 @interface Needs {
     Role value();
 
-    /** Whether the audit log has a row for it. */
-    boolean audited() default true;
+    /** Whether the audit log has a row for it before it is done, or it is not done; otherwise it is noted once it is over. */
+    boolean auditedFirst() default true;
 }

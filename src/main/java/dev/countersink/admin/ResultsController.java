@@ -34,9 +34,9 @@ class ResultsController {
         this.results = results;
     }
 
-    /** Publishes the results. They are applied soon afterwards, or become dead letters. Not in the audit log: they are data. */
+    /** Publishes the results. They are applied soon afterwards, or become dead letters. A request has one row in the audit log. */
     @PostMapping({"/api/v2/jobs/{id}/result", "/api/v2/jobs/{id}/result/"})
-    @Needs(value = Role.OPERATOR, audited = false)
+    @Needs(value = Role.OPERATOR, auditedFirst = false)
     ResponseEntity<Map<String, Object>> results(@PathVariable long id, HttpServletRequest request) throws IOException {
         requireJob(id);
         ResultIntake.Outcome outcome = intake.take(id, body(request), request.getContentLengthLong());

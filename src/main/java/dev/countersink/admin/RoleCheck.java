@@ -28,8 +28,12 @@ final class RoleCheck implements HandlerInterceptor {
         if (caller.isPresent() && handler instanceof HandlerMethod method) {
             boolean reads = READING.contains(request.getMethod());
             @Nullable Needs needs = method.getMethodAnnotation(Needs.class);
-            if (!reads && (needs == null || needs.audited())) {
-                audit.begin(request, caller.get());
+            if (!reads) {
+                if (needs == null || needs.auditedFirst()) {
+                    audit.begin(request, caller.get());
+                } else {
+                    audit.later(request, caller.get());
+                }
             }
             Role needed = needed(needs, reads);
             if (!caller.get().role().includes(needed)) {

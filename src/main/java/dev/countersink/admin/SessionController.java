@@ -15,8 +15,10 @@ import org.springframework.web.bind.annotation.RestController;
 
 /** Signing in and out on the dashboard. The token is sent in the Authorization header, once, and a cookie is the answer. */
 @RestController
-@RequestMapping("/api/session")
+@RequestMapping(SessionController.PATH)
 class SessionController {
+    static final String PATH = "/api/session";
+
     private final Access access;
 
     SessionController(Access access) {
@@ -29,9 +31,9 @@ class SessionController {
         return describe(access.caller(request));
     }
 
-    /** Not in the audit log, so that one can sign in while the database is away. */
+    /** Not in the audit log before, so that one can sign in while the database is away. */
     @PostMapping
-    @Needs(value = Role.READER, audited = false)
+    @Needs(value = Role.READER, auditedFirst = false)
     ResponseEntity<Map<String, Object>> signIn(HttpServletRequest request) {
         Optional<Caller> caller = access.byToken(request);
         if (caller.isEmpty()) {
@@ -41,9 +43,14 @@ class SessionController {
     }
 
     @DeleteMapping
-    @Needs(value = Role.READER, audited = false)
+    @Needs(value = Role.READER, auditedFirst = false)
     ResponseEntity<Void> signOut(HttpServletRequest request) {
         return with(SessionCookie.end(place(request))).build();
+    }
+
+    /** Whether a request, before it gets here, is one to sign in. */
+    static boolean isSignIn(HttpServletRequest request) {
+        return "POST".equals(request.getMethod()) && request.getRequestURI().equals(request.getContextPath() + PATH);
     }
 
     private static Map<String, Object> describe(Optional<Caller> caller) {

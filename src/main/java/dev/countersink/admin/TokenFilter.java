@@ -22,13 +22,21 @@ final class TokenFilter extends OncePerRequestFilter {
     private final FailedLogins failures;
     private final RateLimit rate;
     private final ClientAddress address;
+    private final AuditLog audit;
     private final ProblemWriter problems;
 
-    TokenFilter(Access access, FailedLogins failures, RateLimit rate, ClientAddress address, ProblemWriter problems) {
+    TokenFilter(
+            Access access,
+            FailedLogins failures,
+            RateLimit rate,
+            ClientAddress address,
+            AuditLog audit,
+            ProblemWriter problems) {
         this.access = access;
         this.failures = failures;
         this.rate = rate;
         this.address = address;
+        this.audit = audit;
         this.problems = problems;
     }
 
@@ -36,12 +44,16 @@ final class TokenFilter extends OncePerRequestFilter {
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
         Optional<Caller> caller = access.caller(request);
-        long wait = caller.isEmpty() && access.isWrong(request) ? failures.failed(address.of(request)) : 0;
+        boolean wrong = caller.isEmpty() && access.isWrong(request);
+        long wait = wrong ? failures.failed(address.of(request)) : 0;
         if (wait > 0) {
             problems.lockedOut(response, wait);
         } else if (caller.isPresent() && !rate.admits(caller.get())) {
             problems.tooFast(response);
         } else {
+            if (wrong && SessionController.isSignIn(request)) {
+                audit.failedSignIn(request);
+            }
             caller.ifPresent(TokenFilter::authenticate);
             chain.doFilter(request, response);
         }

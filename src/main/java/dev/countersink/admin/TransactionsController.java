@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import jakarta.servlet.http.HttpServletRequest;
 import java.util.Locale;
 import org.springframework.http.ResponseEntity;
 import org.springframework.web.bind.annotation.DeleteMapping;
@@ -10,22 +11,30 @@ import org.springframework.web.bind.annotation.RequestMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
 
-/** Transactions of anybody in this database that hold things up: old ones, and those that others wait for. */
+/**
+ * Transactions of anybody in this database that hold things up: old ones, and those that others wait for. A reader does not
+ * see the statements of other roles: values are in them.
+ */
 @RestController
 @RequestMapping("/api/transactions")
 class TransactionsController {
     private final ControlDb control;
+    private final Access access;
     private final JsonRows rows;
 
-    TransactionsController(ControlDb control, JsonRows rows) {
+    TransactionsController(ControlDb control, Access access, JsonRows rows) {
         this.control = control;
+        this.access = access;
         this.rows = rows;
     }
 
     @GetMapping
     JsonRows.Page transactions(
-            @RequestParam(defaultValue = "0") int after, @RequestParam(defaultValue = Limit.DEFAULT) int limit) {
-        return rows.slice(control.transactions(), after, limit, "/api/transactions");
+            @RequestParam(defaultValue = "0") int after,
+            @RequestParam(defaultValue = Limit.DEFAULT) int limit,
+            HttpServletRequest request) {
+        return rows.slice(
+                control.transactions(access.includes(request, Role.OPERATOR)), after, limit, "/api/transactions");
     }
 
     /**

@@ -129,6 +129,11 @@ public class AccessDb {
                 .query(row -> {});
     }
 
+    /** Notes acts that are over. They are a JSON array of objects with the columns of the audit log. */
+    public void noteActs(String acts) {
+        jdbc.sql("SELECT FROM control.note_acts(?::jsonb)").param(acts).query(row -> {});
+    }
+
     /**
      * A page of the audit log, the newest first, each as a JSON object.
      *

@@ -230,10 +230,14 @@ public class ControlDb {
                 .list();
     }
 
-    /** The statements that took longest on average, each as a JSON object; none where pg_stat_statements is not installed. */
-    public List<String> slowStatements(int limit) {
-        return jdbc.sql("SELECT to_jsonb(s) FROM control.slow_statements(?) s")
-                .param(limit)
+    /**
+     * The statements that took longest on average, each as a JSON object; none where pg_stat_statements is not installed.
+     *
+     * @param texts whether those of other roles are shown
+     */
+    public List<String> slowStatements(int limit, boolean texts) {
+        return jdbc.sql("SELECT to_jsonb(s) FROM control.slow_statements(?, ?) s")
+                .params(limit, texts)
                 .query(String.class)
                 .list();
     }
@@ -293,9 +297,14 @@ public class ControlDb {
                 .list();
     }
 
-    /** Transactions that hold things up, the oldest first, each as a JSON object. */
-    public List<String> transactions() {
-        return jdbc.sql("SELECT to_jsonb(t) FROM control.transactions() t")
+    /**
+     * Transactions that hold things up, the oldest first, each as a JSON object.
+     *
+     * @param texts whether the statements of other roles are shown
+     */
+    public List<String> transactions(boolean texts) {
+        return jdbc.sql("SELECT to_jsonb(t) FROM control.transactions(texts => ?) t")
+                .param(texts)
                 .query(String.class)
                 .list();
     }

@@ -117,7 +117,8 @@ class DashboardTest {
 
     @Test
     void everyCallCanBeTried() throws Exception {
-        browser.open(base + "ui/try.html");
+        browser.open(base + "#/now");
+        browser.click("footer a");
         browser.await("#who", "COUNTERSINK_API_TOKEN, owner");
         String first = "#operations section:nth-of-type(1) details:nth-of-type(1) ";
         browser.await(first + "summary", "GET /api/now");

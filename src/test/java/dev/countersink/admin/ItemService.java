@@ -38,6 +38,10 @@ final class ItemService implements AutoCloseable {
         return sql;
     }
 
+    DbSettings database() {
+        return db;
+    }
+
     TestInstance instance() {
         return instance;
     }

@@ -117,6 +117,18 @@ class ResultIntakeTest {
     }
 
     @Test
+    void aRequestHasOneRowInTheAuditLogHoweverManyResultsItHas() {
+        assertAccepted(post("/api/v2/jobs/3/result", "[" + usual(45) + "," + usual(46) + "," + usual(47) + "]"), 3, 0);
+        assertProblem(post("/api/v2/jobs/998/result", "[" + usual(45) + "]"), 404, "RS001");
+        Eventually.await(
+                "both are noted",
+                () -> rig.rows("SELECT concat_ws(' ', who, method, target, status) FROM control.audit"
+                                + " WHERE path IN ('/api/v2/jobs/3/result', '/api/v2/jobs/998/result') ORDER BY id")
+                        .toString(),
+                "[[COUNTERSINK_API_TOKEN POST 3 202], [COUNTERSINK_API_TOKEN POST 998 404]]"::equals);
+    }
+
+    @Test
     void anUnknownJobIsAProblem() {
         assertProblem(post("/api/v2/jobs/999/result/", "[" + usual(41) + "]"), 404, "RS001");
         assertProblem(post("/api/v2/jobs/one/result/", "[]"), 400, "22023");

@@ -2,6 +2,7 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.TestInstance;
 import java.time.Instant;
@@ -50,6 +51,45 @@ class SessionTest {
             assertThat(refused.status()).isEqualTo(401);
             assertThat(refused.header("Set-Cookie")).isEmpty();
         }
+    }
+
+    @Test
+    void signingInAndOutAndWhatIsRefusedAreInTheAuditLog() {
+        String cookie = cookie();
+        assertThat(instance.post("/api/session", new byte[0], "Authorization", "Bearer a-wrong-token-for-tests")
+                        .status())
+                .isEqualTo(401);
+        assertThat(instance.send("DELETE", "/api/session", null, null, "Cookie", cookie, Access.MARK, "dashboard")
+                        .status())
+                .isEqualTo(200);
+        for (String noted : new String[] {
+            "COUNTERSINK_API_TOKEN owner POST 200", "- - POST 401", "COUNTERSINK_API_TOKEN owner DELETE 200"
+        }) {
+            Eventually.await(noted, () -> acts(noted), n -> n > 0);
+        }
+        assertThat(service.sql().number("SELECT count(*) FROM control.audit a WHERE a::text LIKE '%wrong-token%'"))
+                .isZero();
+    }
+
+    @Test
+    void oneSignsInWhileTheAuditLogCannotBeWrittenAndItIsNotedLater() {
+        String noted = "COUNTERSINK_API_TOKEN owner POST 200";
+        cookie();
+        Eventually.await(noted, () -> acts(noted), n -> n > 0);
+        service.sql().run("BEGIN; LOCK TABLE control.audit IN ACCESS EXCLUSIVE MODE");
+        long before = acts(noted);
+        try {
+            cookie();
+        } finally {
+            service.sql().run("COMMIT");
+        }
+        Eventually.await(noted, () -> acts(noted), n -> n > before);
+    }
+
+    private static long acts(String noted) {
+        return service.sql()
+                .number("SELECT count(*) FROM control.audit WHERE path = '/api/session' AND address = '127.0.0.1'"
+                        + " AND concat_ws(' ', who, role, method, status) = '" + noted + "'");
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.Sql;
@@ -157,6 +158,42 @@ class TokensTest {
                         .asString())
                 .isEqualTo("audited");
         assertThat(sql.number("SELECT control.forget_acts('1 day')")).isZero();
+    }
+
+    @Test
+    void aReaderDoesNotSeeTheStatementsOfOtherRoles() throws Exception {
+        String reader = token("looks", "reader");
+        String operator = token("operates", "operator");
+        sql.run("CREATE ROLE secretive LOGIN PASSWORD 'of-secretive'");
+        DbSettings db = service.database();
+        try (Sql other = new Sql(DbSettings.of(db.url(), "secretive", "of-secretive"));
+                Sql own = new Sql(db)) {
+            other.run("BEGIN; SELECT pg_backend_pid() /* theirs */");
+            own.run("BEGIN; SELECT pg_backend_pid() /* ours */");
+            // They are listed when they are a few seconds old.
+            Eventually.await(
+                    "both are listed",
+                    () -> statements(operator),
+                    text -> text.contains("theirs") && text.contains("ours"));
+            assertThat(statements(reader)).contains("ours", "secretive hidden").doesNotContain("theirs");
+        } finally {
+            sql.run("DROP ROLE secretive");
+        }
+    }
+
+    private static String statements(String token) {
+        StringBuilder all = new StringBuilder();
+        for (JsonNode row :
+                instance.getWithToken("/api/transactions", token).json().path("items")) {
+            all.append(row.path("role").asString())
+                    .append(' ')
+                    .append(
+                            row.path("statement").isNull()
+                                    ? "hidden"
+                                    : row.path("statement").asString())
+                    .append('\n');
+        }
+        return all.toString();
     }
 
     private static TestInstance.Answer make(String body) {

@@ -141,7 +141,7 @@ class ActivityTest {
 
     @Test
     void slowStatementsAreLeftOutWhereTheyAreNotCounted() {
-        assertThat(control.slowStatements(20)).isEmpty();
+        assertThat(control.slowStatements(20, true)).isEmpty();
     }
 
     @Test

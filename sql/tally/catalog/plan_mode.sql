@@ -9,7 +9,6 @@ CREATE OR REPLACE FUNCTION tally.plan_mode(view_id integer, keys integer)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     name  text := 'tally.planned_' || view_id;
-    known text := current_setting(name, true);
     sizes text;
 BEGIN
     IF keys > 500 THEN
@@ -20,10 +19,8 @@ BEGIN
     IF sizes IS NULL THEN
         RETURN 'force_custom_plan';
     END IF;
-    IF known IS DISTINCT FROM sizes THEN
-        IF known <> '' THEN
-            DISCARD PLANS;
-        END IF;
+    IF current_setting(name, true) IS DISTINCT FROM sizes THEN  -- or the session has been reset, and may still keep a plan
+        DISCARD PLANS;
         PERFORM set_config(name, sizes, false);
     END IF;
     RETURN 'force_generic_plan';

@@ -168,19 +168,20 @@ class ResultIntake {
         }
 
         private boolean take(ResultList.Entry entry) throws InterruptedException {
-            if (entry.fault() != null) {
-                reject(entry.index(), UNDECODABLE, entry.fault());
+            byte[] bytes = entry.bytes();
+            if (bytes == null) {
+                reject(entry.index(), UNDECODABLE, String.valueOf(entry.fault()));
                 return true;
             }
-            var origin = new DecodedMessage.Origin("", 0, subject, Map.of(), entry.bytes());
+            var origin = new DecodedMessage.Origin("", 0, subject, Map.of(), bytes);
             for (DecodedMessage result : DecodedMessage.decode(decoder, origin)) {
                 DecodeException fault = result.fault();
                 if (fault != null) {
-                    reject(entry.index(), fault.sqlState(), result.explain(fault.getMessage()));
+                    reject(entry.index(), fault.sqlState(), result.explain(fault.reason()));
                     return true;
                 }
             }
-            return sending.publish(entry.bytes());
+            return sending.publish(bytes);
         }
 
         private void reject(int index, String code, String detail) {

@@ -12,6 +12,7 @@ import java.util.Locale;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -169,6 +170,7 @@ final class BatchWriter {
     }
 
     private interface Attempt {
+        @Nullable
         Object run() throws SQLException;
     }
 
@@ -177,7 +179,7 @@ final class BatchWriter {
      *
      * @param divisible whether a smaller batch can be tried, so that reaching a limit is returned too
      */
-    private SQLException retryTransient(Attempt attempt, boolean divisible) throws InterruptedException {
+    private @Nullable SQLException retryTransient(Attempt attempt, boolean divisible) throws InterruptedException {
         long pause = FIRST_PAUSE_MILLIS;
         while (true) {
             try {

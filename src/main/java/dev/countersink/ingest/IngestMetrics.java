@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /** Counts finished messages, and measures the time from publication to commit. Thread-safe. */
 public final class IngestMetrics {
@@ -34,7 +35,7 @@ public final class IngestMetrics {
     private volatile int held;
     private volatile long heldBytes;
     private volatile List<StreamWatcher.Subject> subjects = List.of();
-    private volatile String problem;
+    private volatile @Nullable String problem;
 
     /** @param registry gets the metrics; histograms of several instances can be added up */
     public IngestMetrics(MeterRegistry registry) {
@@ -95,7 +96,7 @@ public final class IngestMetrics {
     }
 
     /** @param found null if unknown */
-    void looked(List<StreamWatcher.Subject> found, String why) {
+    void looked(@Nullable List<StreamWatcher.Subject> found, @Nullable String why) {
         if (found != null) {
             subjects = List.copyOf(found);
             rates.keySet()

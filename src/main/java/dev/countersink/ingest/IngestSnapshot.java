@@ -1,6 +1,7 @@
 package dev.countersink.ingest;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the ingestion of this instance is doing.
@@ -29,8 +30,8 @@ public record IngestSnapshot(
         int held,
         long heldBytes,
         long backlog,
-        String blocked,
-        String problem,
+        @Nullable String blocked,
+        @Nullable String problem,
         List<Job> jobs) {
 
     /**
@@ -44,10 +45,10 @@ public record IngestSnapshot(
      */
     public record Job(
             String subject,
-            Long jobId,
+            @Nullable Long jobId,
             long messages,
             boolean open,
             double perSecond,
-            Long etaSeconds,
+            @Nullable Long etaSeconds,
             long stalledSeconds) {}
 }

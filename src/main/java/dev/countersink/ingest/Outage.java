@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -13,8 +14,8 @@ final class Outage {
     private static final long REPEAT_NANOS = Duration.ofSeconds(30).toNanos();
 
     private final Set<Object> blocked = new HashSet<>();
-    private String reason;
-    private String loggedReason;
+    private @Nullable String reason;
+    private @Nullable String loggedReason;
     private long loggedNanos;
     private long beganNanos;
     private boolean anyCommit;
@@ -62,7 +63,7 @@ final class Outage {
     }
 
     /** Why batches fail at present, or null. */
-    synchronized String reason() {
+    synchronized @Nullable String reason() {
         return blocked.isEmpty() ? null : reason;
     }
 

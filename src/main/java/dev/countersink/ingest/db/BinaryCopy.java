@@ -2,6 +2,7 @@ package dev.countersink.ingest.db;
 
 import java.nio.charset.StandardCharsets;
 import java.sql.SQLException;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyManager;
 
@@ -49,7 +50,7 @@ final class BinaryCopy implements AutoCloseable {
         int64(value);
     }
 
-    void bigint(Long value) throws SQLException {
+    void bigint(@Nullable Long value) throws SQLException {
         if (value == null) {
             nothing();
         } else {
@@ -68,7 +69,7 @@ final class BinaryCopy implements AutoCloseable {
         buffer[used++] = (byte) (value ? 1 : 0);
     }
 
-    void text(String value) throws SQLException {
+    void text(@Nullable String value) throws SQLException {
         if (value == null) {
             nothing();
             return;
@@ -84,7 +85,7 @@ final class BinaryCopy implements AutoCloseable {
         int64(micros - EPOCH_OFFSET_MICROS);
     }
 
-    void float4Array(float[] values) throws SQLException {
+    void float4Array(float @Nullable [] values) throws SQLException {
         if (values == null) {
             nothing();
             return;
@@ -96,7 +97,7 @@ final class BinaryCopy implements AutoCloseable {
         }
     }
 
-    void int4Array(int[] values) throws SQLException {
+    void int4Array(int @Nullable [] values) throws SQLException {
         if (values == null) {
             nothing();
             return;

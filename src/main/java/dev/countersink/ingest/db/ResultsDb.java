@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,7 +44,7 @@ public final class ResultsDb implements AutoCloseable {
     private static final long AT_REST = 0;
 
     private final DataSource dataSource;
-    private volatile Connection connection;
+    private volatile @Nullable Connection connection;
     /** When the transaction in work last sent something; {@link #AT_REST} without one. */
     private volatile long sentNanos = AT_REST;
 
@@ -73,7 +74,7 @@ public final class ResultsDb implements AutoCloseable {
         for (int msg = 0; msg < batch.size(); msg++) {
             DecodeException fault = batch.get(msg).fault();
             if (fault != null) {
-                rejects.add(new Reject(msg, fault.sqlState(), fault.getMessage()));
+                rejects.add(new Reject(msg, fault.sqlState(), fault.reason()));
             }
         }
         recordDeadLetters(
@@ -102,7 +103,7 @@ public final class ResultsDb implements AutoCloseable {
     void recordReplayFailure(long id, Replays.Rejection rejection) throws SQLException {
         inTransaction(c -> {
             recordDeadLetters(c, List.of(new DeadLetter(beginReplay(c, id), rejection.sqlState(), rejection.reason())));
-            return null;
+            return true;
         });
     }
 
@@ -126,7 +127,7 @@ public final class ResultsDb implements AutoCloseable {
     public void recordDeadLetter(DecodedMessage.Origin origin, String sqlState, String reason) throws SQLException {
         inTransaction(c -> {
             recordDeadLetters(c, List.of(new DeadLetter(origin, sqlState, reason)));
-            return null;
+            return true;
         });
     }
 

@@ -9,6 +9,7 @@ import dev.countersink.ingest.message.MessageBody.Result;
 import dev.countersink.ingest.message.Subjects;
 import java.sql.SQLException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.postgresql.copy.CopyManager;
 
 /**
@@ -39,35 +40,36 @@ final class StageCopier {
 
     /** Writes the rows of one message. {@code Rows} starts the COPY with the first row. */
     private interface Writer {
-        void write(Rows rows, int msg, DecodedMessage incoming) throws SQLException;
+        void write(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body) throws SQLException;
     }
 
     private boolean table(String name, Writer writer) throws SQLException {
         try (Rows rows = new Rows(manager, name, sent)) {
             for (int msg = 0; msg < batch.size(); msg++) {
                 DecodedMessage incoming = batch.get(msg);
-                if (incoming.body() != null) {
-                    writer.write(rows, msg, incoming);
+                MessageBody body = incoming.body();
+                if (body != null) {
+                    writer.write(rows, msg, incoming.origin(), body);
                 }
             }
             return rows.finish();
         }
     }
 
-    private void message(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
-        Result result = incoming.body().result();
+    private void message(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body) throws SQLException {
+        Result result = body.result();
         if (result == null) {
             return;
         }
         BinaryCopy row = rows.next(4);
         row.integer(msg);
-        row.bigint(Subjects.jobId(incoming.origin().subject()));
+        row.bigint(Subjects.jobId(origin.subject()));
         row.text(result.pipeline());
         row.text(result.errors());
     }
 
-    private void images(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
-        Result result = incoming.body().result();
+    private void images(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body) throws SQLException {
+        Result result = body.result();
         if (result == null) {
             return;
         }
@@ -78,8 +80,8 @@ final class StageCopier {
         }
     }
 
-    private void detections(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
-        Result result = incoming.body().result();
+    private void detections(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body) throws SQLException {
+        Result result = body.result();
         if (result == null) {
             return;
         }
@@ -95,7 +97,7 @@ final class StageCopier {
         }
     }
 
-    private static void box(BinaryCopy row, Box box) throws SQLException {
+    private static void box(BinaryCopy row, @Nullable Box box) throws SQLException {
         if (box == null) {
             for (int corner = 0; corner < 4; corner++) {
                 row.nothing();
@@ -108,8 +110,9 @@ final class StageCopier {
         row.float8(box.y2());
     }
 
-    private void classifications(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
-        Result result = incoming.body().result();
+    private void classifications(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body)
+            throws SQLException {
+        Result result = body.result();
         if (result == null) {
             return;
         }
@@ -132,14 +135,14 @@ final class StageCopier {
         }
     }
 
-    private void error(Rows rows, int msg, DecodedMessage incoming) throws SQLException {
-        MessageBody.ErrorReport error = incoming.body().error();
+    private void error(Rows rows, int msg, DecodedMessage.Origin origin, MessageBody body) throws SQLException {
+        MessageBody.ErrorReport error = body.error();
         if (error == null) {
             return;
         }
         BinaryCopy row = rows.next(4);
         row.integer(msg);
-        row.bigint(Subjects.jobId(incoming.origin().subject()));
+        row.bigint(Subjects.jobId(origin.subject()));
         row.bigint(error.captureId());
         row.text(error.error());
     }
@@ -149,7 +152,7 @@ final class StageCopier {
         private final CopyManager manager;
         private final String table;
         private final Runnable sent;
-        private BinaryCopy copy;
+        private @Nullable BinaryCopy copy;
         private int count;
         private int parents;
 

@@ -1,5 +1,8 @@
 package dev.countersink.ingest.message;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
 /** A result that can never be applied: what is wrong with it, and where. */
 public final class DecodeException extends Exception {
     private static final long serialVersionUID = 1L;
@@ -12,13 +15,13 @@ public final class DecodeException extends Exception {
     public static final String NO_OUTCOME = "RS013";
 
     private final String sqlState;
-    private final String replySubject;
+    private final @Nullable String replySubject;
 
     DecodeException(String sqlState, String reason) {
         this(sqlState, reason, null);
     }
 
-    private DecodeException(String sqlState, String reason, String replySubject) {
+    private DecodeException(String sqlState, String reason, @Nullable String replySubject) {
         // There may be thousands of broken messages, and a stack trace adds nothing to the reason.
         super(reason, null, false, false);
         this.sqlState = sqlState;
@@ -38,8 +41,13 @@ public final class DecodeException extends Exception {
         return new DecodeException(NO_OBJECT, sentence);
     }
 
-    DecodeException withReplySubject(String subject) {
-        return new DecodeException(sqlState, getMessage(), subject);
+    /** The sentence that says why. */
+    public String reason() {
+        return Objects.requireNonNull(getMessage());
+    }
+
+    DecodeException withReplySubject(@Nullable String subject) {
+        return new DecodeException(sqlState, reason(), subject);
     }
 
     /** Whether the rest of the message must not be read either. */
@@ -53,7 +61,7 @@ public final class DecodeException extends Exception {
     }
 
     /** Where the sender waits for {@code +ACK}; null if it did not ask for that, or if this was not read before the fault. */
-    public String replySubject() {
+    public @Nullable String replySubject() {
         return replySubject;
     }
 }

@@ -6,6 +6,8 @@ import java.io.InputStream;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One result as received, and the outcome of decoding it: exactly one of {@link #body} and {@link #fault} is set. A message
@@ -36,7 +38,7 @@ public final class DecodedMessage {
             String stream, long sequence, String subject, Map<String, List<String>> headers, byte[] payload) {
 
         /** The last value of a header, or null. */
-        public String header(String name) {
+        public @Nullable String header(String name) {
             for (Map.Entry<String, List<String>> header : headers.entrySet()) {
                 if (header.getKey().equalsIgnoreCase(name) && !header.getValue().isEmpty()) {
                     return header.getValue().get(header.getValue().size() - 1);
@@ -87,17 +89,20 @@ public final class DecodedMessage {
         return origin;
     }
 
-    public MessageBody body() {
+    public @Nullable MessageBody body() {
         return result.body();
     }
 
-    public DecodeException fault() {
+    public @Nullable DecodeException fault() {
         return result.fault();
     }
 
     /** Where the sender waits for {@code +ACK}, or null. */
-    public String replySubject() {
-        return body() != null ? body().replySubject() : fault().replySubject();
+    public @Nullable String replySubject() {
+        MessageBody body = result.body();
+        return body != null
+                ? body.replySubject()
+                : Objects.requireNonNull(result.fault()).replySubject();
     }
 
     /** Estimated bytes of heap. If a message has several results, the first one includes the weight of the message. */
@@ -106,7 +111,7 @@ public final class DecodedMessage {
     }
 
     /** The object that holds the content, or null if the message itself does. */
-    public ObjectReference object() {
+    public @Nullable ObjectReference object() {
         return content instanceof ObjectReference object ? object : null;
     }
 
@@ -120,7 +125,7 @@ public final class DecodedMessage {
         if (result.place() == null) {
             return whole();
         }
-        DecodedResult.Span span = result.bytes();
+        DecodedResult.Span span = Objects.requireNonNull(result.bytes());
         long length = span.to() - span.from();
         if (length > decoder.settings().memory().toBytes()) {
             return whole();

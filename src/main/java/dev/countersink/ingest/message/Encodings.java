@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.Locale;
 import java.util.zip.GZIPInputStream;
+import org.jspecify.annotations.Nullable;
 
 /** The compression of a message. */
 final class Encodings {
@@ -16,7 +17,7 @@ final class Encodings {
     private Encodings() {}
 
     /** The uncompressed bytes, up to the limit in the settings. */
-    static InputStream plain(Content content, String contentEncoding, MessageSettings settings)
+    static InputStream plain(Content content, @Nullable String contentEncoding, MessageSettings settings)
             throws IOException, DecodeException {
         String encoding = name(contentEncoding);
         long most = settings.maxInflated().toBytes();
@@ -31,13 +32,13 @@ final class Encodings {
     }
 
     /** A sentence about a decompressor's failure. They raise nearly any exception if the bytes are invalid. */
-    static DecodeException refusal(Exception e, String contentEncoding) {
+    static DecodeException refusal(Exception e, @Nullable String contentEncoding) {
         if (e instanceof TooLargeException tooLarge) {
             return DecodeException.tooLarge(
                     "inflates to more than " + tooLarge.most() / (1024 * 1024) + " MB", "MAX_INFLATED");
         }
         if (e instanceof MissingObjectException) {
-            return DecodeException.noObject(e.getMessage());
+            return DecodeException.noObject(String.valueOf(e.getMessage()));
         }
         String encoding = name(contentEncoding);
         if (encoding.isEmpty() || encoding.equals("identity")) {
@@ -54,7 +55,7 @@ final class Encodings {
         return DecodeException.undecodable("it is not " + encoding + ", which its Content-Encoding says it is.");
     }
 
-    private static String name(String contentEncoding) {
+    private static String name(@Nullable String contentEncoding) {
         return contentEncoding == null ? "" : contentEncoding.strip().toLowerCase(Locale.ROOT);
     }
 

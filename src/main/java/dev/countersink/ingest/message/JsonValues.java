@@ -5,6 +5,7 @@ import java.time.DateTimeException;
 import java.util.HashSet;
 import java.util.Locale;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.exc.StreamConstraintsException;
@@ -112,6 +113,7 @@ final class JsonValues {
     }
 
     /** A string that PostgreSQL can store, or null. */
+    @Nullable
     String text() throws DecodeException {
         if (isNull()) {
             return null;
@@ -151,6 +153,7 @@ final class JsonValues {
     }
 
     /** A string that is not blank and fits into an index, or null. */
+    @Nullable
     String name() throws DecodeException {
         String text = text();
         if (text != null && text.isBlank()) {
@@ -163,6 +166,7 @@ final class JsonValues {
     }
 
     /** A text, or a list of texts joined to one; null if it is empty. Any other value is returned as JSON. */
+    @Nullable
     String textOrList() throws DecodeException {
         StringBuilder text = new StringBuilder();
         if (isArray()) {
@@ -202,6 +206,7 @@ final class JsonValues {
     }
 
     /** An id; null if there is none, or for an empty string. */
+    @Nullable
     Long idOrNull() throws DecodeException {
         boolean none = isNull() || (json.currentToken() == JsonToken.VALUE_STRING && string().isBlank());
         return none ? null : (Long) id();

@@ -1,27 +1,35 @@
 package dev.countersink.ingest.message;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One result, decoded: exactly one of {@code result} and {@code error} is set.
  *
  * @param replySubject where to publish {@code +ACK} after the commit, or null
  */
-public record MessageBody(Result result, ErrorReport error, String replySubject) {
+public record MessageBody(
+        @Nullable Result result,
+        @Nullable ErrorReport error,
+        @Nullable String replySubject) {
 
     /**
      * The findings of a pipeline on some captures.
      *
      * @param errors why nothing was found on the captures without a detection, or null
      */
-    public record Result(String pipeline, long[] sourceImages, List<Detection> detections, String errors) {}
+    public record Result(
+            String pipeline,
+            long[] sourceImages,
+            List<Detection> detections,
+            @Nullable String errors) {}
 
     /** A null {@code box} means that the algorithm looked and found nothing. */
     public record Detection(
             long captureId,
-            Box box,
+            @Nullable Box box,
             String algorithm,
-            String cropUrl,
+            @Nullable String cropUrl,
             long detectedAt,
             List<Classification> classifications) {}
 
@@ -43,10 +51,10 @@ public record MessageBody(Result result, ErrorReport error, String replySubject)
      * @param values null if there are none
      * @param classes the class of each value, from 0; null if all classes are there, in order
      */
-    public record Numbers(float[] values, int[] classes) {
+    public record Numbers(float @Nullable [] values, int @Nullable [] classes) {
         public static final Numbers NONE = new Numbers(null, null);
     }
 
     /** A null {@code captureId} means that the error is not about a particular capture. */
-    public record ErrorReport(Long captureId, String error) {}
+    public record ErrorReport(@Nullable Long captureId, String error) {}
 }

@@ -4,6 +4,7 @@ import dev.countersink.config.MessageSettings;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
@@ -62,7 +63,7 @@ public final class MessageDecoder {
      * @return its results, each with its own fault, in the order of the message; at least one
      * @throws DecodeException if the message as a whole cannot be read
      */
-    List<DecodedResult> decode(Content content, String contentEncoding) throws DecodeException {
+    List<DecodedResult> decode(Content content, @Nullable String contentEncoding) throws DecodeException {
         MemoryBudget budget = new MemoryBudget(settings);
         ResultsReader reader = null;
         try (InputStream plain = Encodings.plain(content, contentEncoding, settings);
@@ -80,12 +81,12 @@ public final class MessageDecoder {
         }
     }
 
-    private static DecodeException answerable(DecodeException e, ResultsReader reader) {
-        boolean asked = reader != null && reader.replySubject() != null;
-        return asked ? e.withReplySubject(reader.replySubject()) : e;
+    private static DecodeException answerable(DecodeException e, @Nullable ResultsReader reader) {
+        String asked = reader == null ? null : reader.replySubject();
+        return asked == null ? e : e.withReplySubject(asked);
     }
 
-    private DecodeException refusal(JacksonException e, String contentEncoding) {
+    private DecodeException refusal(JacksonException e, @Nullable String contentEncoding) {
         if (e.getCause() instanceof IOException cause) {
             return Encodings.refusal(cause, contentEncoding);
         }

@@ -10,6 +10,7 @@ import dev.countersink.ingest.message.MessageBody.Result;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
 
 /**
@@ -18,24 +19,24 @@ import tools.jackson.core.JsonParser;
  * a later field may turn the document into an error report, which counts whatever else it holds.
  */
 final class MessageReader {
-    private static final Box NO_BOX = null;
+    private static final @Nullable Box NO_BOX = null;
 
     private final JsonValues values;
     private final MemoryBudget budget;
     private final NumberReader scoreReader;
     private final NumberReader logitReader;
 
-    private String replySubject;
-    private String pipeline;
-    private long[] sourceImages;
-    private List<Detection> detections;
-    private String errors;
-    private String error;
+    private @Nullable String replySubject;
+    private @Nullable String pipeline;
+    private long @Nullable [] sourceImages;
+    private @Nullable List<Detection> detections;
+    private @Nullable String errors;
+    private @Nullable String error;
     private boolean hasError;
-    private Long errorCapture;
+    private @Nullable Long errorCapture;
     private boolean enveloped;
-    private DecodeException fault;
-    private DecodeException captureFault;
+    private @Nullable DecodeException fault;
+    private @Nullable DecodeException captureFault;
 
     MessageReader(JsonParser json, MemoryBudget budget, MessageSettings settings) {
         this.budget = budget;
@@ -64,6 +65,7 @@ final class MessageReader {
     }
 
     /** The reply subject, if it was read already. */
+    @Nullable
     String replySubject() {
         return replySubject;
     }
@@ -153,13 +155,17 @@ final class MessageReader {
             throw DecodeException.undecodable(
                     (enveloped ? "the envelope's result" : values.place()) + " is neither a result nor an error.");
         }
-        require(pipeline != null, "pipeline");
-        require(sourceImages != null, "source_images");
-        require(detections != null, "detections");
-        return new MessageBody(new Result(pipeline, sourceImages, detections, errors), null, replySubject);
+        return new MessageBody(
+                new Result(
+                        given(pipeline, "pipeline"),
+                        given(sourceImages, "source_images"),
+                        given(detections, "detections"),
+                        errors),
+                null,
+                replySubject);
     }
 
-    private String subject() throws DecodeException {
+    private @Nullable String subject() throws DecodeException {
         String subject = values.text();
         if (subject != null && !Subjects.isPublishable(subject)) {
             throw values.unfit("not a subject that can be published to");
@@ -228,10 +234,13 @@ final class MessageReader {
                 default -> values.skip(field);
             }
         }
-        require(capture != null, "source_image_id");
-        require(algorithm != null, "algorithm");
-        require(detectedAt != null, "timestamp");
-        return new Detection(capture, box, algorithm, crop, detectedAt, classifications);
+        return new Detection(
+                given(capture, "source_image_id"),
+                box,
+                given(algorithm, "algorithm"),
+                crop,
+                given(detectedAt, "timestamp"),
+                classifications);
     }
 
     private Box box() throws DecodeException {
@@ -265,8 +274,7 @@ final class MessageReader {
                 values.skip(field);
             }
         }
-        require(key != null, "key");
-        return key;
+        return given(key, "key");
     }
 
     private List<Classification> classifications() throws DecodeException {
@@ -303,15 +311,22 @@ final class MessageReader {
                 default -> values.skip(field);
             }
         }
-        require(label != null, "classification");
-        require(algorithm != null, "algorithm");
-        require(classifiedAt != null, "timestamp");
+        String named = given(label, "classification");
+        String by = given(algorithm, "algorithm");
+        long at = given(classifiedAt, "timestamp");
         if (score == Double.NEGATIVE_INFINITY) {
             throw new DecodeException(
                     DecodeException.NO_SCORES,
-                    "The classification \"" + label + "\" at " + values.place() + " has no scores.");
+                    "The classification \"" + named + "\" at " + values.place() + " has no scores.");
         }
-        return new Classification(label, algorithm, score, terminal, scores, logits, classifiedAt);
+        return new Classification(named, by, score, terminal, scores, logits, at);
+    }
+
+    private <T> T given(@Nullable T value, String field) throws DecodeException {
+        if (value == null) {
+            throw values.missing(field);
+        }
+        return value;
     }
 
     private void require(boolean given, String field) throws DecodeException {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Splits a list of JSON documents, alone or as {@code {"results": […]}}, into its entries without parsing them. The bytes of
@@ -39,7 +40,8 @@ public final class ResultList {
      * @param bytes null if there is a fault
      * @param fault why there are no bytes, as a sentence, or null
      */
-    public record Entry(int index, byte[] bytes, String fault) {}
+    public record Entry(
+            int index, byte @Nullable [] bytes, @Nullable String fault) {}
 
     /** The body is not such a list. */
     public static final class NotAListException extends IOException {
@@ -55,7 +57,7 @@ public final class ResultList {
      *
      * @throws NotAListException if the body is not a list; entries returned before remain valid
      */
-    public Entry next() throws IOException {
+    public @Nullable Entry next() throws IOException {
         if (!begun) {
             begun = true;
             begin();

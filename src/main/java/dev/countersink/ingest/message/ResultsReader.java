@@ -3,6 +3,7 @@ package dev.countersink.ingest.message;
 import dev.countersink.config.MessageSettings;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JsonParser;
 
 /**
@@ -16,8 +17,8 @@ final class ResultsReader {
     private final MemoryBudget budget;
     private final MessageReader result;
     private final JsonValues values;
-    private String replySubject;
-    private List<DecodedResult> list;
+    private @Nullable String replySubject;
+    private @Nullable List<DecodedResult> list;
     private boolean anyObject;
 
     ResultsReader(JsonParser json, MemoryBudget budget, MessageSettings settings) {
@@ -28,6 +29,7 @@ final class ResultsReader {
     }
 
     /** Where to answer about the message as a whole, if that was read already. */
+    @Nullable
     String replySubject() {
         return list == null && result.replySubject() != null ? result.replySubject() : replySubject;
     }

@@ -1,6 +1,7 @@
 package dev.countersink.ingest.message;
 
 import dev.countersink.digest.Sha256;
+import org.jspecify.annotations.Nullable;
 
 /** The meaning of the stream's subjects. */
 public final class Subjects {
@@ -10,7 +11,7 @@ public final class Subjects {
     private Subjects() {}
 
     /** The job of {@code results.<job_id>}; null if that is not the number of a job. */
-    public static Long jobId(String subject) {
+    public static @Nullable Long jobId(String subject) {
         if (!subject.startsWith(PREFIX)) {
             return null;
         }

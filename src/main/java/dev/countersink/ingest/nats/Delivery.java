@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /** A message that the server has delivered and that was not acked yet. */
 public final class Delivery {
@@ -30,7 +31,7 @@ public final class Delivery {
     private final long deliveries;
     private final boolean suspect;
     private final long weight;
-    private List<DecodedMessage> results;
+    private @Nullable List<DecodedMessage> results;
     private volatile long keptAliveNanos = System.nanoTime();
 
     /** Tells the server the outcome of a message. */
@@ -63,10 +64,11 @@ public final class Delivery {
         this.key = new Key(origin.sequence(), publishedMicros);
         this.deliveries = deliveries;
         this.suspect = deliveries >= SUSPICIOUS_DELIVERIES;
-        this.results = suspect ? null : DecodedMessage.decode(decoder, origin, this::fetching);
-        this.weight = suspect
+        List<DecodedMessage> decoded = suspect ? null : DecodedMessage.decode(decoder, origin, this::fetching);
+        this.results = decoded;
+        this.weight = decoded == null
                 ? 500L + origin.payload().length
-                : results.stream().mapToLong(DecodedMessage::weight).sum();
+                : decoded.stream().mapToLong(DecodedMessage::weight).sum();
     }
 
     /** A message that a consumer has delivered. */
@@ -136,7 +138,7 @@ public final class Delivery {
         return time.toEpochSecond() * MILLION + time.getNano() / 1000;
     }
 
-    private static Map<String, List<String>> headers(Headers headers) {
+    private static Map<String, List<String>> headers(@Nullable Headers headers) {
         if (headers == null || headers.isEmpty()) {
             return Map.of();
         }
@@ -207,7 +209,7 @@ public final class Delivery {
     }
 
     /** The object that can be removed once the message is acked; null if there is none. */
-    public ObjectReference removableObject() {
+    public @Nullable ObjectReference removableObject() {
         ObjectReference object = results == null ? null : results.get(0).object();
         return object == null || object.isNeededLater() ? null : object;
     }

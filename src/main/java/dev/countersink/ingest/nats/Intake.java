@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -341,7 +342,7 @@ public final class Intake {
                 held.remove(delivery.key());
                 heldBytes -= delivery.weight();
                 suspectInWork &= !delivery.isSuspect();
-                SubjectConsumer consumer = consumers.get(delivery.subject());
+                SubjectConsumer consumer = Objects.requireNonNull(consumers.get(delivery.subject()));
                 consumer.released(finished);
                 if (consumer.isOpen()) {
                     waitingForRoom.add(consumer);

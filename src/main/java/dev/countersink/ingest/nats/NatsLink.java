@@ -14,6 +14,8 @@ import java.io.IOException;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -64,7 +66,7 @@ public final class NatsLink {
 
     private static Options options(NatsSettings settings) throws NoSuchAlgorithmException {
         Options.Builder builder = Options.builder()
-                .servers(settings.url().split("\\s*,\\s*"))
+                .servers(Objects.requireNonNull(settings.url()).split("\\s*,\\s*"))
                 .connectionName("countersink")
                 .connectionTimeout(Duration.ofSeconds(5))
                 .maxReconnects(-1)
@@ -85,7 +87,7 @@ public final class NatsLink {
         return builder.build();
     }
 
-    private static char[] chars(String text) {
+    private static char[] chars(@Nullable String text) {
         return text == null ? new char[0] : text.toCharArray();
     }
 

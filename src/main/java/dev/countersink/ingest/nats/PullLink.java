@@ -32,7 +32,6 @@ public final class PullLink implements AutoCloseable {
     private final MessageDecoder decoder;
     private final String inbox;
     private final Dispatcher dispatcher;
-    private volatile Intake intake;
 
     /** @param fatal is called after an error that leaves the program in an unknown state, such as a full heap */
     public PullLink(
@@ -42,14 +41,13 @@ public final class PullLink implements AutoCloseable {
         this.fatal = fatal;
         this.decoder = decoder;
         this.inbox = connection.createInbox() + ".";
-        this.dispatcher = connection.createDispatcher(this::handle);
+        this.dispatcher = connection.createDispatcher();
     }
 
     /** Starts receiving. The client need not drop messages, because requests bound how many can arrive. */
     public void start(Intake target) {
-        intake = target;
         dispatcher.setPendingLimits(-1, -1);
-        dispatcher.subscribe(inbox + "*");
+        dispatcher.subscribe(inbox + "*", message -> handle(message, target));
     }
 
     public void request(Intake.PullRequest pull) {
@@ -66,12 +64,12 @@ public final class PullLink implements AutoCloseable {
         }
     }
 
-    private void handle(Message message) {
+    private void handle(Message message, Intake target) {
         try {
             if (message.isStatusMessage()) {
-                status(message);
+                status(message, target);
             } else if (message.isJetStream()) {
-                intake.delivered(
+                target.delivered(
                         Delivery.of(message, decoder), message.metaData().pendingCount());
             }
         } catch (RuntimeException e) {
@@ -81,7 +79,7 @@ public final class PullLink implements AutoCloseable {
         }
     }
 
-    private void status(Message message) {
+    private static void status(Message message, Intake intake) {
         Status status = message.getStatus();
         String subject = message.getSubject();
         long pullId = Long.parseLong(subject.substring(subject.lastIndexOf('.') + 1));

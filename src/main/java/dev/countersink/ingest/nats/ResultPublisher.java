@@ -10,6 +10,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Publishes results to the stream, many at a time, and counts the server's confirmations. The unconfirmed messages of all
@@ -104,7 +105,7 @@ public final class ResultPublisher {
         }
 
         /** Waits for all confirmations. Returns why not everything was published, or null. */
-        public Refusal finish() throws InterruptedException {
+        public @Nullable Refusal finish() throws InterruptedException {
             long deadline = System.nanoTime() + PATIENCE.toNanos();
             synchronized (this) {
                 while (underWay.get() > 0) {

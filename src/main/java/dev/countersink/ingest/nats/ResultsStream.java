@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** The stream and its consumers, as the server keeps them. */
 public final class ResultsStream {
@@ -59,7 +60,11 @@ public final class ResultsStream {
      * @param problem why it is unsuitable, as a sentence, or null
      */
     record State(
-            Map<String, Long> backlog, ZonedDateTime created, long firstSequence, long lastSequence, String problem) {}
+            Map<String, Long> backlog,
+            ZonedDateTime created,
+            long firstSequence,
+            long lastSequence,
+            @Nullable String problem) {}
 
     /**
      * Makes the stream if it does not exist.

@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which subjects have an open consumer. Up to the limit, all subjects with messages have one, and idle ones keep theirs
@@ -77,7 +78,7 @@ public final class Rotation {
         open.remove(subject);
     }
 
-    private String victim(Set<String> busy, Predicate<String> turnOver, List<String> justOpened) {
+    private @Nullable String victim(Set<String> busy, Predicate<String> turnOver, List<String> justOpened) {
         for (String subject : open) {
             if (!busy.contains(subject)) {
                 return subject;

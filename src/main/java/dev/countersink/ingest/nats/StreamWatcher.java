@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,9 +39,9 @@ public final class StreamWatcher {
     private final UnfilterableMessages unfilterable;
     private final Rotation rotation = new Rotation(MOST_OPEN);
     private final Map<String, Progress> progress = new HashMap<>();
-    private ZonedDateTime created;
-    private String problem;
-    private String failure;
+    private @Nullable ZonedDateTime created;
+    private @Nullable String problem;
+    private @Nullable String failure;
     private volatile boolean stopped;
 
     /**
@@ -54,7 +55,7 @@ public final class StreamWatcher {
     /** Is called with the result of each look. */
     public interface Listener {
         /** @param problem why the stream is not usable at present, as a sentence, or null */
-        void looked(List<Subject> subjects, String problem);
+        void looked(@Nullable List<Subject> subjects, @Nullable String problem);
     }
 
     /** @param turnMessages how many messages a subject may deliver before another one replaces it */
@@ -137,7 +138,7 @@ public final class StreamWatcher {
         unfilterable.look(state);
     }
 
-    private void noteProblem(String found) {
+    private void noteProblem(@Nullable String found) {
         if (found != null && !found.equals(problem)) {
             LOG.error("{}", found);
         } else if (found == null && problem != null) {

@@ -38,23 +38,29 @@ BEGIN
 END
 $$;
 
--- tally.without_echoes: a derived expand without those ways that only lead from a column of a changed row to rows with an equal value in the
--- same column. The changed row names these keys itself.
+-- tally.without_echoes: a derived expand without those ways that only lead from a column of a changed row to rows with an equal value. The
+-- changed row names these keys itself.
 CREATE OR REPLACE FUNCTION tally.without_echoes(expand text)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT string_agg(way, E'\nUNION ALL\n' ORDER BY i) FROM regexp_split_to_table(expand, E'\nUNION ALL\n') WITH ORDINALITY u(way, i)
-    WHERE way !~ '^SELECT ([^\n]+)\.("(?:[^"]|"")+"|[\w$]+) FROM changed\nJOIN [^\n]+ ON changed\.\2 (?:=|IS NOT DISTINCT FROM) \1\.\2$'
+    WHERE way !~ '^SELECT ([^\n]+)\.("(?:[^"]|"")+"|[\w$]+) FROM changed\nJOIN [^\n]+ ON (?:changed\.(?:"(?:[^"]|"")+"|[\w$]+) (?:=|IS NOT DISTINCT FROM) \1\.\2|\1\.\2 (?:=|IS NOT DISTINCT FROM) changed\.(?:"(?:[^"]|"")+"|[\w$]+))$'
 $$;
 
--- tally.columns_named: the columns of tables that a derived expand reads, found in its text: JOIN table [AS alias], alias.column.
+-- tally.columns_named: the columns of tables that a derived expand reads, found in the text of each of its ways: JOIN table [AS alias],
+-- alias.column. A column that is equal to one of the changed row's is left out: the changed row tells its value.
 CREATE OR REPLACE FUNCTION tally.columns_named(expand text)
 RETURNS TABLE (relation regclass, col name) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH joined AS (
-        SELECT m[1]::regclass AS relation, coalesce(m[2], quote_ident((parse_ident(m[1]))[cardinality(parse_ident(m[1]))])) AS alias
-        FROM regexp_matches(expand, '(?n)^JOIN ((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)(?: AS ((?:"(?:[^"]|"")+"|[\w$]+)))? ON', 'g') m)
-    SELECT DISTINCT j.relation, a.attname FROM joined j JOIN pg_attribute a ON a.attrelid = j.relation AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE strpos(expand, j.alias || '.' || quote_ident(a.attname)) > 0
-      AND expand ~ (regexp_replace(j.alias || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])')
+        SELECT way, m[1]::regclass AS relation, coalesce(m[2], quote_ident((parse_ident(m[1]))[cardinality(parse_ident(m[1]))])) AS alias
+        FROM regexp_split_to_table(expand, E'\nUNION ALL\n') way
+        CROSS JOIN LATERAL regexp_matches(way, '(?n)^JOIN ((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)(?: AS ((?:"(?:[^"]|"")+"|[\w$]+)))? ON', 'g') m),
+    named AS (
+        SELECT j.way, j.relation, a.attname, regexp_replace(j.alias || '.' || quote_ident(a.attname), '([.?*+^$[\](){}|\\])', '\\\1', 'g') || '(?![\w$])' AS pattern
+        FROM joined j JOIN pg_attribute a ON a.attrelid = j.relation AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE strpos(j.way, j.alias || '.' || quote_ident(a.attname)) > 0)
+    SELECT DISTINCT n.relation, n.attname FROM named n
+    WHERE n.way ~ n.pattern AND n.way !~ ('\mchanged\.(?:"(?:[^"]|"")+"|[\w$]+) (?:=|IS NOT DISTINCT FROM) ' || n.pattern)
+      AND n.way !~ ('(?<![\w$."])' || n.pattern || ' (?:=|IS NOT DISTINCT FROM) changed\.')
 $$;
 
 -- tally.not_read: the columns that a derived expand reads, but a function does not.

@@ -94,6 +94,24 @@ class RehearseTest {
     }
 
     @Test
+    void aColumnThatIsEqualToOneOfTheChangedRowNeedNotBeRead() {
+        engine.run("""
+                CREATE TABLE app.a (id int PRIMARY KEY, v int); CREATE TABLE app.b (id int PRIMARY KEY, of_a int, w int); CREATE TABLE app.c (id int PRIMARY KEY, of_a int);
+                CREATE VIEW app.good_def AS SELECT t.id, EXISTS (SELECT FROM app.b JOIN app.a u ON b.of_a = u.id WHERE b.of_a = t.id AND u.v > 1) AS x FROM app.a t;
+                CREATE VIEW app.bad_def AS SELECT a.id, (SELECT sum(w) FROM app.b JOIN app.c ON c.id = b.of_a WHERE c.of_a = a.id) AS x FROM app.a""");
+        for (String name : new String[] {"good", "bad"}) {
+            engine.run("""
+                    SELECT tally.create_projection('app.%1$s', 'app.%1$s_def', '{id}'); SELECT tally.watch('app.%1$s', 'app.b', '{of_a}', 'SELECT of_a FROM changed');
+                    SELECT tally.watch('app.%1$s', t) FROM unnest('{app.a,app.c}'::regclass[]) t WHERE t IN (SELECT tally.tables_read('app.%1$s_def'));
+                    SELECT tally.activate('app.%1$s')""".formatted(name));
+        }
+        assertThat(engine.text("SELECT string_agg(view || ': ' || problem, '; ') FROM tally.health WHERE NOT ok"))
+                .startsWith(
+                        "app.bad: what is watched of app.b cannot reach every key: it does not look at app.c.of_a, which")
+                .doesNotContain("app.good");
+    }
+
+    @Test
     void oneStatementShowsWhatItWouldEnqueueAndChange() {
         engine.run("SELECT tally.keep('app.doc', 'app.doc_def'); SELECT tally.refresh('app.doc')");
         String before = engine.text(CONTENT);

@@ -2,7 +2,10 @@ package dev.countersink.admin;
 
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.time.Duration;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
@@ -18,6 +21,8 @@ final class FailedLogins {
     private static final long WINDOW = Duration.ofMinutes(1).toNanos();
     private static final long BETWEEN_LINES = Duration.ofSeconds(10).toNanos();
     private static final int MOST_ADDRESSES = 10_000;
+    private static final int IPV6 = 16;
+    private static final int NETWORK = 8;
 
     private final int allowed;
     private final LongSupplier clock;
@@ -54,9 +59,10 @@ final class FailedLogins {
      *
      * @return for how many seconds this address has to wait; 0 if it has not
      */
-    synchronized long failed(String address) {
+    synchronized long failed(String from) {
+        String address = network(from);
         counter.increment();
-        log(address);
+        log(from);
         if (allowed == 0) {
             return 0;
         }
@@ -72,6 +78,22 @@ final class FailedLogins {
         return window.failures <= allowed
                 ? 0
                 : Math.max(1, Duration.ofNanos(WINDOW - (now - window.begin)).toSeconds());
+    }
+
+    /** An address of IPv6 stands for its /64: whoever has one has all of them. */
+    private static String network(String address) {
+        if (address.indexOf(':') < 0) {
+            return address;
+        }
+        try {
+            byte[] bytes =
+                    InetAddress.getByName(address).getAddress(); // it has a colon, so nobody is asked for its name
+            return bytes.length == IPV6
+                    ? HexFormat.of().formatHex(bytes, 0, NETWORK)
+                    : InetAddress.getByAddress(bytes).getHostAddress();
+        } catch (UnknownHostException e) {
+            return address;
+        }
     }
 
     /** The oldest come first. */

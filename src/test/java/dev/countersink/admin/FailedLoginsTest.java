@@ -31,6 +31,19 @@ class FailedLoginsTest {
     }
 
     @Test
+    void anAddressOfIpv6WaitsWithItsWholeNetwork() {
+        FailedLogins failures = new FailedLogins(1, clock::get, metrics);
+        assertThat(failures.failed("2001:db8:0:1::1")).isZero();
+        assertThat(failures.failed("2001:DB8:0:1:ffff::2")).isEqualTo(60);
+        assertThat(failures.failed("2001:db8:0:2::1")).isZero();
+        assertThat(failures.failed("192.0.2.1")).isZero();
+        assertThat(failures.failed("::ffff:192.0.2.1")).isEqualTo(60);
+        assertThat(failures.failed("::ffff:192.0.2.2")).isZero();
+        assertThat(failures.failed("no:address")).isZero();
+        assertThat(failures.failed("no:address")).isEqualTo(60);
+    }
+
+    @Test
     void aTokenMaySendSoMuchASecond() {
         RateLimit rate = new RateLimit(5, clock::get);
         Caller one = new Caller("one", Role.READER);

@@ -136,6 +136,27 @@ class AlertsTest {
         }
     }
 
+    @Test
+    void aCancelledStatementIsToldInOneLineWhateverIsInIt() throws Exception {
+        sql.run(
+                "DO $$ BEGIN CREATE ROLE odd_reporter LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; GRANT CONNECT ON DATABASE \"%s\" TO odd_reporter"
+                        .formatted(sql.text("SELECT current_database()::text")));
+        try (Connection odd = connect("odd_reporter");
+                Statement statement = odd.createStatement()) {
+            CompletableFuture<String> state = CompletableFuture.supplyAsync(
+                    () -> state(statement, "/* \u001b[2J\r\n\n10:00:00.000 WARN forged */ SELECT pg_sleep(60)"));
+            String told = Eventually.await(
+                    "it is cancelled",
+                    () -> String.join("", guard.cancelLongStatements(List.of("odd_reporter"), Duration.ofMillis(1))),
+                    text -> !text.isEmpty());
+            assertThat(state.get()).isEqualTo("57014");
+            String shown = JsonMapper.shared().readTree(told).path("statement").asString();
+            assertThat(shown)
+                    .contains(" 10:00:00.000 WARN forged */ SELECT pg_sleep(60)")
+                    .doesNotContainPattern("\\p{Cntrl}");
+        }
+    }
+
     private Connection connect(String role) throws SQLException {
         Connection connection = Database.connect(DbSettings.of(db.url(), role, db.password()));
         try (Statement statement = connection.createStatement()) {
@@ -153,8 +174,12 @@ class AlertsTest {
     }
 
     private static String state(Statement statement) {
+        return state(statement, "SELECT pg_sleep(60)");
+    }
+
+    private static String state(Statement statement, String query) {
         try {
-            statement.execute("SELECT pg_sleep(60)");
+            statement.execute(query);
             return "finished";
         } catch (SQLException e) {
             return e.getSQLState();

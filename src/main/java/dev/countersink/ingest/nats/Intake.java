@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -27,6 +28,8 @@ public final class Intake {
     private static final int SMALLEST_WINDOW = 16;
     /** So many messages wait for no others: what a batch costs at least is then a small part. */
     private static final int FEW = 200;
+
+    private static final long LONGEST_WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(150);
 
     private static final long QUANTUM_BYTES = 64 * 1024;
     /** Every subject may request one message of up to this size, however full the rest is. */
@@ -84,6 +87,10 @@ public final class Intake {
     private long lastPullId;
     private int open;
     private boolean suspectInWork;
+    /** Writers with a batch of few messages. */
+    private final Set<Thread> fewInWork = new HashSet<>();
+
+    private long restUntil = System.nanoTime();
     private boolean stopping;
 
     /** @param paused whether nothing should be requested at present */
@@ -284,11 +291,16 @@ public final class Intake {
      *
      * @param mostMessages of this batch, at most those of the limits
      * @param notBefore as of {@link System#nanoTime}: until then a few messages wait for others, because a batch of one costs
-     *     nearly as much as one of twenty
+     *     nearly as much as one of twenty. That holds for all writers. A few messages also wait for those that another writer has
+     *     in work: two at a time would take longer than one after the other
      */
     public List<Delivery> next(int mostMessages, long notBefore) throws InterruptedException {
         lock.lockInterruptibly();
         try {
+            restUntil = Math.max(restUntil, notBefore);
+            if (fewInWork.remove(Thread.currentThread())) {
+                arrived.signalAll();
+            }
             while (queues.size() == 0 && !suspectReady() && !stopping) {
                 arrived.await();
             }
@@ -301,16 +313,16 @@ public final class Intake {
             while (left > 0 && !stopping && isWorthWaiting(most)) {
                 left = arrived.awaitNanos(left);
             }
-            left = notBefore - System.nanoTime();
-            while (left > 0 && !stopping && queues.size() < Math.min(most, FEW) && queuedBytes < limits.batchBytes()) {
-                left = arrived.awaitNanos(left);
-            }
+            awaitTurn(Math.min(most, FEW));
             if (stopping) {
                 arrived.signalAll();
                 return List.of();
             }
             List<Delivery> batch = queues.take(most, limits.batchBytes());
             batch.forEach(delivery -> queuedBytes -= delivery.weight());
+            if (!batch.isEmpty() && batch.size() < FEW) {
+                fewInWork.add(Thread.currentThread());
+            }
             if (queues.size() > 0) {
                 arrived.signal();
             }
@@ -318,6 +330,18 @@ public final class Intake {
             return batch.isEmpty() ? next(mostMessages, notBefore) : batch;
         } finally {
             lock.unlock();
+        }
+    }
+
+    private void awaitTurn(int few) throws InterruptedException {
+        long latest = System.nanoTime() + LONGEST_WAIT_NANOS;
+        while (!stopping && queues.size() < few && queuedBytes < limits.batchBytes()) {
+            long until = fewInWork.isEmpty() ? Math.min(restUntil, latest) : latest;
+            long left = until - System.nanoTime();
+            if (left <= 0) {
+                return;
+            }
+            arrived.awaitNanos(left);
         }
     }
 

@@ -297,7 +297,7 @@ public final class Intake {
     public List<Delivery> next(int mostMessages, long notBefore) throws InterruptedException {
         lock.lockInterruptibly();
         try {
-            restUntil = Math.max(restUntil, notBefore);
+            restUntil = notBefore - restUntil > 0 ? notBefore : restUntil;
             if (fewInWork.remove(Thread.currentThread())) {
                 arrived.signalAll();
             }
@@ -336,8 +336,8 @@ public final class Intake {
     private void awaitTurn(int few) throws InterruptedException {
         long latest = System.nanoTime() + LONGEST_WAIT_NANOS;
         while (!stopping && queues.size() < few && queuedBytes < limits.batchBytes()) {
-            long until = fewInWork.isEmpty() ? Math.min(restUntil, latest) : latest;
-            long left = until - System.nanoTime();
+            long now = System.nanoTime();
+            long left = fewInWork.isEmpty() ? Math.min(restUntil - now, latest - now) : latest - now;
             if (left <= 0) {
                 return;
             }

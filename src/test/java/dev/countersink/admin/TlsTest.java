@@ -5,16 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.config.StartupException;
 import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Keytool;
 import dev.countersink.testing.TestFolder;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.KeyStore;
 import java.security.cert.X509Certificate;
-import java.util.Base64;
 import java.util.Map;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocket;
@@ -86,38 +85,18 @@ class TlsTest {
 
     /** Writes a new certificate and its key, each of which is replaced at once. */
     private void make(String name) throws Exception {
-        Path store = folder.resolve(name + ".p12");
-        Process keytool = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "keytool")
-                                .toString(),
-                        "-genkeypair",
-                        "-keyalg",
-                        "EC",
-                        "-alias",
-                        "x",
-                        "-dname",
-                        "CN=" + name,
-                        "-storetype",
-                        "PKCS12",
-                        "-keystore",
-                        store.toString(),
-                        "-storepass",
-                        "password")
-                .redirectErrorStream(true)
-                .start();
-        keytool.getInputStream().readAllBytes();
-        assertThat(keytool.waitFor()).isZero();
-        KeyStore keys = KeyStore.getInstance("PKCS12");
-        try (InputStream stream = Files.newInputStream(store)) {
-            keys.load(stream, "password".toCharArray());
-        }
-        write(key, "PRIVATE KEY", keys.getKey("x", "password".toCharArray()).getEncoded());
-        write(certificate, "CERTIFICATE", keys.getCertificate("x").getEncoded());
+        String store = name + ".p12";
+        Keytool.run(folder, "-genkeypair", "-keyalg", "EC", "-alias", "x", "-dname", "CN=" + name, "-keystore", store);
+        KeyStore keys = Keytool.load(folder.resolve(store));
+        write(
+                key,
+                Keytool.pem(
+                        "PRIVATE KEY",
+                        keys.getKey("x", Keytool.PASSWORD.toCharArray()).getEncoded()));
+        write(certificate, Keytool.pem("CERTIFICATE", keys.getCertificate("x").getEncoded()));
     }
 
-    private static void write(Path file, String type, byte[] bytes) throws IOException {
-        String text = "-----BEGIN %1$s-----\n%2$s\n-----END %1$s-----\n"
-                .formatted(type, Base64.getMimeEncoder().encodeToString(bytes));
+    private static void write(Path file, String text) throws IOException {
         Path fresh = Files.writeString(file.resolveSibling(file.getFileName() + ".new"), text);
         Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
     }

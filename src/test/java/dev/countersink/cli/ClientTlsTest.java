@@ -3,19 +3,17 @@ package dev.countersink.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.testing.Keytool;
 import dev.countersink.testing.TestFolder;
 import dev.countersink.testing.TestInstance;
 import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
-import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -24,7 +22,6 @@ import org.junit.jupiter.api.Test;
 
 /** Commands for an instance whose certificate an authority has signed that Java does not know. */
 class ClientTlsTest {
-    private static final String PASSWORD = "password";
     private static final int NO_ANSWER = 3;
 
     private static Path folder;
@@ -42,7 +39,7 @@ class ClientTlsTest {
         write(
                 "key.pem",
                 "PRIVATE KEY",
-                server.getKey("x", PASSWORD.toCharArray()).getEncoded());
+                server.getKey("x", Keytool.PASSWORD.toCharArray()).getEncoded());
         write("server.pem", "CERTIFICATE", server.getCertificate("x").getEncoded());
         DbSettings db = TestPostgres.migrated();
         nats = new TestNats();
@@ -120,7 +117,8 @@ class ClientTlsTest {
     }
 
     private static void authority(String name) throws Exception {
-        keytool(
+        Keytool.run(
+                folder,
                 "-genkeypair",
                 "-keyalg",
                 "EC",
@@ -132,14 +130,18 @@ class ClientTlsTest {
                 "bc:c",
                 "-keystore",
                 name);
-        write(name + ".pem", "CERTIFICATE", load(name).getCertificate("x").getEncoded());
+        write(
+                name + ".pem",
+                "CERTIFICATE",
+                Keytool.load(folder.resolve(name)).getCertificate("x").getEncoded());
     }
 
     /** A certificate that an authority has signed, with its key. */
     private static KeyStore signed(String name, String authority, String extension) throws Exception {
-        keytool("-genkeypair", "-keyalg", "EC", "-alias", "x", "-dname", "CN=" + name, "-keystore", name);
-        keytool("-certreq", "-alias", "x", "-keystore", name, "-file", name + ".csr");
-        keytool(
+        Keytool.run(folder, "-genkeypair", "-keyalg", "EC", "-alias", "x", "-dname", "CN=" + name, "-keystore", name);
+        Keytool.run(folder, "-certreq", "-alias", "x", "-keystore", name, "-file", name + ".csr");
+        Keytool.run(
+                folder,
                 "-gencert",
                 "-alias",
                 "x",
@@ -151,36 +153,12 @@ class ClientTlsTest {
                 name + ".der",
                 "-ext",
                 extension);
-        keytool("-importcert", "-noprompt", "-alias", "ca", "-keystore", name, "-file", authority + ".pem");
-        keytool("-importcert", "-alias", "x", "-keystore", name, "-file", name + ".der");
-        return load(name);
-    }
-
-    private static void keytool(String... words) throws Exception {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString()));
-        command.addAll(List.of(words));
-        command.addAll(List.of("-storetype", "PKCS12", "-storepass", PASSWORD));
-        Process process = new ProcessBuilder(command)
-                .directory(folder.toFile())
-                .redirectErrorStream(true)
-                .start();
-        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(said).isZero();
-    }
-
-    private static KeyStore load(String name) throws Exception {
-        KeyStore keys = KeyStore.getInstance("PKCS12");
-        try (InputStream stream = Files.newInputStream(folder.resolve(name))) {
-            keys.load(stream, PASSWORD.toCharArray());
-        }
-        return keys;
+        Keytool.run(folder, "-importcert", "-noprompt", "-alias", "ca", "-keystore", name, "-file", authority + ".pem");
+        Keytool.run(folder, "-importcert", "-alias", "x", "-keystore", name, "-file", name + ".der");
+        return Keytool.load(folder.resolve(name));
     }
 
     private static void write(String file, String type, byte[] bytes) throws Exception {
-        Files.writeString(
-                folder.resolve(file),
-                "-----BEGIN %1$s-----\n%2$s\n-----END %1$s-----\n"
-                        .formatted(type, Base64.getMimeEncoder().encodeToString(bytes)));
+        Files.writeString(folder.resolve(file), Keytool.pem(type, bytes));
     }
 }

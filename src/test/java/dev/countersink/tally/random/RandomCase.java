@@ -459,27 +459,18 @@ final class RandomCase {
     /** Restores names, until no merge is in the way: nobody else would. Before others read again, everything made has its old name too. */
     private void restore(Connection connection, Migrations migration) throws SQLException {
         connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
-        while (true) {
-            try {
-                if (migration.back()) {
-                    connection.commit();
-                    try (Statement statement = connection.createStatement()) {
-                        for (Family family : active) {
-                            statement.execute("SELECT tally.heal($v$%s$v$)"
-                                    .formatted(family.projection().name()));
-                            connection.commit();
-                        }
+        patiently(connection, () -> {
+            if (migration.back()) {
+                connection.commit();
+                try (Statement statement = connection.createStatement()) {
+                    for (Family family : active) {
+                        statement.execute("SELECT tally.heal($v$%s$v$)"
+                                .formatted(family.projection().name()));
+                        connection.commit();
                     }
                 }
-                connection.commit();
-                return;
-            } catch (SQLException e) {
-                connection.rollback();
-                if (!isInTheWay(e)) {
-                    throw e;
-                }
             }
-        }
+        });
     }
 
     /** Executes a statement that may violate a constraint. */
@@ -578,7 +569,8 @@ final class RandomCase {
                 connection.commit();
                 count(writer, false);
                 connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
-                patientlyResume(connection, statement, name);
+                // otherwise nobody would resume the view
+                patiently(connection, () -> statement.execute("SELECT tally.resume(" + name + ")"));
             }
             connection.commit();
         } catch (SQLException e) {
@@ -589,11 +581,16 @@ final class RandomCase {
         }
     }
 
-    /** Repeats resume if a lock is in the way; otherwise nobody would resume the view. */
-    private static void patientlyResume(Connection connection, Statement statement, String name) throws SQLException {
+    /** Statements of a transaction. */
+    private interface Work {
+        void run() throws SQLException;
+    }
+
+    /** Runs and commits it; repeats it if a lock is in the way. */
+    private static void patiently(Connection connection, Work work) throws SQLException {
         while (true) {
             try {
-                statement.execute("SELECT tally.resume(" + name + ")");
+                work.run();
                 connection.commit();
                 return;
             } catch (SQLException e) {

@@ -10,6 +10,7 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -33,7 +34,7 @@ final class ActNotes implements AutoCloseable {
     /** So that nobody fills the audit log with tokens that are not valid; all are counted. */
     private static final int FAILURES_A_MINUTE = 100;
 
-    private final AccessDb db;
+    private final Supplier<AccessDb> db;
     private final BlockingQueue<Note> queue = new ArrayBlockingQueue<>(ROOM);
     private final AtomicLong lost = new AtomicLong();
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -41,7 +42,8 @@ final class ActNotes implements AutoCloseable {
     private long minute;
     private int failures;
 
-    ActNotes(AccessDb db) {
+    /** @param db is opened after the web server is made */
+    ActNotes(Supplier<AccessDb> db) {
         this.db = db;
         this.thread = new Thread(this::run, "audit");
         thread.setDaemon(true);
@@ -115,7 +117,7 @@ final class ActNotes implements AutoCloseable {
     /** Whether the batch is done with; otherwise it is kept. */
     private boolean write(List<Note> batch) {
         try {
-            db.noteActs(JsonMapper.shared().writeValueAsString(batch));
+            db.get().noteActs(JsonMapper.shared().writeValueAsString(batch));
         } catch (DataAccessException | TransactionException e) {
             if (SqlError.in(e).filter(SqlError::ofStatement).isEmpty()) {
                 return false;

@@ -96,13 +96,13 @@ class AdminConfiguration {
     }
 
     @Bean
-    ActNotes actNotes(AccessDb db) {
-        return new ActNotes(db);
+    ActNotes actNotes(ObjectProvider<AccessDb> db) {
+        return new ActNotes(db::getObject);
     }
 
     @Bean
-    AuditLog auditLog(AccessDb db, ActNotes notes, ClientAddress address) {
-        return new AuditLog(db, notes, address);
+    AuditLog auditLog(ObjectProvider<AccessDb> db, ActNotes notes, ClientAddress address) {
+        return new AuditLog(db::getObject, notes, address);
     }
 
     @Bean

@@ -4,6 +4,7 @@ import dev.countersink.db.AccessDb;
 import jakarta.servlet.http.HttpServletRequest;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -27,11 +28,12 @@ final class AuditLog {
     /** Instead of a name and a role. No token has this name. */
     private static final String NOBODY = "-";
 
-    private final AccessDb db;
+    private final Supplier<AccessDb> db;
     private final ActNotes notes;
     private final ClientAddress address;
 
-    AuditLog(AccessDb db, ActNotes notes, ClientAddress address) {
+    /** @param db is opened after the web server is made */
+    AuditLog(Supplier<AccessDb> db, ActNotes notes, ClientAddress address) {
         this.db = db;
         this.notes = notes;
         this.address = address;
@@ -50,7 +52,7 @@ final class AuditLog {
     /** @throws DataAccessException if it cannot be noted; then it is not done */
     void begin(HttpServletRequest request, Caller caller) {
         request.setAttribute(
-                ACT, db.beginAct(act(request, caller.name(), caller.role().toString())));
+                ACT, db.get().beginAct(act(request, caller.name(), caller.role().toString())));
     }
 
     /** Has it noted when it is over. */
@@ -90,7 +92,7 @@ final class AuditLog {
         }
         if (request.getAttribute(ACT) instanceof Long act) {
             try {
-                db.finishAct(act, status, (String) request.getAttribute(TARGET), runs(request));
+                db.get().finishAct(act, status, (String) request.getAttribute(TARGET), runs(request));
             } catch (DataAccessException | TransactionException e) {
                 LOG.warn("What became of act {} cannot be noted, its status is {}: {}", act, status, e.getMessage());
             }

@@ -143,7 +143,10 @@ class MutantsTest {
                             + d.box().y2();
             String key = d.captureId() + "/" + (d.box() == null ? "none " + d.algorithm() : box);
             lines.add("capture " + job + " " + d.captureId());
-            lines.add("detection " + key);
+            // Only the finder's marker may stand for a detection that has neither.
+            if (d.box() != null || !d.classifications().isEmpty()) {
+                lines.add("detection " + key);
+            }
             d.classifications()
                     .forEach(c -> lines.add(
                             "classification " + key + "/" + c.label() + "/" + c.algorithm() + "/" + c.score()));

@@ -20,9 +20,9 @@ BEGIN
         RETURN;
     END IF;
     BEGIN
-        EXECUTE format('SELECT coalesce(sum(b.n), 0), min(b.tally_at) FROM (SELECT d.tally_at, %s AS n FROM %s d WHERE d.tally_xid >= (SELECT tally.scan_from($1)) LIMIT 1000000) b',
+        EXECUTE format('SELECT coalesce(sum(b.n), 0), min(b.tally_at) FROM (SELECT d.tally_at, %s AS n FROM %s d WHERE d.tally_xid >= (SELECT $1) LIMIT 1000000) b',
                 CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, delta)
-            INTO pending, oldest USING view_id;
+            INTO pending, oldest USING tally.scan_from(view_id);
     EXCEPTION WHEN undefined_table THEN
         NULL;  -- dropped or renamed by a swap at this moment: the row that is there now counts it
     END;

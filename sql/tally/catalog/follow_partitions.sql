@@ -28,7 +28,8 @@ BEGIN
 END
 $$;
 
--- tally.parted_sources: the sources that have, or had, partitions or children.
+-- tally.parted_sources: the sources that have, or had, partitions or children. What is asked of these alone has a COST, so that the planner
+-- asks it last.
 CREATE OR REPLACE FUNCTION tally.parted_sources(view_id integer)
 RETURNS SETOF tally.source LANGUAGE sql STABLE AS $$
     SELECT x.* FROM tally.source x WHERE x.projection_id = view_id AND x.columns IS NOT NULL
@@ -37,7 +38,7 @@ $$;
 
 -- tally.lacks_moves: whether a partitioned source lacks the triggers that follow rows to another partition. Engines up to 2026-11 made none.
 CREATE OR REPLACE FUNCTION tally.lacks_moves(v tally.derived_view, s tally.source)
-RETURNS boolean LANGUAGE sql STABLE AS $$
+RETURNS boolean LANGUAGE sql STABLE COST 10000 AS $$
     SELECT v.kind = 'projection' AND tally.is_partitioned(s.relation)
        AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = s.relation AND g.tgname = tally.trigger_name(v, s, 'arrive'))
 $$;
@@ -61,7 +62,7 @@ $$;
 
 -- tally.members_differ: whether a source has other partitions or children than when its triggers were put on.
 CREATE OR REPLACE FUNCTION tally.members_differ(s tally.source)
-RETURNS boolean LANGUAGE sql STABLE AS $$
+RETURNS boolean LANGUAGE sql STABLE COST 10000 AS $$
     SELECT (SELECT array_agg(t ORDER BY t) FROM tally.table_and_children(s.relation) t) IS DISTINCT FROM (SELECT array_agg(t ORDER BY t) FROM unnest(s.members) t)
 $$;
 

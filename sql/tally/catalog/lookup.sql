@@ -261,12 +261,15 @@ END
 $$;
 
 -- tally.relation_of: the relation that the engine made for a derived view; NULL if it is gone. It reads the catalog, because
--- to_regclass fails in a schema that is closed to the caller.
+-- to_regclass fails in a schema that is closed to the caller. In PL/pgSQL its plan is kept; up to PostgreSQL 17 one in SQL is planned anew
+-- by each statement of another function that calls it.
 --   Parameters v, suffix: as of tally.part
 CREATE OR REPLACE FUNCTION tally.relation_of(v tally.derived_view, suffix text DEFAULT '')
-RETURNS regclass LANGUAGE sql STABLE AS $$
-    SELECT coalesce((SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || tally.suffix_of(v, suffix)), tally.relation_made(v.id, suffix))
+RETURNS regclass LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce((SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = v.schema_name AND c.relname = v.relation_name || tally.suffix_of(v, suffix)), tally.relation_made(v.id, suffix));
+END
 $$;
 
 -- tally.lost_parts: what a derived view needs but somebody dropped (by DROP SCHEMA … CASCADE, for example).
@@ -300,15 +303,9 @@ $$;
 -- tally.lost_under: the same for a projection and the rollups above it.
 CREATE OR REPLACE FUNCTION tally.lost_under(root_id integer)
 RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER COST 10000 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-DECLARE
-    d        tally.derived_view;
-    sentence text;
 BEGIN
-    FOR d IN SELECT v.* FROM tally.derived_view v WHERE v.id = lost_under.root_id OR v.root_id = lost_under.root_id ORDER BY v.id LOOP
-        sentence := tally.lost(d);
-        EXIT WHEN sentence IS NOT NULL;
-    END LOOP;
-    RETURN sentence;
+    RETURN (SELECT tally.lost(v) FROM tally.derived_view v
+            WHERE (v.id = lost_under.root_id OR v.root_id = lost_under.root_id) AND EXISTS (SELECT FROM tally.lost_parts(v)) ORDER BY v.id LIMIT 1);
 END
 $$;
 

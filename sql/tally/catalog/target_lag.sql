@@ -68,15 +68,22 @@ BEGIN
 END
 $$;
 
--- tally.roots_below: the projections that a projection reads from, directly, through their rollups or through other projections; the lowest first.
+-- tally.root_below: which projections a projection reads from, directly, through their rollups or through other projections.
+--   Returns    a row for each two; depth: over how many projections at most
+CREATE OR REPLACE VIEW tally.root_below AS
+WITH RECURSIVE link AS (
+    SELECT s.projection_id AS above, coalesce(d.root_id, d.id) AS below FROM tally.source s JOIN tally.made m ON m.relation = s.relation AND m.suffix = '' JOIN tally.derived_view d ON d.id = m.view_id
+), reads(above, below, depth) AS (
+    SELECT l.above, l.below, 1 FROM link l
+    UNION SELECT r.above, l.below, r.depth + 1 FROM reads r JOIN link l ON l.above = r.below WHERE r.depth < 50)
+SELECT r.above, r.below, max(r.depth) AS depth FROM reads r JOIN tally.derived_view v ON v.id = r.below
+WHERE r.below <> r.above AND v.kind = 'projection' GROUP BY r.above, r.below;
+COMMENT ON VIEW tally.root_below IS 'which projections a projection reads from';
+
+-- tally.roots_below: those of one projection, the lowest first.
 CREATE OR REPLACE FUNCTION tally.roots_below(view_id integer)
 RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    WITH RECURSIVE link AS MATERIALIZED (
-        SELECT s.projection_id AS above, coalesce(d.root_id, d.id) AS below FROM tally.source s JOIN tally.made m ON m.relation = s.relation AND m.suffix = '' JOIN tally.derived_view d ON d.id = m.view_id
-    ), below(id, depth) AS (
-        SELECT l.below, 1 FROM link l WHERE l.above = view_id
-        UNION SELECT l.below, b.depth + 1 FROM below b JOIN link l ON l.above = b.id WHERE b.depth < 50)
-    SELECT v FROM (SELECT id, max(depth) AS depth FROM below WHERE id <> view_id GROUP BY id) b JOIN tally.derived_view v USING (id) WHERE v.kind = 'projection' ORDER BY b.depth DESC, v.id
+    SELECT v FROM tally.root_below b JOIN tally.derived_view v ON v.id = b.below WHERE b.above = view_id ORDER BY b.depth DESC, v.id
 $$;
 
 -- tally.merge_below: before the merge of a view with a target lag: merge the derived views that it reads, the lowest first, in the same

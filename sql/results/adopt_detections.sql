@@ -2,13 +2,18 @@
 --   Reads      results.detection, by (capture_id, bbox)
 --   Writes     pg_temp.batch_detection
 --   Locks      none
+--   Notes      It looks up by index whatever the statistics say, as results.resolve_detections does.
 CREATE OR REPLACE FUNCTION results.adopt_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE pg_temp.batch_detection b SET known = true, detection_id = d.id, occurrence_id = d.occurrence_id
-    FROM results.detection d
-    WHERE NOT b.known AND d.id <> b.detection_id AND d.capture_id = b.capture_id
-      AND (d.bbox = b.bbox OR d.bbox IS NULL AND b.bbox IS NULL AND d.algorithm_id = b.algorithm_id);
+    UPDATE pg_temp.batch_detection b SET known = true, detection_id = f.id, occurrence_id = f.occurrence_id
+    FROM pg_temp.batch_detection n
+    CROSS JOIN LATERAL (
+        SELECT d.id, d.occurrence_id FROM results.detection d
+        WHERE d.capture_id = n.capture_id AND d.id <> n.detection_id
+          AND (d.bbox = n.bbox OR d.bbox IS NULL AND n.bbox IS NULL AND d.algorithm_id + 0 = n.algorithm_id)
+        OFFSET 0) f
+    WHERE NOT n.known AND b.det = n.det;
 END
 $$;
 COMMENT ON FUNCTION results.adopt_detections() IS 'take the rows of another writer who was first with the same boxes';

@@ -2,6 +2,7 @@
 --   Reads      pg_temp.stage_classification, batch_detection, batch_taxon; results.algorithm
 --   Writes     results.classification.scores, logits: the first values in the batch
 --   Locks      its rows. Batches with the same detections already wait for each other in results.complete_detections
+--   Notes      It looks up by index whatever the statistics say, as results.resolve_detections does.
 CREATE OR REPLACE FUNCTION results.complete_classifications()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -21,8 +22,12 @@ BEGIN
     LEFT JOIN LATERAL (SELECT s.scores, s.score_classes FROM pg_temp.stage_classification s WHERE s.cls = g.scores_cls) s ON true
     LEFT JOIN LATERAL (SELECT l.logits, l.logit_classes FROM pg_temp.stage_classification l WHERE l.cls = g.logits_cls) l ON true
     CROSS JOIN LATERAL (SELECT s.scores, s.score_classes, l.logits, l.logit_classes) n
-    WHERE k.detection_id = g.detection_id AND k.taxon_id = g.taxon_id AND k.algorithm_id = g.algorithm_id
-      AND k.score = g.score
+    CROSS JOIN LATERAL (
+        SELECT c.id FROM results.classification c
+        WHERE c.detection_id = g.detection_id AND c.taxon_id + 0 = g.taxon_id AND c.algorithm_id + 0 = g.algorithm_id
+          AND c.score = g.score
+        OFFSET 0) f
+    WHERE k.id = f.id
       AND (k.scores IS NULL AND n.scores IS NOT NULL OR k.logits IS NULL AND n.logits IS NOT NULL);
 END
 $$;

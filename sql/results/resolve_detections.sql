@@ -3,7 +3,8 @@
 --   Writes     pg_temp.batch_detection
 --   Locks      none
 --   Notes      Equal boxes in a batch are one detection. A capture without a box gets a null marker of the pipeline's finder, unless
---              the message says that finding failed. OFFSET 0 forces look-ups by index, because statistics may be out of date.
+--              the message says that finding failed. OFFSET 0 forces look-ups by index, because statistics may be out of date; + 0
+--              hides an index that would find every detection of an algorithm.
 CREATE OR REPLACE FUNCTION results.resolve_detections()
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,7 +39,7 @@ BEGIN
         SELECT d.id, d.occurrence_id FROM results.detection d WHERE d.capture_id = b.capture_id AND d.bbox = b.bbox
         UNION ALL
         SELECT d.id, d.occurrence_id FROM results.detection d
-        WHERE b.bbox IS NULL AND d.capture_id = b.capture_id AND d.algorithm_id = b.algorithm_id AND d.bbox IS NULL
+        WHERE b.bbox IS NULL AND d.capture_id = b.capture_id AND d.algorithm_id + 0 = b.algorithm_id AND d.bbox IS NULL
         OFFSET 0) k ON true;
 
     UPDATE pg_temp.batch_detection b SET detection_id = f.detection_id, occurrence_id = f.occurrence_id

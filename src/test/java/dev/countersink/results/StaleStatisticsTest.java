@@ -6,8 +6,6 @@ import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Statistics are always older than the rows, and a job's first messages may be all that they know of. What a batch reads must
@@ -15,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class StaleStatisticsTest {
     private static final int MESSAGES = 100;
-    private static final int STORED = 20 * MESSAGES;
+    private static final int STORED = 10 * MESSAGES;
     private static final String TABLES =
             "results.occurrence, results.detection, results.classification, results.job_capture";
     private static final String READ =
@@ -38,14 +36,21 @@ class StaleStatisticsTest {
     /** Rows that were read for a batch of new captures, for the same batch again, and for other boxes on its captures. */
     private record Read(long fresh, long again, long otherBoxes) {}
 
-    @ParameterizedTest
-    @ValueSource(ints = {0, 1, MESSAGES})
-    void whatABatchReadsDoesNotDependOnThem(int known) throws Exception {
+    @Test
+    void whatABatchReadsDoesNotDependOnThem() throws Exception {
         Read expected = read(STORED);
-        Read read = read(known);
-        assertThat(read.fresh()).as("rows read for new captures").isLessThan(2 * expected.fresh());
-        assertThat(read.again()).as("rows read for known messages").isLessThan(2 * expected.again());
-        assertThat(read.otherBoxes()).as("rows read for more boxes").isLessThan(2 * expected.otherBoxes());
+        for (int known : new int[] {0, 1}) {
+            Read read = read(known);
+            assertThat(read.fresh())
+                    .as("rows read for new captures, %d messages known", known)
+                    .isLessThan(2 * expected.fresh());
+            assertThat(read.again())
+                    .as("rows read for messages again, %d messages known", known)
+                    .isLessThan(2 * expected.again());
+            assertThat(read.otherBoxes())
+                    .as("rows read for more boxes, %d messages known", known)
+                    .isLessThan(2 * expected.otherBoxes());
+        }
     }
 
     /** @param known after how many messages the statistics are taken, of those that are stored */
@@ -55,10 +60,9 @@ class StaleStatisticsTest {
             if (known == 0) {
                 writer.run("ANALYZE " + TABLES);
             }
-            for (int first = 1; first <= STORED; ) {
-                int n = first <= known && known < first + MESSAGES
-                        ? known - first + 1
-                        : Math.min(MESSAGES, STORED - first + 1);
+            int first = 1;
+            while (first <= STORED) {
+                int n = first <= known ? Math.min(MESSAGES, known - first + 1) : Math.min(MESSAGES, STORED - first + 1);
                 apply(writer, first, n, 1);
                 first += n;
                 if (first == known + 1) {

@@ -90,7 +90,7 @@ final class Backlog implements Scenario {
         lab.publish(1, new Workload(1), 1, messages);
         lab.awaitStored();
         try (Instance instance = lab.instance(database, writers).start()) {
-            instance.awaitFinished(messages + 1L);
+            instance.awaitCommitted(messages);
             double committed = instance.seconds();
             instance.awaitMerged();
             double merged = instance.seconds();

@@ -67,11 +67,13 @@ final class Instance implements AutoCloseable {
         return BenchDatabase.call(watching, query);
     }
 
-    /** Waits until so many messages are finished. */
-    void awaitFinished(long messages) {
+    /** Waits until the captures of so many messages are committed, each with one of its own. */
+    void awaitCommitted(long messages) throws SQLException {
         while (metrics.messages() < messages) {
             pause();
         }
+        // a message that came twice was counted twice
+        awaitNumber("(SELECT count(*) FROM results.job_capture)", messages);
     }
 
     /** Waits until the query gives at least so much. */

@@ -53,7 +53,7 @@ final class LargeMessages implements Scenario {
         heap().forEach(MemoryPoolMXBean::resetPeakUsage);
         System.gc();
         try (Instance instance = lab.instance(database, 0).start()) {
-            instance.awaitFinished(messages + 1L);
+            instance.awaitCommitted(messages);
             double seconds = instance.seconds();
             long stored = instance.number("(SELECT count(*) FROM results.classification)");
             if (stored != (long) messages * DETECTIONS) {

@@ -148,16 +148,17 @@ CREATE OR REPLACE FUNCTION {pending}() RETURNS TABLE ({typed_key}) LANGUAGE plpg
 SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off AS $body$
 #variable_conflict use_column
 DECLARE
-    {pending_variables}
+    tally_pending record;  -- of types that are looked up when it runs, so that what is renamed is told below
 BEGIN
-    {read_pending}
-    IF NOT tally_any THEN
+    SELECT p.* INTO tally_pending FROM {pending_keys}() p;
+    IF NOT tally_pending.tally_any THEN
         RETURN;
     END IF;
     RETURN QUERY
         SELECT {k_key} FROM unnest({key_arrays}) AS k({key})
-        UNION SELECT {d_key} FROM {stored} d WHERE tally_sweep AND {not_swept}
-        UNION SELECT {d_key} FROM {definition} d WHERE tally_sweep AND {not_swept};
+        UNION SELECT {d_key} FROM {stored} d WHERE tally_pending.tally_sweep AND {not_swept}
+        UNION SELECT {d_key} FROM {definition} d WHERE tally_pending.tally_sweep AND {not_swept};
+{renamed}
 END
 $body$ $template$, jsonb_build_object(
         'pending',           tally.part(v, '_pending'),
@@ -168,36 +169,18 @@ $body$ $template$, jsonb_build_object(
         'key',               tally.column_list(v.key),
         'k_key',             tally.collated_list(v.definition, v.key, 'k.'),
         'd_key',             tally.column_list(v.key, 'd.'),
-        'key_arrays',        tally.column_list(tally.numbered(v.key)),
-        'pending_variables', tally.sql_pending_variables(v),
-        'read_pending',      tally.sql_read_pending(v),
-        'not_swept',         tally.sql_not_swept(v, 'd')));
+        'key_arrays',        tally.column_list(tally.numbered(v.key), 'tally_pending.'),
+        'pending_keys',      tally.part(v, '_pending_keys'),
+        'renamed',           tally.sql_if_renamed(v.id),
+        'not_swept',         tally.sql_not_swept(v, 'd', 'tally_pending.')));
     PERFORM tally.seal(tally.part(v, '_pending') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet');
 END
 $generator$;
 
--- tally.sql_pending_variables declares variables for the result of <projection>_pending_keys(); tally.sql_read_pending is the statement
--- that reads it into them.
---   Parameters swept: with the position of the sweep
-CREATE OR REPLACE FUNCTION tally.sql_pending_variables(v tally.derived_view, swept boolean DEFAULT true)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT E'tally_any boolean;\ntally_sweep boolean;\n'
-        || CASE WHEN swept THEN E'tally_from_start boolean;\n' || tally.typed_list(v.definition, v.key, '', tally.numbered(v.key, 'tally_low_'), '', E';\n') || E';\n' ELSE '' END
-        || tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), '', E';\n') || ';'
-$$;
-CREATE OR REPLACE FUNCTION tally.sql_read_pending(v tally.derived_view, swept boolean DEFAULT true)
-RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT tally.render(E'SELECT {p_all}\nINTO {all} FROM {pending_keys}() p;', jsonb_build_object(
-        'pending_keys', tally.part(v, '_pending_keys'),
-        'all',          tally.column_list(columns),
-        'p_all',        tally.column_list(columns, 'p.')))
-    FROM (SELECT '{tally_any,tally_sweep}'::name[] || CASE WHEN swept THEN '{tally_from_start}'::name[] || tally.numbered(v.key, 'tally_low_') END
-                 || tally.numbered(v.key) AS columns) x
-$$;
-
 -- tally.sql_not_swept: SQL for "the sweep has not reached the key of this alias". Its position is tally_low_…; keys with a NULL come last.
-CREATE OR REPLACE FUNCTION tally.sql_not_swept(v tally.derived_view, a text)
+--   Parameters from_: '', or the record that holds the position, with a dot
+CREATE OR REPLACE FUNCTION tally.sql_not_swept(v tally.derived_view, a text, from_ text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('(tally_from_start OR %s OR %s)', tally.sql_some_null(v.key, a || '.'),
-        tally.sql_compare(v.definition, v.key, tally.quoted(v.key, a || '.'), '>', tally.quoted(tally.numbered(v.key, 'tally_low_'))))
+    SELECT format('(%stally_from_start OR %s OR %s)', from_, tally.sql_some_null(v.key, a || '.'),
+        tally.sql_compare(v.definition, v.key, tally.quoted(v.key, a || '.'), '>', tally.quoted(tally.numbered(v.key, 'tally_low_'), from_)))
 $$;

@@ -127,11 +127,11 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- tally.sql_most: SQL for "so many keys are pending that evaluating the whole definition is faster". It is false if keys are quarantined:
--- they would raise, or show what is not stored. Uses the variables of tally.sql_pending_variables.
+-- they would raise, or show what is not stored. Uses the record tally_pending.
 CREATE OR REPLACE FUNCTION tally.sql_most(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format('cardinality(tally_keys_1) >= 1000 AND NOT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = %s) '
-               || 'AND (SELECT count(*) FROM (SELECT FROM %s LIMIT 8 * cardinality(tally_keys_1)) x) < 8 * cardinality(tally_keys_1)', v.id, tally.part(v))
+    SELECT format('cardinality(tally_pending.tally_keys_1) >= 1000 AND NOT EXISTS (SELECT FROM tally.quarantine q WHERE q.view_id = %s) '
+               || 'AND (SELECT count(*) FROM (SELECT FROM %s LIMIT 8 * cardinality(tally_pending.tally_keys_1)) x) < 8 * cardinality(tally_pending.tally_keys_1)', v.id, tally.part(v))
 $$;
 
 -- tally.generate_live_rows: make <projection>_live_rows(): rows of the projection with a sign. -1: hide the stored rows of this key; +1: show
@@ -141,7 +141,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 DECLARE
     columns   name[] := tally.columns_of(v.definition);
     d_row     text   := format('ROW(%s)::%s', tally.column_list(columns, 'd.'), tally.part(v));
-    one_array text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
+    one_array text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_pending.tally_keys_1' END;
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
@@ -149,19 +149,19 @@ SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit 
 #variable_conflict use_column
 DECLARE
     tally_secret uuid;
-    {pending_variables}
+    tally_pending record;  -- of types that are looked up when it runs, so that what is renamed is told below
 BEGIN
     {require_key}
-    {read_pending}
-    IF NOT tally_any THEN
+    SELECT p.* INTO tally_pending FROM {pending_keys}() p;
+    IF NOT tally_pending.tally_any THEN
         RETURN;
     END IF;
-    IF tally_from_start OR {most} THEN
+    IF tally_pending.tally_from_start OR {most} THEN
         RETURN QUERY SELECT 0, NULL::{stored};
         RETURN QUERY SELECT 1, {d_row} FROM {definition} d;
         RETURN;
     END IF;
-    IF tally_sweep THEN
+    IF tally_pending.tally_sweep THEN
         SELECT {gathered} INTO {key_arrays} FROM unnest({key_arrays}) AS k({key}) WHERE NOT {k_not_swept};
         RETURN QUERY SELECT 0, NULL::{stored};
         RETURN QUERY WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}))
@@ -182,16 +182,15 @@ $body$ $template$, jsonb_build_object(
         'search_path',       tally.fixed_path(v.definition),
         'key',               tally.column_list(v.key),
         'collated_key',      tally.collated_list(v.definition, v.key, 'k.'),
-        'key_arrays',        tally.column_list(tally.numbered(v.key)),
+        'key_arrays',        tally.column_list(tally.numbered(v.key), 'tally_pending.'),
         'gathered',          tally.sql_gather(v.key),
         'key_or_null',       (SELECT string_agg(CASE WHEN c = ANY (v.key) THEN format('k.%I', c) ELSE 'NULL' END, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY u(c, n)),
         'd_row',             d_row,
-        'pending_variables', tally.sql_pending_variables(v),
+        'pending_keys',      tally.part(v, '_pending_keys'),
         'require_key',       tally.sql_require_live_key(v, v.id),
-        'read_pending',      tally.sql_read_pending(v),
         'most',              tally.sql_most(v),
-        'k_not_swept',       tally.sql_not_swept(v, 'k'),
-        'd_not_swept',       tally.sql_not_swept(v, 'd'),
+        'k_not_swept',       tally.sql_not_swept(v, 'k', 'tally_pending.'),
+        'd_not_swept',       tally.sql_not_swept(v, 'd', 'tally_pending.'),
         'not_pending',       tally.sql_not_changed(v.definition, v.key, 'pending'),
         'fresh',             tally.sql_matching(v.key, v.definition::text, '1, ' || d_row, one_array)));
     PERFORM tally.seal(tally.part(v, '_live_rows') || '(uuid, regclass)', format('what %s shows in place of stored rows', tally.part(v, '_live')));
@@ -211,10 +210,10 @@ CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUA
 SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 AS $body$
 #variable_conflict use_column
 DECLARE
-    {pending_variables}
+    tally_pending record;  -- of types that are looked up when it runs, so that what is renamed is told below
 BEGIN
-    {read_pending}
-    IF tally_any AND EXISTS (SELECT FROM {asked} a WHERE tally_sweep AND {not_swept}
+    SELECT p.* INTO tally_pending FROM {pending_keys}() p;
+    IF tally_pending.tally_any AND EXISTS (SELECT FROM {asked} a WHERE tally_pending.tally_sweep AND {not_swept}
                              OR EXISTS (SELECT FROM (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})) k WHERE {is_asked})) THEN
         RETURN QUERY SELECT {d_columns} FROM {asked} a CROSS JOIN LATERAL (SELECT * FROM {definition} d WHERE {d_is_asked}) d;
     ELSE
@@ -230,13 +229,12 @@ $body$ $template$, jsonb_build_object(
         'definition',        v.definition::text,
         'search_path',       tally.fixed_path(v.definition),
         'key',               tally.column_list(v.key),
-        'key_arrays',        tally.column_list(tally.numbered(v.key)),
+        'key_arrays',        tally.column_list(tally.numbered(v.key), 'tally_pending.'),
         'collated_key',      tally.collated_list(v.definition, v.key, 'k.'),
         'd_columns',         tally.list_as_stored(v.definition, tally.part(v)::regclass, tally.columns_of(v.definition), 'd.'),
         'asked',             tally.sql_asked(v.key),
-        'pending_variables', tally.sql_pending_variables(v),
-        'read_pending',      tally.sql_read_pending(v),
-        'not_swept',         tally.sql_not_swept(v, 'a'),
+        'pending_keys',      tally.part(v, '_pending_keys'),
+        'not_swept',         tally.sql_not_swept(v, 'a', 'tally_pending.'),
         'is_asked',          tally.sql_at(v.definition, v.key, 'k', 'a'),
         'd_is_asked',        tally.sql_at(v.definition, v.key, 'd', 'a')));
     PERFORM tally.seal(format('%s(%s)', tally.part(v, '_live_at'), types), format('%s of one key, exact at the reader''s snapshot', tally.part(v)));

@@ -93,7 +93,7 @@ $body$ $template$, jsonb_build_object(
         'cell',        tally.part(r, '_cell'),
         'base',        tally.part(base),
         'search_path', tally.fixed_path(coalesce(base.definition, tally.part(base, '_state')::regclass)),
-        'variables',   CASE base.kind WHEN 'projection' THEN tally.sql_pending_variables(base, false) ELSE format('tally_below %s[];', tally.part(base, '_touched')) END,
+        'variables',   CASE base.kind WHEN 'projection' THEN 'tally_pending record;' ELSE format('tally_below %s[];', tally.part(base, '_touched')) END,
         'difference',  CASE base.kind WHEN 'projection' THEN tally.sql_projection_difference(r, base) ELSE tally.sql_rollup_difference(r, base) END,
         'cells',       tally.sql_cells(r, tally.sql_gone_and_come()),
         'finer',       coalesce((
@@ -142,26 +142,26 @@ $generator$;
 -- keys into tally_come.
 CREATE OR REPLACE FUNCTION tally.sql_projection_difference(r tally.derived_view, base tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $generator$
-    SELECT tally.render($template${read_pending}
-IF NOT tally_any THEN
+    SELECT tally.render($template$SELECT p.* INTO tally_pending FROM {pending_keys}() p;
+IF NOT tally_pending.tally_any THEN
     RETURN;
 END IF;
-tally_all := tally_sweep OR NOT ({pinned}) AND {most};
+tally_all := tally_pending.tally_sweep OR NOT ({pinned}) AND {most};
 IF tally_all THEN
     RETURN;
 END IF;
 WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key}))
 SELECT ARRAY({stored}), ARRAY({fresh}) INTO tally_gone, tally_come;$template$, jsonb_build_object(
-        'read_pending', tally.sql_read_pending(base, false),
+        'pending_keys', tally.part(base, '_pending_keys'),
         'pinned',       coalesce((SELECT string_agg(format('tally_pin_%s', n), ' AND ') FROM generate_series(1, cardinality(r.group_by)) n), 'false'),
         'most',         tally.sql_most(base),
         'key',          tally.column_list(base.key),
         'collated_key', tally.collated_list(base.definition, base.key, 'k.'),
-        'key_arrays',   tally.column_list(tally.numbered(base.key)),
+        'key_arrays',   tally.column_list(tally.numbered(base.key), 'tally_pending.'),
         'stored',       tally.sql_matching_of(base.key, tally.sql_pinned(r, tally.part(base)), base_row, one_array, base.definition),
         'fresh',        tally.sql_matching_of(base.key, tally.sql_pinned(r, base.definition::text), base_row, one_array, base.definition)))
     FROM (SELECT format('ROW(%s)::%s', tally.column_list(tally.columns_of(base.definition), 'd.'), tally.part(base)) AS base_row,
-                 CASE WHEN cardinality(base.key) = 1 THEN 'tally_keys_1' END AS one_array) x
+                 CASE WHEN cardinality(base.key) = 1 THEN 'tally_pending.tally_keys_1' END AS one_array) x
 $generator$;
 
 -- tally.sql_rollup_difference: statements that put the touched cells of the level below into tally_gone as they are stored, and into

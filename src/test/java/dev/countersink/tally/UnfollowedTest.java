@@ -1,8 +1,10 @@
 package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.countersink.db.Database;
+import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -54,6 +56,32 @@ class UnfollowedTest {
         assertThat(engine.text(
                         "SELECT string_agg(concat(g, ' ', n), ', ' ORDER BY g) FROM %s.r_live".formatted(schema)))
                 .isEqualTo("0 3, 1 2, 2 3, 7 1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"ALTER TYPE app.mood RENAME TO feeling", "ALTER TYPE app.mood SET SCHEMA elsewhere", "ALTER DOMAIN app.small RENAME TO little", "ALTER SCHEMA kinds RENAME TO sorts"})
+    void aReaderBeforeTheNextMergeIsToldThatATypeOfTheKeyWasRenamed(String migration) throws Exception {
+        engine.run("""
+                CREATE SCHEMA elsewhere; CREATE SCHEMA kinds; CREATE TYPE app.mood AS ENUM ('a', 'b'); CREATE DOMAIN app.small AS int; CREATE TYPE kinds.kind AS ENUM ('x', 'y');
+                CREATE TABLE app.k (m app.mood, s app.small, k kinds.kind, v int, PRIMARY KEY (m, s, k)); INSERT INTO app.k SELECT 'a', n, 'x', n FROM generate_series(1, 9) n;
+                CREATE VIEW app.k_def AS SELECT m, s, k, v FROM app.k; SELECT tally.keep('app.p', 'app.k_def', '{m,s,k}');
+                SELECT tally.create_rollup('app.q', 'app.p', '{m}', '{"n":"count(*)", "kinds":"count(distinct k)", "low":"min(s)"}'); SELECT tally.refresh('app.p')""");
+        engine.run("UPDATE app.k SET v = 0 WHERE s = 3; " + migration);
+        try (Sql session = engine.session()) { // one that has compiled nothing yet
+            for (String read : new String[] {
+                "SELECT * FROM app.p_live",
+                "SELECT * FROM app.q_live",
+                "SELECT * FROM app.p_live_at('a', 3, 'x')",
+                "SELECT * FROM app.q_live_at('a')",
+                "SELECT * FROM app.p_pending()",
+                "SELECT * FROM tally.verify('app.p')"
+            }) {
+                Throwable refused = catchThrowable(() -> session.run(read));
+                assertThat(refused).as(read).rootCause().hasMessageContaining("app.p has yet to follow a migration");
+            }
+        }
+        engine.run("UPDATE app.k SET v = v + 1, m = 'b' WHERE s < 5; SELECT tally.refresh('app.p')");
+        engine.write("UPDATE app.k SET v = v + 1 WHERE s < 7", "DELETE FROM app.k WHERE s = 9");
     }
 
     @Test

@@ -9,6 +9,8 @@ CREATE OR REPLACE FUNCTION tally.activate(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.activate_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.activate(text) IS 'start keeping a derived view: install triggers, enqueue the first fill';

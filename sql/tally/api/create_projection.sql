@@ -10,10 +10,20 @@ CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition regclas
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.declare_projection(tally.full_name(name, pg_catalog.current_schema()), definition, key, identity);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.create_projection(text, regclass, text[], text[]) IS
     'declare a stored table kept equal to the view "definition", key by key';
+
+-- tally.create_projection: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.create_projection(name text, definition text, key text[], identity text[] DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.create_projection(name, tally.relation_given(definition, pg_catalog.current_setting('search_path')), key, identity);
+END
+$$;
 
 -- tally.declare_projection: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.declare_projection(name text, definition regclass, key text[], identity text[])
@@ -24,8 +34,9 @@ DECLARE
     v     tally.derived_view;
 BEGIN
     IF (SELECT relkind FROM pg_class WHERE oid = definition) IS DISTINCT FROM 'v' THEN
-        PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', definition));
+        PERFORM tally.fail('TL004', format('%s is not a view, so it cannot define a projection.', coalesce(definition::text, 'NULL')));
     END IF;
+    PERFORM tally.require_schema(definition);
     PERFORM tally.require_list(key, 'key'), tally.require_list(coalesce(identity, key), 'identity');
     PERFORM tally.require_own_name(c) FROM unnest(tally.columns_of(definition)) c;
     PERFORM tally.require_columns(definition, key);

@@ -11,6 +11,8 @@ CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by 
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.create_rollup_of(tally.full_name(name, pg_catalog.current_schema()), tally.called(source, pg_catalog.current_schemas(true)), group_by, measures, filter, pg_catalog.current_setting('search_path'));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.create_rollup(text, text, text[], jsonb, text) IS

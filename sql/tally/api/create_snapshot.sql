@@ -13,8 +13,9 @@ DECLARE
 BEGIN
     SELECT ARRAY[n.nspname, c.relname] INTO parts FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = name AND c.relkind = 'm';
     IF NOT FOUND THEN
-        PERFORM tally.fail('TL004', format('%s is not a materialized view, so it cannot be a snapshot.', name));
+        PERFORM tally.fail('TL004', format('%s is not a materialized view, so it cannot be a snapshot.', coalesce(name::text, 'NULL')));
     END IF;
+    PERFORM tally.require_schema(name);
     PERFORM tally.require_free(parts, '{_delta}');
     PERFORM tally.require_full_unique_index(name);
     INSERT INTO tally.derived_view (schema_name, relation_name, kind) VALUES (parts[1], parts[2], 'snapshot') RETURNING * INTO v;
@@ -29,9 +30,19 @@ BEGIN
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     PERFORM tally.identify_rows(tally.relation_of(v, '_delta'));
     EXECUTE format('COMMENT ON TABLE %s IS %L', tally.part(v, '_delta'), format('statements that changed what %s reads, since its last refresh', name));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name::text, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.create_snapshot(regclass) IS 'declare a materialized view that is refreshed only when a table that it reads has changed';
+
+-- tally.create_snapshot: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.create_snapshot(name text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.create_snapshot(tally.relation_given(name, pg_catalog.current_setting('search_path')));
+END
+$$;
 
 -- tally.require_full_unique_index: raise TL014 unless REFRESH … CONCURRENTLY can work.
 CREATE OR REPLACE FUNCTION tally.require_full_unique_index(name regclass)

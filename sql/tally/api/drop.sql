@@ -6,6 +6,8 @@ CREATE OR REPLACE FUNCTION tally.drop(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.drop_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.drop(text) IS 'remove a derived view and all that the engine made for it';

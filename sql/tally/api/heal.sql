@@ -7,6 +7,8 @@ CREATE OR REPLACE FUNCTION tally.heal(name text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.heal_by_name(tally.called(name, pg_catalog.current_schemas(true)));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.heal(text) IS 'put back missing or disabled triggers, remove stray ones, and enqueue every key';

@@ -18,7 +18,9 @@ DECLARE
 BEGIN
     PERFORM tally.require_active(v);
     PERFORM tally.require_present(v);
-    EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
+    IF v.kind = 'projection' THEN
+        EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
+    END IF;
     PERFORM tally.enqueue_sweep(v);
     PERFORM tally.write_every_key(v.id);
 EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN

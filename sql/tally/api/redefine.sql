@@ -14,10 +14,20 @@ CREATE OR REPLACE FUNCTION tally.redefine(name text, definition regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.redefine_by_name(tally.called(name, pg_catalog.current_schemas(true)), definition);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.redefine(text, regclass) IS
     'give a projection another definition, online: filled beside, caught up, verified, then swapped in one transaction';
+
+-- tally.redefine: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.redefine(name text, definition text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.redefine(name, tally.relation_given(definition, pg_catalog.current_setting('search_path')));
+END
+$$;
 
 -- tally.redefine_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.redefine_by_name(name text, definition regclass)

@@ -37,10 +37,14 @@ END
 $$;
 COMMENT ON FUNCTION tally.regenerate() IS 'after an upgrade: make the functions and views of derived views anew; returns which';
 
--- tally.is_owner: whether the caller may generate the functions of a projection again.
+-- tally.is_owner: whether the caller may generate the functions of a derived view again. They can have another owner than its table, if that was given
+-- another one.
 CREATE OR REPLACE FUNCTION tally.is_owner(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = tally.relation_of(v)
+    SELECT pg_has_role(current_user, c.relowner, 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = v.schema_name AND p.proname IN (v.relation_name || '_log', v.relation_name || '_consume') AND NOT pg_has_role(current_user, p.proowner, 'USAGE'))
+    FROM pg_class c WHERE c.oid = tally.relation_of(v)
 $$;
 
 -- tally.generator: a digest of the engine's functions. Generated code depends on nothing else in the engine.

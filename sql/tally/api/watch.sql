@@ -10,10 +10,20 @@ CREATE OR REPLACE FUNCTION tally.watch(projection text, source regclass, columns
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.watch_source(tally.called(projection, pg_catalog.current_schemas(true)), source, columns, expand, pg_catalog.current_setting('search_path'));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(projection, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.watch(text, regclass, text[], text) IS
     'say which columns of a source tell what changed, and how they lead to keys';
+
+-- tally.watch: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.watch(projection text, source text, columns text[] DEFAULT NULL, expand text DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.watch(projection, tally.relation_given(source, pg_catalog.current_setting('search_path')), columns, expand);
+END
+$$;
 
 -- tally.watch_source: the same, whatever the caller's search_path (path), with which an expand is parsed.
 CREATE OR REPLACE FUNCTION tally.watch_source(projection text, source regclass, columns text[], expand text, path text)
@@ -117,9 +127,19 @@ CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source regclass)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.assume_static_by_name(tally.called(projection, pg_catalog.current_schemas(true)), source);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(projection, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.assume_static(text, regclass) IS 'vouch that a table which a projection reads never changes';
+
+-- tally.assume_static: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.assume_static(projection text, source text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.assume_static(projection, tally.relation_given(source, pg_catalog.current_setting('search_path')));
+END
+$$;
 
 -- tally.assume_static_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.assume_static_by_name(projection text, source regclass)
@@ -128,6 +148,9 @@ DECLARE
     v tally.derived_view := tally.lookup(projection);
 BEGIN
     PERFORM tally.require_declaring(v);
+    IF source IS NULL THEN
+        PERFORM tally.fail('TL018', format('No table was named that never changes and that %s reads.', tally.part(v)), 'Name a table that the definition reads.');
+    END IF;
     PERFORM tally.require_new_source(v, source);
     IF (SELECT c.relkind FROM pg_class c WHERE c.oid = source) = 'm' THEN
         PERFORM tally.note_materialized(v.id, 'static', source);
@@ -145,9 +168,19 @@ CREATE OR REPLACE FUNCTION tally.allow_function(projection text, function regpro
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.allow_function_by_name(tally.called(projection, pg_catalog.current_schemas(true)), function);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(projection, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.allow_function(text, regprocedure) IS 'vouch that a function called by a definition hides no table and no clock';
+
+-- tally.allow_function: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.allow_function(projection text, function text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.allow_function(projection, tally.function_given(function, pg_catalog.current_setting('search_path')));
+END
+$$;
 
 -- tally.allow_function_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.allow_function_by_name(projection text, function regprocedure)

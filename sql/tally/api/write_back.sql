@@ -12,9 +12,19 @@ CREATE OR REPLACE FUNCTION tally.write_back(name text, target regclass, columns 
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.write_back_by_name(tally.called(name, pg_catalog.current_schemas(true)), target, columns, key);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.write_back(text, regclass, jsonb, jsonb) IS 'keep columns of the application''s own table equal to kept values: {"detections_count":"detections"}';
+
+-- tally.write_back: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.write_back(name text, target text, columns jsonb, key jsonb DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.write_back(name, tally.relation_given(target, pg_catalog.current_setting('search_path')), columns, key);
+END
+$$;
 
 -- tally.write_back_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.write_back_by_name(name text, target regclass, columns jsonb, key jsonb)
@@ -35,6 +45,9 @@ BEGIN
     ELSIF EXISTS (SELECT FROM tally.made_now m WHERE m.relation = target)
        OR (SELECT c.relnamespace IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname IN ('tally', 'pg_catalog', 'information_schema')) FROM pg_class c WHERE c.oid = target) THEN
         PERFORM tally.fail('TL016', format('%s is no table of the application, so nothing is written back to it.', target), 'Name the table that the application reads. A view over kept tables joins their values.');
+    ELSIF NOT pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v)), 'USAGE') THEN
+        PERFORM tally.fail('TL018', format('%I does not own %s, so it cannot have values of it written back.', current_user, tally.part(v)),
+            format('GRANT %I TO %I, or let %1$I call it.', (SELECT pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = tally.relation_of(v)), current_user));
     ELSIF NOT has_table_privilege(target, 'SELECT') OR NOT has_any_column_privilege(target, 'UPDATE') THEN
         PERFORM tally.fail('TL018', format('%s may not update %s, so nothing can be written back to it.', current_user, target), format('GRANT SELECT, UPDATE ON %s TO %I', target, current_user));
     END IF;

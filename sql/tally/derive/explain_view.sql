@@ -47,7 +47,7 @@ BEGIN
     relation := tally.relation_named(view, path);  -- raises if it is no name
     relation := coalesce((SELECT d.definition FROM tally.declared_as(view) d), relation);
     IF relation IS NULL THEN
-        PERFORM tally.fail('TL001', format('There is no view "%s".', view));
+        PERFORM tally.fail('TL001', format('There is no view %s.', coalesce('"' || view || '"', 'NULL')));
     END IF;
     RETURN relation;
 END

@@ -11,9 +11,20 @@ RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason 
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT * FROM tally.keep_view(tally.full_name(name, pg_catalog.current_schema()), definition, key, identity, allow_every_key);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.keep(text, regclass, text[], text[], boolean) IS 'keep a view: declare it, derive what to watch, activate';
+
+-- tally.keep: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.keep(name text, definition text, key text[] DEFAULT NULL, identity text[] DEFAULT NULL, allow_every_key boolean DEFAULT false)
+RETURNS TABLE (source regclass, columns name[], expand text, reach text, reason text, index text, keys_per_row numeric, key_columns name[], declared text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN QUERY SELECT * FROM tally.keep(name, tally.relation_given(definition, pg_catalog.current_setting('search_path')), key, identity, allow_every_key);
+END
+$$;
 
 -- tally.keep_view: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.keep_view(name text, definition regclass, key text[], identity text[], allow_every_key boolean)
@@ -57,6 +68,7 @@ RETURNS void LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET s
 DECLARE
     t record;
 BEGIN
+    PERFORM tally.require_schema(definition);
     IF NOT has_any_column_privilege(definition, 'SELECT') THEN
         PERFORM tally.fail('TL018', format('%I may not read %s.', current_user, definition), format('GRANT SELECT ON %s TO %I, or let its owner keep it.', definition, current_user));
     END IF;

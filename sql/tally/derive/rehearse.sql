@@ -15,6 +15,8 @@ CREATE OR REPLACE FUNCTION tally.rehearse(name text, rows integer DEFAULT 50, se
 RETURNS TABLE (source regclass, change text, tried bigint, refused bigint, changed bigint, missed bigint, example text) LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT * FROM tally.rehearse_by_name(tally.called(name, pg_catalog.current_schemas(true)), rows, seed, max_time);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, integer, double precision, interval) IS 'a proof by trial, rolled back: whether every key that changes is named';
@@ -64,6 +66,8 @@ CREATE OR REPLACE FUNCTION tally.rehearse(name text, statement text)
 RETURNS TABLE (what text, key jsonb, count bigint, before jsonb, after jsonb) LANGUAGE plpgsql AS $$
 BEGIN
     RETURN QUERY SELECT * FROM tally.rehearse_statement(tally.called(name, pg_catalog.current_schemas(true)), statement, pg_catalog.current_setting('search_path'));
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.rehearse(text, text) IS 'one statement, rolled back: what it would enqueue, which keys, what would change';

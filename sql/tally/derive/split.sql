@@ -10,9 +10,19 @@ CREATE OR REPLACE FUNCTION tally.split(name text, definition regclass, allow_eve
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM tally.split_view(tally.full_name(name, pg_catalog.current_schema()), definition, allow_every_key);
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM tally.fail_denied(name, SQLERRM);
 END
 $$;
 COMMENT ON FUNCTION tally.split(text, regclass, boolean) IS 'keep a view that groups by differences: its rows as a projection, and a rollup over it';
+
+-- tally.split: the same, with a name as text.
+CREATE OR REPLACE FUNCTION tally.split(name text, definition text, allow_every_key boolean DEFAULT false)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM tally.split(name, tally.relation_given(definition, pg_catalog.current_setting('search_path')), allow_every_key);
+END
+$$;
 
 -- tally.split_view: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.split_view(name text, definition regclass, allow_every_key boolean)
@@ -31,6 +41,7 @@ BEGIN
     IF (SELECT c.relkind FROM pg_class c WHERE c.oid = definition) IS DISTINCT FROM 'v' THEN
         PERFORM tally.no_view(definition);
     END IF;
+    PERFORM tally.require_rights(definition);
     made := tally.split_parts(definition);
     IF made ? 'why' THEN
         PERFORM tally.fail('TL028', format('%s is not kept by differences: %s.', definition, made ->> 'why'));
@@ -38,7 +49,7 @@ BEGIN
     PERFORM tally.require_free(place, '{"",_live,_rows_def}');
     EXECUTE format('CREATE VIEW %s AS %s', rows_def, made ->> 'rows');
     EXECUTE format('COMMENT ON VIEW %s IS %L', rows_def, format('the rows that %s groups; made by tally.split, goes with tally.drop(%L)', definition, format('%I.%I', place[1], place[2])));
-    PERFORM tally.create_projection(rows_, rows_def::regclass, ARRAY(SELECT jsonb_array_elements_text(made -> 'key')));
+    PERFORM tally.declare_projection(rows_, rows_def::regclass, ARRAY(SELECT jsonb_array_elements_text(made -> 'key')), NULL);
     root := tally.lock_root(rows_);
     PERFORM tally.keep_sources(root, allow_every_key);
     r := tally.declare_rollup(CASE made -> 'above' WHEN 'null' THEN place ELSE ARRAY[place[1], (tally.cut_name(place[2], 35) || '_sums')::name] END,
@@ -46,7 +57,7 @@ BEGIN
     INSERT INTO tally.split (rollup_id, shown, made_of, definition_digest, rule)
     VALUES (r.id, CASE WHEN made -> 'above' <> 'null' THEN place[2] END, made, md5(tally.definition_text(definition)), tally.rule_version(definition));
     BEGIN
-        PERFORM tally.activate(rows_);
+        PERFORM tally.activate_by_name(rows_);
     EXCEPTION WHEN SQLSTATE 'TL008' THEN
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
         PERFORM tally.fail_undeclared(message, hint, name, definition, NULL);

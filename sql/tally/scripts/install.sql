@@ -22,6 +22,7 @@ BEGIN;
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
+\ir ../catalog/given.sql
 \ir ../catalog/operators.sql
 \ir ../generate/render.sql
 \ir ../generate/seal.sql

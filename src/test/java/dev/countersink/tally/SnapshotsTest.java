@@ -73,6 +73,16 @@ class SnapshotsTest {
         }
     }
 
+    @Test
+    void whatIsRebuiltOrRepairedIsRefreshedTheNextTime() {
+        assertThat(engine.text(MERGE)).isEqualTo("merged");
+        for (String call : new String[] {"tally.rebuild", "tally.repair"}) {
+            assertThat(engine.text(MERGE)).as(call).isEqualTo("nothing");
+            engine.run("SELECT %s('app.chart')".formatted(call));
+            assertThat(engine.text(MERGE)).as(call).isEqualTo("merged");
+        }
+    }
+
     private String shown() {
         return engine.text("SELECT string_agg(n || ':' || items, ' ' ORDER BY n) FROM app.chart");
     }

@@ -59,7 +59,13 @@ class UnfollowedTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"ALTER TYPE app.mood RENAME TO feeling", "ALTER TYPE app.mood SET SCHEMA elsewhere", "ALTER DOMAIN app.small RENAME TO little", "ALTER SCHEMA kinds RENAME TO sorts"})
+    @ValueSource(
+            strings = {
+                "ALTER TYPE app.mood RENAME TO feeling",
+                "ALTER TYPE app.mood SET SCHEMA elsewhere",
+                "ALTER DOMAIN app.small RENAME TO little",
+                "ALTER SCHEMA kinds RENAME TO sorts"
+            })
     void aReaderBeforeTheNextMergeIsToldThatATypeOfTheKeyWasRenamed(String migration) throws Exception {
         engine.run("""
                 CREATE SCHEMA elsewhere; CREATE SCHEMA kinds; CREATE TYPE app.mood AS ENUM ('a', 'b'); CREATE DOMAIN app.small AS int; CREATE TYPE kinds.kind AS ENUM ('x', 'y');

@@ -16,6 +16,7 @@ BEGIN
         END LOOP;
     END LOOP;
     PERFORM tally.remember_members(v);
+    PERFORM tally.note_triggers(v.id);
     PERFORM tally.own_made(v);
     PERFORM tally.grant_engine(v);
     PERFORM tally.enqueue_sweep(v);
@@ -51,5 +52,6 @@ BEGIN
         EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON %s FOR EACH STATEMENT EXECUTE FUNCTION %s()',
             tally.trigger_name(v, s, event), event, relation, tally.part(v, '_log'));
     END LOOP;
+    PERFORM tally.fire_always(relation, ARRAY(SELECT tally.trigger_name(v, s, e) FROM unnest('{insert,update,delete,truncate}'::text[]) e));
 END
 $$;

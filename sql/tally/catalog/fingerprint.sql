@@ -10,7 +10,7 @@ RETURNS bigint LANGUAGE sql IMMUTABLE AS $$ SELECT xmin::text::bigint + hashtid(
 CREATE OR REPLACE FUNCTION tally.glance(f tally.fingerprint)
 RETURNS text LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    RETURN format('%s %s %s %s %s %s %s %s %s',
+    RETURN format('%s %s %s %s %s %s %s %s %s %s %s',
         (SELECT (count(*), sum(tally.version_of(c.xmin, c.ctid))) FROM pg_class c WHERE c.oid = ANY (f.relations)),
         (SELECT (count(*), sum(tally.version_of(a.xmin, a.ctid))) FROM pg_attribute a WHERE a.attrelid = ANY (f.relations) AND a.attnum > 0),
         (SELECT (count(*), sum(tally.version_of(r.xmin, r.ctid))) FROM pg_rewrite r WHERE r.ev_class = ANY (f.relations)),
@@ -20,7 +20,10 @@ BEGIN
         CASE WHEN f.types <> '{}' THEN tally.glance_types(f.types) END,
         CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = ANY (f.relations) AND c.relrowsecurity) THEN  -- whom a policy binds is in no row of these
             (SELECT md5(string_agg(p.relation::oid || p.role, ' ' ORDER BY p.relation::oid, p.role)) FROM tally.policies_that_bind(tally.definition_of(tally.view_by_id(f.view_id))) p) END,
-        extract(epoch FROM pg_postmaster_start_time()));
+        extract(epoch FROM pg_postmaster_start_time()),
+        (SELECT (count(*), sum(tally.version_of(g.xmin, g.ctid))) FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgparentid = 0
+            AND g.tgrelid = ANY (ARRAY(SELECT m::oid FROM tally.source s CROSS JOIN unnest(s.members) m WHERE s.projection_id = f.view_id AND s.columns IS NOT NULL))),
+        (SELECT string_agg(DISTINCT r.srsubid::text, ',') FROM pg_subscription_rel r));
 END
 $$;
 
@@ -171,6 +174,7 @@ BEGIN
     f.view_id := v.id;
     f.place := tally.place();
     f.mend := false;
+    f.triggers := '{}';
     f.functions := tally.functions_below(trees || expands || filters);
     f.types := tally.types_of(v, f.functions || made, views, trees || expands);
     f.functions := tally.functions_below(trees || expands || filters || ARRAY(SELECT c.conbin::text FROM pg_constraint c WHERE c.contypid = ANY (f.types) AND c.conbin IS NOT NULL));
@@ -251,6 +255,7 @@ DECLARE
     f tally.fingerprint := tally.fingerprint_of(v);
 BEGIN
     PERFORM tally.follow_materialized(v.id);
+    f.triggers := tally.trigger_states(v.id) || coalesce((SELECT x.triggers FROM tally.fingerprint x WHERE x.view_id = v.id AND x.place = f.place), '{}');
     DELETE FROM tally.fingerprint x WHERE x.view_id = v.id;
     INSERT INTO tally.fingerprint SELECT f.*;
 END

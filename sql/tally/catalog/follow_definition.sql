@@ -23,6 +23,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
         RETURN false;  -- dropped: tally.lost reports it
     END IF;
+    IF old.place = tally.place() THEN
+        PERFORM tally.follow_triggers(v);
+    END IF;
     new := tally.fingerprint_of(v);
     IF old.place IS DISTINCT FROM new.place THEN  -- made by an engine without fingerprints, or restored from a dump
         PERFORM tally.remember_made(v);
@@ -34,7 +37,7 @@ BEGIN
         RETURN false;
     END IF;
     IF (old.meaning, old.names, old.collations) = (new.meaning, new.names, new.collations) AND NOT tally.is_renamed(v.id) AND NOT told THEN
-        UPDATE tally.fingerprint f SET glance = new.glance, relations = new.relations WHERE f.view_id = v.id;
+        UPDATE tally.fingerprint f SET glance = new.glance, relations = new.relations, triggers = tally.trigger_states(v.id) || f.triggers WHERE f.view_id = v.id;
         RETURN false;
     END IF;
     IF NOT tally.is_owner(v) THEN
@@ -312,6 +315,9 @@ BEGIN
     ELSIF NOT FOUND OR v.state = 'defined' OR old.glance = tally.glance(old) OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = v.definition) THEN
         RETURN NULL;
     END IF;
+    IF old.place = tally.place() AND tally.trigger_trouble(v) IS NOT NULL THEN
+        RETURN tally.trigger_trouble(v);
+    END IF;
     IF tally.is_renamed(v.id) THEN
         RETURN format('it has another name or schema now: the next merge, or tally.heal(%L), follows', tally.part(v));
     END IF;
@@ -329,5 +335,7 @@ BEGIN
 EXCEPTION
     WHEN sqlstate 'TL007' OR sqlstate 'TL008' OR sqlstate 'TL016' OR sqlstate 'TL023' THEN
         RETURN format('merges have stopped: %s', SQLERRM);
+    WHEN syntax_error OR undefined_table OR undefined_object OR invalid_schema_name THEN
+        RETURN format('something that it is made of was dropped a moment ago: %s', SQLERRM);
 END
 $$;

@@ -52,6 +52,7 @@ DECLARE
 BEGIN
     PERFORM set_config('lock_timeout', '100ms', true);
     PERFORM tally.install_trigger(v, s, t) FROM tally.table_and_children(s.relation) t;
+    PERFORM tally.note_triggers(v.id);
     PERFORM tally.enqueue_sweep(v);
     PERFORM set_config('lock_timeout', patience, true);
     RETURN true;
@@ -105,6 +106,7 @@ BEGIN
             compared := compared || t;
         END IF;
     END LOOP;
+    PERFORM tally.note_triggers(v.id, ARRAY(SELECT m FROM unnest(present) m WHERE m <> ALL (s.members)));
     UPDATE tally.source x SET members = present, unread = compared WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
     PERFORM set_config('lock_timeout', patience, true);
     RETURN true;

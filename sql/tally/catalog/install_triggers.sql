@@ -9,6 +9,7 @@ DECLARE
     t regclass;
 BEGIN
     PERFORM tally.lock_sources(v);
+    PERFORM tally.enqueue_sweep(v) WHERE tally.touched_tables(v.id) <> '{}';  -- CREATE OR REPLACE hides that triggers were disabled
     FOR s IN SELECT * FROM tally.source WHERE projection_id = v.id AND columns IS NOT NULL ORDER BY ordinal LOOP
         PERFORM tally.require_watched_columns(v, s);
         PERFORM tally.generate_log(v, s, definition);
@@ -17,6 +18,7 @@ BEGIN
         END LOOP;
     END LOOP;
     PERFORM tally.remember_members(v);
+    PERFORM tally.note_triggers(v.id);
 END
 $$;
 
@@ -52,21 +54,28 @@ END
 $$;
 
 -- tally.install_trigger: put the triggers of one source on one table: the source itself, or one of its partitions. Partitions need their
--- own, because a statement trigger fires only for the table that the statement names.
+-- own, because a statement trigger fires only for the table that the statement names. They fire whatever session_replication_role is, if the
+-- caller owns the table.
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    t      record;
-    always boolean;  -- set by the owner; CREATE OR REPLACE would reset it
+    t record;
 BEGIN
     FOR t IN SELECT * FROM tally.triggers_needed(v, s, relation) LOOP
-        always := EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = relation AND g.tgname = t.trigger AND g.tgenabled = 'A');
         EXECUTE format('CREATE OR REPLACE TRIGGER %I %s ON %s %s EXECUTE FUNCTION %s()', t.trigger, t.fires, relation, t.per, tally.part(v, t.function));
-        IF always THEN
-            EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relation, t.trigger);
-        END IF;
         EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', t.trigger, relation, 'tells ' || tally.part(v) || ' what changed');
     END LOOP;
+    PERFORM tally.fire_always(relation, ARRAY(SELECT n.trigger FROM tally.triggers_needed(v, s, relation) n));
+END
+$$;
+
+-- tally.fire_always: let triggers fire whatever session_replication_role is, if the caller owns the table: a right to put triggers on it is not enough.
+CREATE OR REPLACE FUNCTION tally.fire_always(relation regclass, triggers name[])
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+BEGIN
+    IF pg_has_role((SELECT c.relowner FROM pg_class c WHERE c.oid = relation), 'USAGE') THEN
+        EXECUTE (SELECT format('ALTER TABLE %s %s', relation, string_agg(format('ENABLE ALWAYS TRIGGER %I', t), ', ' ORDER BY t)) FROM unnest(triggers) t);
+    END IF;
 END
 $$;
 

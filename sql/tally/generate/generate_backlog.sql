@@ -179,6 +179,8 @@ $generator$;
 
 -- tally.sql_not_swept: SQL for "the sweep has not reached the key of this alias". Its position is tally_low_…; keys with a NULL come last.
 --   Parameters from_: '', or the record that holds the position, with a dot
+DROP FUNCTION IF EXISTS tally.sql_not_swept(tally.derived_view, text);  -- it had fewer parameters
+DROP FUNCTION IF EXISTS tally.sql_pending_variables(tally.derived_view, boolean), tally.sql_read_pending(tally.derived_view, boolean);  -- a record has their place
 CREATE OR REPLACE FUNCTION tally.sql_not_swept(v tally.derived_view, a text, from_ text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT format('(%stally_from_start OR %s OR %s)', from_, tally.sql_some_null(v.key, a || '.'),

@@ -19,6 +19,7 @@ BEGIN;
 \ir ../../../liquibase/migrations/023-since-crash.sql
 \ir ../../../liquibase/migrations/081-written-columns.sql
 \ir ../../../liquibase/migrations/088-unlogged.sql
+\ir ../../../liquibase/migrations/089-triggers.sql
 \ir ../catalog/errors.sql
 \ir ../catalog/names.sql
 \ir ../catalog/lookup.sql
@@ -86,6 +87,7 @@ BEGIN;
 \ir ../api/create_snapshot.sql
 \ir ../catalog/activate_snapshot.sql
 \ir ../catalog/follow_partitions.sql
+\ir ../catalog/follow_triggers.sql
 \ir ../api/activate.sql
 \ir ../api/regenerate.sql
 \ir ../catalog/refresh_snapshot.sql

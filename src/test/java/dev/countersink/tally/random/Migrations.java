@@ -49,7 +49,8 @@ final class Migrations {
 
     /** Makes a change, in the caller's transaction; false if there is nothing to change. */
     boolean run() throws SQLException {
-        return switch (random.nextInt(6)) {
+        return switch (random.nextInt(7)) {
+            case 6 -> writeUnseen();
             case 0 -> movePartition();
             case 1 -> renameColumn();
             case 2 -> renameTable();
@@ -138,6 +139,17 @@ final class Migrations {
             execute("another partition", "DROP TABLE %s; %s".formatted(table.partition(i), table.partitionDdl(i)));
         }
         statement.execute(HEAL.formatted(table.sql()));
+        return true;
+    }
+
+    /** Writes while the triggers of a table are disabled, as a restore does. */
+    private boolean writeUnseen() throws SQLException {
+        String tables = Type.any(schema.tables(), random).sql();
+        execute(
+                "disabled triggers",
+                "ALTER TABLE %1$s DISABLE TRIGGER USER; %2$s; ALTER TABLE %1$s ENABLE TRIGGER USER"
+                        .formatted(tables, new RandomStatements(schema, random).simple()));
+        changesMeaning = true; // live views are right again after the next merge
         return true;
     }
 

@@ -180,7 +180,7 @@ DECLARE
     delta regclass := tally.relation_of(v, '_delta');
     waits boolean;
 BEGIN
-    IF v.kind <> 'projection' OR delta IS NULL OR tally.is_renamed(v.id)
+    IF v.kind <> 'projection' OR delta IS NULL OR pg_relation_size(delta) IS NULL OR tally.is_renamed(v.id)
        OR (SELECT f.glance = tally.glance(f) FROM tally.fingerprint f WHERE f.view_id = v.id) IS NOT FALSE THEN
         RETURN;
     END IF;

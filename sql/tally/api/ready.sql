@@ -19,7 +19,11 @@ BEGIN
              ORDER BY n.i LOOP
         found := v.sure OR tally.has_due(v.id);
         IF NOT found AND pg_relation_size(v.delta) > 0 THEN   -- it is null for a table that is gone
-            EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_xid >= (SELECT $1))', v.delta) INTO found USING tally.scan_from(v.id);
+            BEGIN
+                EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_xid >= (SELECT $1))', v.delta) INTO found USING tally.scan_from(v.id);
+            EXCEPTION WHEN undefined_table OR syntax_error THEN
+                found := true;  -- dropped or swapped at this moment
+            END;
         END IF;
         IF found OR definitions AND tally.has_changed(v.id) THEN
             RETURN NEXT v.name;

@@ -23,7 +23,7 @@ BEGIN
     END IF;
     PERFORM tally.enqueue_sweep(v);
     PERFORM tally.write_every_key(v.id);
-EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+EXCEPTION WHEN syntax_error OR undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);
     RAISE;
 END

@@ -28,7 +28,7 @@ BEGIN
     EXECUTE format('SELECT %s()', tally.declarers(v, '_repair')) INTO enqueued;
     EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
     RETURN enqueued;
-EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+EXCEPTION WHEN syntax_error OR undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);
     RAISE;
 END

@@ -16,14 +16,14 @@ BEGIN
         RETURN;
     END IF;
     delta := tally.relation_of(v, '_delta');
-    IF pg_relation_size(delta) IS NOT DISTINCT FROM 0 OR delta IS NULL THEN
+    IF coalesce(pg_relation_size(delta), 0) = 0 THEN  -- NULL: it is gone, or was dropped after the snapshot was taken
         RETURN;
     END IF;
     BEGIN
         EXECUTE format('SELECT coalesce(sum(b.n), 0), min(b.tally_at) FROM (SELECT d.tally_at, %s AS n FROM %s d WHERE d.tally_xid >= (SELECT $1) LIMIT 1000000) b',
                 CASE v.kind WHEN 'projection' THEN 'CASE d.tally_source WHEN -2 THEN cardinality(d.tally_keys_1) ELSE 1 END' ELSE '1' END, delta)
             INTO pending, oldest USING tally.scan_from(view_id);
-    EXCEPTION WHEN undefined_table THEN
+    EXCEPTION WHEN undefined_table OR syntax_error THEN  -- the name of a table that is gone is its number
         NULL;  -- dropped or renamed by a swap at this moment: the row that is there now counts it
     END;
 END

@@ -32,7 +32,7 @@ BEGIN
         PERFORM tally.fail('TL018', format('sample is %s; it is a share above 0 and up to 1.', sample));
     END IF;
     RETURN QUERY EXECUTE format('SELECT * FROM %s($1)', tally.declarers(v, '_verify')) USING sample;
-EXCEPTION WHEN undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
+EXCEPTION WHEN syntax_error OR undefined_table OR undefined_column OR undefined_function OR undefined_object OR invalid_schema_name THEN
     PERFORM tally.refuse_renamed(v.id);
     RAISE;
 END

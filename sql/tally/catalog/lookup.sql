@@ -239,10 +239,16 @@ RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalo
                    WHERE root IN (d.id, d.root_id) AND (n.nspname, c.relname) <> (d.schema_name, d.relation_name || m.suffix))
 $$;
 
+-- tally.is_gone: whether a relation below or of a derived view that this snapshot still shows was dropped since. Its size is NULL then.
+CREATE OR REPLACE FUNCTION tally.is_gone(root integer)
+RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT EXISTS (SELECT FROM tally.fingerprint f JOIN pg_class c ON c.oid = ANY (f.relations) WHERE f.view_id = root AND pg_relation_size(c.oid) IS NULL)
+$$;
+
 -- tally.refuse_renamed: raise TL023 if something below a derived view has another name, schema or meaning than its generated code
 -- expects.
 --   Parameters root_id: the projection
---   Raises     TL022, TL023
+--   Raises     TL022, TL023; serialization_failure if something was dropped since the caller's fixed snapshot
 CREATE OR REPLACE FUNCTION tally.refuse_renamed(root_id integer)
 RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
@@ -250,6 +256,10 @@ DECLARE
     trouble text;
 BEGIN
     PERFORM tally.require_present(v);
+    IF tally.is_gone(v.id) THEN
+        RAISE serialization_failure USING MESSAGE = format('%s, or something that it is made of, was dropped after the snapshot of this transaction was taken.', tally.part(v)),
+            HINT = 'Try again in a new transaction.';
+    END IF;
     trouble := tally.definition_trouble(v.id);
     IF trouble ~ '^merges have stopped' THEN
         PERFORM tally.fail('TL023', format('%s cannot be compared with its definition: %s', tally.part(v), trouble));

@@ -74,7 +74,7 @@ DECLARE
 BEGIN
     EXECUTE format('EXPLAIN (FORMAT JSON) SELECT * FROM %s', definition) INTO plan;
     RETURN plan -> 0 -> 'Plan' ->> 'Plan Rows';
-EXCEPTION WHEN insufficient_privilege THEN
+EXCEPTION WHEN insufficient_privilege OR undefined_table OR syntax_error THEN  -- or dropped after the snapshot was taken
     RETURN NULL;
 END
 $$;

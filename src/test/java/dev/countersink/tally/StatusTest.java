@@ -1,7 +1,9 @@
 package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -64,6 +66,48 @@ class StatusTest {
                             "SELECT string_agg(concat_ws(' ', s.name, s.projection, s.pending, s.lag > 0), ',' ORDER BY name) FROM "
                                     + rows + " s WHERE name LIKE '%3'"))
                     .isEqualTo("app.f3 5 t,app.r3 app.f3 5 t,app.s3 app.f3 5 t");
+        }
+    }
+
+    /** As during a swap: the catalog's rows are those of the snapshot, but a table can be gone. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "SELECT tally.drop('app.f3')",
+                "DROP TABLE app.f3_delta CASCADE",
+                "DROP TABLE app.t CASCADE",
+                "DROP MATERIALIZED VIEW app.m",
+                "DROP SCHEMA app CASCADE"
+            })
+    void whatWasDroppedSinceTheSnapshotStopsNobodyWhoLooks(String drop) throws Exception {
+        engine.run(
+                "CREATE MATERIALIZED VIEW app.m AS SELECT count(*) AS n FROM app.t; CREATE UNIQUE INDEX ON app.m (n); SELECT tally.create_snapshot('app.m'); SELECT tally.activate('app.m')");
+        try (Sql reader = engine.session()) {
+            reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class");
+            engine.run(drop);
+            for (String look : new String[] {
+                "SELECT sum(length(s::text)) FROM tally.status s",
+                "SELECT sum(length(h::text)) FROM tally.health h",
+                "SELECT sum(length(v::text)) FROM tally.views() v",
+                "SELECT sum(length(v::text)) FROM tally.views('app.f3') v",
+                "SELECT sum(length(d::text)) FROM tally.due() d",
+                "SELECT count(*) FROM tally.ready('{app.f1,app.f3,app.m}')",
+                "SELECT count(*) FROM tally.explain('app.f3')"
+            }) {
+                reader.run(look);
+            }
+            for (String call : new String[] {"SELECT * FROM tally.verify('app.f3')", "SELECT tally.repair('app.f3')"}) {
+                reader.run("SAVEPOINT before");
+                Throwable refused = catchThrowable(() -> reader.run(call));
+                if (refused != null) { // what it reads is gone
+                    assertThat(refused)
+                            .as(call)
+                            .rootCause()
+                            .hasMessageMatching(
+                                    "(?s)ERROR: (app.f3, or something that it is made of, was dropped after|could not serialize).*");
+                }
+                reader.run("ROLLBACK TO before");
+            }
         }
     }
 

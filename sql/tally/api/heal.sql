@@ -33,6 +33,9 @@ BEGIN
     PERFORM tally.follow_definition(v, true);
     v := tally.view_by_id(v.id);
     UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id;
+    IF EXISTS (SELECT FROM tally.derived_view d CROSS JOIN LATERAL tally.lost_write_backs(d.id) WHERE v.id IN (d.id, d.root_id)) THEN
+        PERFORM tally.renew_write_back(v.id);
+    END IF;
     IF tally.only_partitions_differ(v) AND tally.follow_partitions(v) THEN
         PERFORM tally.follow_partitions(v);  -- the second call enqueues the rows of these partitions
         RETURN;

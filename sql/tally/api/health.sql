@@ -84,6 +84,9 @@ UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(w.target), NULL, false, 'what is written back was refused: ' || w.error
 FROM tally.write_back w JOIN tally.derived_view v ON v.id = w.view_id WHERE w.error IS NOT NULL
 UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(l.relation), l.trigger::text, false, 'the trigger that tells what is to be written back is missing or disabled'
+FROM tally.derived_view v CROSS JOIN LATERAL tally.lost_write_backs(v.id) l
+UNION ALL
 SELECT DISTINCT n.view, tally.shown(n.relation), NULL, false, format('session_replication_role is replica: writes of this session do not fire a trigger that is not set to ENABLE ALWAYS; SELECT tally.heal(%L) sets it so', n.view COLLATE "default")
 FROM needed n WHERE n.enabled = 'O' AND current_setting('session_replication_role') = 'replica';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

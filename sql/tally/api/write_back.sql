@@ -226,6 +226,7 @@ $body$ $template$, jsonb_build_object('write_back', tally.part(v, '_write_back')
     EXECUTE format('CREATE TRIGGER tally_write_back_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS tally_new FOR EACH STATEMENT EXECUTE FUNCTION tally.note_write_back(%s)', tally.part(v), v.id);
     EXECUTE format('CREATE TRIGGER tally_write_back_update AFTER UPDATE ON %s REFERENCING OLD TABLE AS tally_old NEW TABLE AS tally_new FOR EACH STATEMENT EXECUTE FUNCTION tally.note_write_back(%s)', tally.part(v), v.id);
     EXECUTE format('CREATE TRIGGER tally_write_back_delete AFTER DELETE ON %s REFERENCING OLD TABLE AS tally_old FOR EACH STATEMENT EXECUTE FUNCTION tally.note_write_back(%s)', tally.part(v), v.id);
+    PERFORM tally.note_triggers(coalesce(v.root_id, v.id), ARRAY[tally.relation_of(v)]);
 END
 $$;
 

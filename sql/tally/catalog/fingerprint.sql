@@ -22,7 +22,7 @@ BEGIN
             (SELECT md5(string_agg(p.relation::oid || p.role, ' ' ORDER BY p.relation::oid, p.role)) FROM tally.policies_that_bind(tally.definition_of(tally.view_by_id(f.view_id))) p) END,
         extract(epoch FROM pg_postmaster_start_time()),
         (SELECT (count(*), sum(tally.version_of(g.xmin, g.ctid))) FROM pg_trigger g WHERE NOT g.tgisinternal AND g.tgparentid = 0
-            AND g.tgrelid = ANY (ARRAY(SELECT m::oid FROM tally.source s CROSS JOIN unnest(s.members) m WHERE s.projection_id = f.view_id AND s.columns IS NOT NULL))),
+            AND g.tgrelid = ANY (tally.kept_and_written(f.view_id) || ARRAY(SELECT m::oid FROM tally.source s CROSS JOIN unnest(s.members) m WHERE s.projection_id = f.view_id AND s.columns IS NOT NULL))),
         (SELECT string_agg(DISTINCT r.srsubid::text, ',') FROM pg_subscription_rel r));
 END
 $$;

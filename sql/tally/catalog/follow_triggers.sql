@@ -1,17 +1,32 @@
 -- Triggers that were disabled for a while, so that something was written unseen. The catalog rows of triggers tell of it: each ALTER TABLE … DISABLE or ENABLE
 -- TRIGGER writes them again. A subscription fires no statement trigger either; health names it, and once it has gone, every key is compared.
 
+-- tally.kept_and_written: the tables of a projection or a snapshot, and of the rollups above it, whose values are written back.
+CREATE OR REPLACE FUNCTION tally.kept_and_written(root integer)
+RETURNS oid[] LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(SELECT DISTINCT m.relation::oid FROM tally.write_back b JOIN tally.derived_view d ON d.id = b.view_id JOIN tally.made m ON m.view_id = d.id AND m.suffix = '' WHERE root IN (d.id, d.root_id))
+$$;
+
+-- tally.lost_write_backs: the triggers of one derived view that should tell what is to be written back, and do not.
+CREATE OR REPLACE FUNCTION tally.lost_write_backs(view_id integer)
+RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE ROWS 2 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT m.relation, e.trigger FROM tally.made m JOIN pg_class c ON c.oid = m.relation CROSS JOIN unnest('{tally_write_back_insert,tally_write_back_update,tally_write_back_delete}'::name[]) e(trigger)
+    LEFT JOIN pg_trigger g ON g.tgrelid = m.relation AND g.tgname = e.trigger
+    WHERE m.view_id = lost_write_backs.view_id AND m.suffix = '' AND coalesce(g.tgenabled, 'D') NOT IN ('O', 'A') AND EXISTS (SELECT FROM tally.write_back w WHERE w.view_id = m.view_id)
+$$;
+
 -- tally.trigger_states: the state of a derived view's triggers, by table: which of them fire, the transactions that last changed them, and subscriptions
 -- that write the table.
 --   Parameters relations: only of these tables
 CREATE OR REPLACE FUNCTION tally.trigger_states(view_id integer, relations regclass[] DEFAULT NULL)
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT coalesce(jsonb_object_agg(x.tgrelid::text, x.state), '{}')
-    FROM (SELECT g.tgrelid, concat_ws(' ', sum(g.xmin::text::bigint), string_agg(g.tgenabled::text, '' ORDER BY g.tgname),
+    FROM (SELECT tally.kept_and_written(trigger_states.view_id)) k(kept) CROSS JOIN LATERAL (
+          SELECT g.tgrelid, concat_ws(' ', sum(g.xmin::text::bigint), string_agg(g.tgenabled::text, '' ORDER BY g.tgname),
                  (SELECT string_agg(r.srsubid::text, ',' ORDER BY r.srsubid) FROM pg_subscription_rel r WHERE r.srrelid = g.tgrelid)) AS state
           FROM pg_trigger g
-          WHERE g.tgrelid = ANY (coalesce(relations::oid[], ARRAY(SELECT m::oid FROM tally.source s CROSS JOIN unnest(s.members) m WHERE s.projection_id = trigger_states.view_id AND s.columns IS NOT NULL)))
-            AND starts_with(g.tgname::text, format('tally_%s_', view_id)) AND g.tgparentid = 0  -- those that a partition has of its parent come and go with it
+          WHERE g.tgrelid = ANY (coalesce(relations::oid[], kept || ARRAY(SELECT m::oid FROM tally.source s CROSS JOIN unnest(s.members) m WHERE s.projection_id = trigger_states.view_id AND s.columns IS NOT NULL)))
+            AND starts_with(g.tgname::text, CASE WHEN g.tgrelid = ANY (kept) THEN 'tally_write_back_' ELSE format('tally_%s_', view_id) END) AND g.tgparentid = 0  -- those that a partition has of its parent come and go with it
           GROUP BY g.tgrelid) x
 $$;
 
@@ -30,12 +45,12 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- tally.follow_triggers: before a merge: if triggers were disabled or enabled, enqueue every key.
---   Writes     tally.fingerprint; a sweep
+--   Writes     tally.fingerprint; a sweep; every key is written back once
 CREATE OR REPLACE FUNCTION tally.follow_triggers(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF tally.touched_tables(v.id) <> '{}' THEN
-        PERFORM tally.enqueue_sweep(v);
+        PERFORM tally.enqueue_sweep(v), tally.write_every_key(v.id);
         PERFORM tally.note_triggers(v.id);
     END IF;
 END
@@ -46,6 +61,6 @@ CREATE OR REPLACE FUNCTION tally.trigger_trouble(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('triggers on %s were disabled or enabled, or a subscription to it came or went, and something may have been written unseen: the next merge compares every key', string_agg(t::text, ', '))
     FROM unnest(tally.touched_tables(v.id)) t
-    WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t AND starts_with(g.tgname::text, format('tally_%s_', v.id)) AND g.tgenabled NOT IN ('O', 'A'))  -- health names these
+    WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t AND g.tgname ~ format('^tally_(%s|write_back)_', v.id) AND g.tgenabled NOT IN ('O', 'A'))  -- health names these
     HAVING count(*) > 0
 $$;

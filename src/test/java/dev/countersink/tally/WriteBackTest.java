@@ -56,6 +56,32 @@ class WriteBackTest {
     }
 
     @Test
+    void whatChangesWhileTheTriggersAreDisabledOrMissingIsToldAndWrittenBackAfterwards() {
+        engine.run(
+                "SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}'); SELECT tally.refresh('app.counts')");
+        engine.run(
+                "ALTER TABLE app.counts DISABLE TRIGGER USER; SELECT tally.refresh('app.counts'); UPDATE app.detection SET event_id = 20 WHERE id < 9; SELECT tally.refresh('app.counts')");
+        assertThat(engine.number(WRONG)).isPositive();
+        assertThat(engine.number(
+                        "SELECT count(*) FROM tally.health WHERE NOT ok AND trigger LIKE 'tally_write_back_%'"))
+                .isEqualTo(3);
+        engine.run("ALTER TABLE app.counts ENABLE TRIGGER USER");
+        assertThat(engine.text("SELECT string_agg(problem, ' ') FROM tally.health WHERE NOT ok"))
+                .contains("triggers on app.counts were disabled or enabled");
+        settle();
+        assertThat(engine.number(WRONG)).isZero();
+        engine.run(
+                "DROP TRIGGER tally_write_back_update ON app.counts; UPDATE app.detection SET event_id = 19 WHERE id < 9; SELECT tally.refresh('app.counts')");
+        assertThat(engine.text(
+                        "SELECT string_agg(trigger, ' ') FROM tally.health WHERE NOT ok AND trigger IS NOT NULL"))
+                .isEqualTo("tally_write_back_update");
+        engine.run("SELECT tally.heal('app.counts'); SELECT tally.refresh('app.counts')");
+        assertThat(engine.number(WRONG)).isZero();
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
     void aRedefinitionTakesItAlong() {
         engine.run("SELECT tally.write_back('app.counts', 'app.event', '{\"detections_count\":\"detections\"}')");
         engine.run("""

@@ -147,7 +147,7 @@ final class Migrations {
         String tables = Type.any(schema.tables(), random).sql();
         execute(
                 "disabled triggers",
-                "ALTER TABLE %1$s DISABLE TRIGGER USER; %2$s; ALTER TABLE %1$s ENABLE TRIGGER USER"
+                "ALTER TABLE %1$s DISABLE TRIGGER USER; %2$s; SET CONSTRAINTS ALL IMMEDIATE; ALTER TABLE %1$s ENABLE TRIGGER USER"
                         .formatted(tables, new RandomStatements(schema, random).simple()));
         changesMeaning = true; // live views are right again after the next merge
         return true;

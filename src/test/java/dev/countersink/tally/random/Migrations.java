@@ -239,6 +239,9 @@ final class Migrations {
 
     /** Renames the definition of a projection or a derived table. */
     private boolean renameRelation(String kind, String relation) throws SQLException {
+        if ("0".equals(RandomCase.text(statement, "SELECT count(to_regclass($v$%s$v$))".formatted(relation)))) {
+            return false; // a rollup that has yet to be declared
+        }
         String[] parts = relation.split("(?<=\")\\.(?=\")", 2);
         String to = Table.quoted(parts[1].substring(1, parts[1].length() - 1) + RENAMED);
         execute("renamed " + kind.toLowerCase(Locale.ROOT), "ALTER %s %s RENAME TO %s".formatted(kind, relation, to));

@@ -6,8 +6,10 @@
 --   Locks      the occurrences, in the order of their ids; everything is read after they are locked
 --   Notes      The latest identification that is not withdrawn wins, with score 1.0. Otherwise each algorithm's best-scoring
 --              classification is a candidate, and the first by terminal, score, lowest id wins. Without either: NULL.
+--              Every look-up is by index, because statistics may be out of date, and a kept plan be made for empty tables.
 CREATE OR REPLACE FUNCTION results.determine(occurrences bigint[])
-RETURNS bigint LANGUAGE plpgsql AS $$
+RETURNS bigint LANGUAGE plpgsql
+SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     changed bigint;
 BEGIN
@@ -26,7 +28,8 @@ BEGIN
             SELECT ranked.taxon_id, ranked.score
             FROM (SELECT c.id, c.taxon_id, c.score, c.terminal,
                          rank() OVER (PARTITION BY c.algorithm_id ORDER BY c.score DESC) AS place
-                  FROM results.detection d JOIN results.classification c ON c.detection_id = d.id
+                  FROM results.detection d
+                  CROSS JOIN LATERAL (SELECT k.* FROM results.classification k WHERE k.detection_id = d.id OFFSET 0) c
                   WHERE d.occurrence_id = wanted.id) ranked
             WHERE ranked.place = 1
             ORDER BY ranked.terminal DESC, ranked.score DESC, ranked.id LIMIT 1) model ON person.taxon_id IS NULL

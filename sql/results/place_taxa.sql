@@ -4,28 +4,40 @@
 --   Writes     results.taxon.ancestor_ids where it differs; results.taxon_tree
 --   Locks      the row of results.taxon_tree, so that one move runs at a time
 --   Raises     RS020
+--   Notes      Plans are kept for the session, while an import makes many taxa of a few. So every look-up is by index: OFFSET 0
+--              keeps a look-up from becoming a join, and what is left to join must not be a loop over all pairs.
 CREATE OR REPLACE FUNCTION results.place_taxa(moved bigint[])
-RETURNS void LANGUAGE plpgsql AS $$
+RETURNS void LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     culprit text;
 BEGIN
-    UPDATE results.taxon_tree SET moves = moves + 1;
+    -- once per transaction: a second update would have to step over the row that the first one has left behind
+    UPDATE results.taxon_tree SET moves = moves + 1 WHERE xmin <> pg_current_xact_id()::xid;
 
     WITH RECURSIVE up (taxon_id, id) AS (
-        SELECT t.id, t.parent_id FROM results.taxon t WHERE t.id = ANY (moved) AND t.parent_id IS NOT NULL
+        SELECT m.id, p.parent_id
+        FROM (SELECT DISTINCT unnest(moved)) AS m (id)
+        CROSS JOIN LATERAL (SELECT t.parent_id FROM results.taxon t WHERE t.id = m.id OFFSET 0) p
+        WHERE p.parent_id IS NOT NULL
         UNION   -- UNION ends the recursion in a cycle too, because rows repeat
-        SELECT up.taxon_id, t.parent_id FROM up JOIN results.taxon t ON t.id = up.id WHERE t.parent_id IS NOT NULL
+        SELECT up.taxon_id, p.parent_id
+        FROM up CROSS JOIN LATERAL (SELECT t.parent_id FROM results.taxon t WHERE t.id = up.id OFFSET 0) p
+        WHERE p.parent_id IS NOT NULL
     )
-    SELECT t.name INTO culprit FROM up JOIN results.taxon t ON t.id = up.taxon_id
-    WHERE up.id = up.taxon_id ORDER BY t.id LIMIT 1;
+    SELECT (SELECT t.name FROM results.taxon t WHERE t.id = up.taxon_id) INTO culprit
+    FROM up WHERE up.id = up.taxon_id ORDER BY up.taxon_id LIMIT 1;
     IF culprit IS NOT NULL THEN
         PERFORM results.fail('RS020', format('Taxon %L would be among its own ancestors.', culprit));
     END IF;
 
     WITH RECURSIVE up (taxon_id, id, height) AS (
-        SELECT t.id, t.parent_id, 1 FROM results.taxon t WHERE t.id = ANY (moved)
+        SELECT m.id, p.parent_id, 1
+        FROM (SELECT DISTINCT unnest(moved)) AS m (id)
+        CROSS JOIN LATERAL (SELECT t.parent_id FROM results.taxon t WHERE t.id = m.id OFFSET 0) p
         UNION ALL
-        SELECT up.taxon_id, t.parent_id, up.height + 1 FROM up JOIN results.taxon t ON t.id = up.id
+        SELECT up.taxon_id, p.parent_id, up.height + 1
+        FROM up CROSS JOIN LATERAL (SELECT t.parent_id FROM results.taxon t WHERE t.id = up.id OFFSET 0) p
     ), top AS (   -- a taxon below another moved one is reached by the recursion down from that
         SELECT up.taxon_id AS id, coalesce(array_agg(up.id ORDER BY up.height DESC) FILTER (WHERE up.id IS NOT NULL), '{}') AS ancestors
         FROM up LEFT JOIN unnest(moved) AS m (id) USING (id)
@@ -33,16 +45,21 @@ BEGIN
     ), down (id, ancestors) AS (
         SELECT top.id, top.ancestors FROM top
         UNION ALL
-        SELECT t.id, down.ancestors || down.id FROM down JOIN results.taxon t ON t.parent_id = down.id
+        SELECT c.id, down.ancestors || down.id
+        FROM down CROSS JOIN LATERAL (SELECT t.id FROM results.taxon t WHERE t.parent_id = down.id OFFSET 0) c
+    ), misplaced AS MATERIALIZED (
+        SELECT down.id, down.ancestors
+        FROM down CROSS JOIN LATERAL (SELECT FROM results.taxon t WHERE t.id = down.id AND t.ancestor_ids <> down.ancestors OFFSET 0) t
     )
-    UPDATE results.taxon t SET ancestor_ids = down.ancestors
-    FROM down WHERE t.id = down.id AND t.ancestor_ids <> down.ancestors;
+    UPDATE results.taxon t SET ancestor_ids = m.ancestors
+    FROM misplaced m WHERE t.id = ANY (ARRAY(SELECT id FROM misplaced)) AND t.id = m.id AND t.ancestor_ids <> m.ancestors;
 END
 $$;
 COMMENT ON FUNCTION results.place_taxa(bigint[]) IS 'write ancestor_ids of these taxa and of everything below them';
 
 -- results.taxon_inserted, results.taxon_updated: statement triggers that call place_taxa for taxa with another parent.
---   Notes      A taxon without a parent, as messages create them, takes no lock.
+--   Notes      A taxon without a parent, as messages create them, takes no lock. The plan that compares old and new rows may have
+--              been made for one row, so it must not be a loop over all pairs.
 CREATE OR REPLACE FUNCTION results.taxon_inserted()
 RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -56,7 +73,7 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION results.taxon_updated()
-RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_nestloop = off SET jit = off AS $$
 DECLARE
     moved bigint[] := ARRAY(SELECT n.id FROM new_rows n LEFT JOIN old_rows o USING (id)
                             WHERE n.parent_id IS DISTINCT FROM o.parent_id OR o.id IS NULL);

@@ -120,6 +120,60 @@ class StaleStatisticsTest {
         return writer;
     }
 
+    /** The statistics are of empty tables, and so is the plan that an import keeps for its whole session. */
+    @Test
+    void anIdentificationReadsWhatBelongsToItsOccurrence() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql writer = seeded(db)) {
+            writer.run("ANALYZE " + TABLES + ", results.identification");
+            for (int first = 1; first <= STORED; first += MESSAGES) {
+                apply(writer, first, MESSAGES, 1);
+            }
+        }
+        try (Sql person = new Sql(db)) {
+            person.run("BEGIN");
+            for (int occurrence = 1; occurrence <= MESSAGES; occurrence++) {
+                person.run("INSERT INTO results.identification (occurrence_id, taxon_id) VALUES (%d, 1)"
+                        .formatted(occurrence));
+            }
+            assertThat(person.number(READ)).as("rows read").isLessThan(50 * MESSAGES);
+            person.run("COMMIT");
+        }
+    }
+
+    @Test
+    void aTaxonOfAnImportIsPlacedByReadingItsAncestorsAlone() throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql importer = new Sql(db)) {
+            importer.run("ANALYZE results.taxon");
+            importer.run("BEGIN");
+            importer.run("INSERT INTO results.taxon (id, name, parent_id) VALUES (1, 'Lepidoptera', NULL)");
+            long few = placed(importer, 2);
+            placed(importer, 2 + MESSAGES);
+            for (int first = 2 + 2 * MESSAGES; first <= STORED; first += MESSAGES) {
+                placed(importer, first);
+            }
+            long many = placed(importer, STORED + 2);
+            importer.run("COMMIT");
+            assertThat(many)
+                    .as("rows read for %d taxa, of %d", MESSAGES, STORED)
+                    .isLessThan(2 * few);
+            assertThat(importer.number("SELECT count(*) FROM results.taxon t JOIN results.taxon p ON p.id = t.parent_id"
+                            + " WHERE t.ancestor_ids = p.ancestor_ids || p.id"))
+                    .isEqualTo(importer.number("SELECT count(*) - 1 FROM results.taxon"));
+        }
+    }
+
+    /** Adds taxa one by one, each below one of the first ten; returns how many rows of tables in results were read. */
+    private static long placed(Sql importer, int first) {
+        long before = importer.number(READ);
+        for (int id = first; id < first + MESSAGES; id++) {
+            importer.run("INSERT INTO results.taxon (id, name, parent_id) VALUES (%d, 'Taxon %d', %d)"
+                    .formatted(id, id, Math.min(id - 1, 1 + id % 10)));
+        }
+        return importer.number(READ) - before;
+    }
+
     /** By two writers at once, whose second one finds what the first has just committed. */
     @Test
     void theRowsOfTheFirstOfTwoWritersAreAdopted() throws Exception {

@@ -35,6 +35,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -49,8 +50,8 @@ public final class Ingestor implements AutoCloseable {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final long HOUSEKEEPING_MILLIS = 250;
     private static final long DATABASE_CHECK_MILLIS = 2000;
-    /** A connection on which writer and server have waited for each other for so long is ended. */
-    private static final Duration STALLED_AFTER = Duration.ofSeconds(3);
+    /** A connection on which writer and server have waited for each other for so long is ended, if the next check agrees. */
+    private static final Duration STALLED_AFTER = Duration.ofSeconds(2);
 
     private static final Duration KEEP_ALIVE_AFTER = ResultsStream.ACK_WAIT.dividedBy(3);
     private static final Duration FLUSH_PATIENCE = Duration.ofSeconds(5);
@@ -84,6 +85,8 @@ public final class Ingestor implements AutoCloseable {
             Executors.newSingleThreadScheduledExecutor(named("ingest-database-check"));
     private final ExecutorService acker = Executors.newSingleThreadExecutor(named("ingest-acker"));
     private final ConnectionListener listener;
+    /** Why the states of jobs could not be followed last; of the thread that checks the database. */
+    private @Nullable String followingFails;
 
     /**
      * Makes an ingestor that is not started.
@@ -187,8 +190,7 @@ public final class Ingestor implements AutoCloseable {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             if (db.acceptsWrites()) {
                 metrics.outage().ended(databaseCheck);
-                endStalled(db);
-                tellJobs(db.followJobs(settings.failedShare()));
+                lookAfter(db);
             } else {
                 metrics.outage().failed(databaseCheck, READ_ONLY, "The database is read-only.");
             }
@@ -199,12 +201,27 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
+    /** What fails here is told, but is no outage: batches do not depend on it. */
+    private void lookAfter(ResultsDb db) {
+        try {
+            endStalled(db);
+            tellJobs(db.followJobs(settings.failedShare()));
+            followingFails = null;
+        } catch (SQLException e) {
+            String sentence = SqlErrorClassifier.sentence(e);
+            if (stopping.getCount() > 0 && !sentence.equals(followingFails)) {
+                followingFails = sentence;
+                LOG.warn("The states of jobs are not up to date ({}: {}); trying again", e.getSQLState(), sentence);
+            }
+        }
+    }
+
     private void endStalled(ResultsDb db) throws SQLException {
         for (ResultsDb writer : writing) {
             if (db.endIfStalled(writer, STALLED_AFTER)) {
                 LOG.warn(
                         "A connection to the database has stalled for more than {} s; it is ended, and its batch tried again",
-                        STALLED_AFTER.toSeconds());
+                        STALLED_AFTER.plusMillis(DATABASE_CHECK_MILLIS).toSeconds());
             }
         }
     }

@@ -42,11 +42,17 @@ public final class ResultsDb implements AutoCloseable {
 
     private static final int FOLLOW_MILLIS = 30_000;
     private static final long AT_REST = 0;
+    /** What {@code results.stalled_session} says of a session that has ended. */
+    private static final String GONE = "";
 
     private final DataSource dataSource;
     private volatile @Nullable Connection connection;
+    /** Null until the stage is open. */
+    private volatile @Nullable Session session;
     /** When the transaction in work last sent something; {@link #AT_REST} without one. */
     private volatile long sentNanos = AT_REST;
+    /** The last look at it; of the one who looks. */
+    private @Nullable Look lastLook;
 
     public ResultsDb(DataSource dataSource) {
         this.dataSource = dataSource;
@@ -197,37 +203,66 @@ public final class ResultsDb implements AutoCloseable {
         }
     }
 
+    /** @param backend as the server says: behind a connection pooler, the one of the protocol is made up */
+    private record Session(Connection connection, int backend) {}
+
+    private record Look(Session session, long sentNanos, String received) {}
+
     /**
      * Ends the connection of another one if what it sent, or the answer to it, got lost on the way: it waits for the server,
      * which waits for it. What it had in work is rolled back, and it fails. Only a look at the server tells this from
-     * a statement that takes long.
+     * a statement that takes long. Two looks in a row must find it so, and nothing sent or received in between: on a machine
+     * without a free processor, each of them may just not have had its turn. So call this regularly, from one thread.
      *
      * @param after how long both must have waited
      * @return whether it was so
      */
     public boolean endIfStalled(ResultsDb other, Duration after) throws SQLException {
-        Connection waiting = other.connection;
-        if (waiting == null || !other.waits(after)) {
+        long since = other.sentNanos;
+        Session waiting = other.session;
+        Look before = other.lastLook;
+        other.lastLook = null;
+        if (waiting == null || since == AT_REST || System.nanoTime() - since <= after.toNanos()) {
             return false;
         }
-        try (Connection c = connectionFor(BRIEF_MILLIS);
-                PreparedStatement call = c.prepareStatement("SELECT results.end_stalled(?, ?)")) {
-            call.setInt(1, waiting.unwrap(PGConnection.class).getBackendPID());
-            call.setDouble(2, after.toMillis() / 1e3);
-            try (ResultSet row = call.executeQuery()) {
-                row.next();
-                if (!row.getBoolean(1)) {
-                    return false;
-                }
+        try (Connection c = connectionFor(BRIEF_MILLIS)) {
+            boolean ended;
+            if (before != null && before.session() == waiting && before.sentNanos() == since) {
+                ended = endStalled(c, waiting.backend(), after, before.received());
+            } else {
+                String received = stalledSession(c, waiting.backend(), after);
+                other.lastLook = received == null ? null : new Look(waiting, since, received);
+                ended = GONE.equals(received);
+            }
+            if (!ended || other.sentNanos != since) {
+                return false;
             }
         }
-        waiting.abort(Runnable::run);
+        waiting.connection().abort(Runnable::run);
         return true;
     }
 
-    private boolean waits(Duration after) {
-        long since = sentNanos;
-        return since != AT_REST && System.nanoTime() - since > after.toNanos();
+    private static @Nullable String stalledSession(Connection c, int backend, Duration after) throws SQLException {
+        try (PreparedStatement call = c.prepareStatement("SELECT results.stalled_session(?, ?)")) {
+            call.setInt(1, backend);
+            call.setDouble(2, after.toMillis() / 1e3);
+            try (ResultSet row = call.executeQuery()) {
+                row.next();
+                return row.getString(1);
+            }
+        }
+    }
+
+    private static boolean endStalled(Connection c, int backend, Duration after, String received) throws SQLException {
+        try (PreparedStatement call = c.prepareStatement("SELECT results.end_stalled(?, ?, ?)")) {
+            call.setInt(1, backend);
+            call.setDouble(2, after.toMillis() / 1e3);
+            call.setString(3, received);
+            try (ResultSet row = call.executeQuery()) {
+                row.next();
+                return row.getBoolean(1);
+            }
+        }
     }
 
     private void sent() {
@@ -280,14 +315,22 @@ public final class ResultsDb implements AutoCloseable {
     private Connection open() throws SQLException {
         if (connection == null) {
             Connection fresh = dataSource.getConnection();
+            sent(); // waiting for the connection was no waiting for its server
             connection = fresh;
+            int usual = fresh.getNetworkTimeout();
+            fresh.setNetworkTimeout(Runnable::run, BRIEF_MILLIS);
             // Independent of the database's default: apply_batch is written for this level.
             fresh.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             fresh.setAutoCommit(false);
-            try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage()")) {
-                call.execute();
+            int backend;
+            try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage(), pg_backend_pid()");
+                    ResultSet row = call.executeQuery()) {
+                row.next();
+                backend = row.getInt(2);
             }
             fresh.commit();
+            fresh.setNetworkTimeout(Runnable::run, usual);
+            session = new Session(fresh, backend);
         }
         return connection;
     }
@@ -378,6 +421,7 @@ public final class ResultsDb implements AutoCloseable {
     @Override
     public void close() {
         Connection open = connection;
+        session = null;
         connection = null;
         if (open == null) {
             return;

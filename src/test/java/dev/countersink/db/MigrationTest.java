@@ -50,6 +50,17 @@ class MigrationTest {
     }
 
     @Test
+    void aSchemaFromBeforeACommentWasCorrectedIsTaken() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(
+                settings,
+                "UPDATE countersink_changelog SET md5sum = '9:3ee3810dcbcc95ffe9076e8c37d11f8b' WHERE id = 'liquibase/migrations/010-tally.sql'");
+        Database.open(settings).close();
+        assertThat(number(settings, "SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
     void aSecondStartChangesNothing() throws Exception {
         DbSettings settings = TestPostgres.migrated();
         long before = number(settings, "SELECT max(orderexecuted) FROM countersink_changelog");

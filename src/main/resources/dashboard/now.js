@@ -55,14 +55,14 @@ export function render(route, data, { choose, again }) {
 export function held(transactions, again) {
     return h('table', { class: 'cards', id: 'transactions' },
         h('thead', {}, h('tr', {}, ['Session', 'Whose', 'Begun', 'Wait for it', 'Statement'].map(t => h('th', { scope: 'col' }, t)), h('td'))),
-        h('tbody', {}, transactions.map(t => h('tr', { 'data-key': `${t.pid} ${t.since}` },
-            h('th', { scope: 'row' }, t.pid),
+        h('tbody', {}, transactions.map(t => h('tr', { 'data-key': `${t.pid} ${t.since} ${t.pid ? '' : t.statement}` },
+            h('th', { scope: 'row' }, t.pid || 'none'),
             h('td', { 'data-label': 'Whose' }, [t.role, t.program, t.address].filter(x => x).join(', ')),
             h('td', { 'data-label': 'Begun' }, `${ago(t.since)}, ${t.waits ? `waits for a ${t.waits}` : t.state ?? 'hidden'}`),
             h('td', { 'data-label': 'Wait for it' }, t.blocks ? `${plural(t.blocks, 'session')}, ${t.blocked_merges} of ours` : t.holds_snapshot ? 'nobody; it keeps dead rows' : 'nobody'),
             h('td', { 'data-label': 'Statement', class: 'result' }, h('code', {}, t.statement ?? 'hidden')),
-            h('td', {}, h('button', { type: 'button', needs: 'operator', 'aria-label': `End the transaction of session ${t.pid}`, onclick: () => end(t, again) },
-                t.state === 'active' ? 'Cancel' : 'End session'))))));
+            h('td', {}, t.pid ? h('button', { type: 'button', needs: 'operator', 'aria-label': `End the transaction of session ${t.pid}`, onclick: () => end(t, again) },
+                t.state === 'active' ? 'Cancel' : 'End session') : null)))));
 }
 
 async function end(t, again) {

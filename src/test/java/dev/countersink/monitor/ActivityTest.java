@@ -60,6 +60,21 @@ class ActivityTest {
     }
 
     @Test
+    void aPreparedTransactionIsShownWithTheStatementThatEndsIt() {
+        sql.run("BEGIN; LOCK TABLE \"odd \"\"app\".tag; PREPARE TRANSACTION 'left ''over'");
+        try {
+            assertThat(
+                            sql.text(
+                                    "SELECT concat_ws(' ', state, statement, holds_snapshot) FROM control.transactions(interval '0 s') WHERE pid = 0"))
+                    .isEqualTo("prepared ROLLBACK PREPARED 'left ''over' t");
+            assertThatThrownBy(() -> control.endTransaction(0, "2026-01-01T00:00:00Z"))
+                    .hasMessageContaining("A prepared transaction has no session that could be ended.");
+        } finally {
+            sql.run("ROLLBACK PREPARED 'left ''over'");
+        }
+    }
+
+    @Test
     void aRowIsFollowedDownToTheRowsOfItsSources() {
         List<JsonNode> rows = json(control.baseRows(VIEW, "{\"the \\\"id\":7}"));
         assertThat(rows)

@@ -13,7 +13,7 @@ import org.testcontainers.containers.wait.strategy.Wait;
 interface PostgresServer extends AutoCloseable {
     int PORT = 5432;
     /** A test server need not be durable. */
-    Map<String, String> TUNING = Map.of("fsync", "off", "full_page_writes", "off");
+    Map<String, String> TUNING = Map.of("fsync", "off", "full_page_writes", "off", "max_prepared_transactions", "5");
 
     DbSettings settings(String database);
 

@@ -155,13 +155,13 @@ class EventStreams implements SmartLifecycle {
     }
 
     private void write(Stream stream) {
-        if (!stream.admitted().getAsBoolean()) {
-            stream.emitter().complete();
-            return;
-        }
         try {
-            stream.emitter().send(SseEmitter.event().name("changed").data("{}"));
-        } catch (IOException | IllegalStateException e) { // its reader has gone
+            if (stream.admitted().getAsBoolean()) {
+                stream.emitter().send(SseEmitter.event().name("changed").data("{}"));
+            } else {
+                stream.emitter().complete();
+            }
+        } catch (IOException | IllegalStateException e) { // its reader has gone, and its request with it
             streams.remove(stream);
         }
     }

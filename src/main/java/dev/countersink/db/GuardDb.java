@@ -80,4 +80,12 @@ public class GuardDb {
                 .query(String.class)
                 .list();
     }
+
+    /** Why statements of some roles cannot be cancelled, a sentence each. */
+    public List<String> watchdogLacks(List<String> roles) {
+        return jdbc.sql("SELECT s FROM control.watchdog_lacks(?::text[]) s")
+                .param(roles.toArray(String[]::new))
+                .query(String.class)
+                .list();
+    }
 }

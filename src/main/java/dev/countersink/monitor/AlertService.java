@@ -8,8 +8,6 @@ import java.time.Instant;
 import java.util.List;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 import org.springframework.stereotype.Component;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -20,7 +18,6 @@ import tools.jackson.databind.json.JsonMapper;
  */
 @Component
 class AlertService extends PeriodicTask {
-    private static final Logger LOG = LoggerFactory.getLogger(AlertService.class);
     private static final Duration PAUSE = Duration.ofSeconds(5);
     /** What was read longer ago is no news. */
     private static final Duration OLDEST = Duration.ofMinutes(1);
@@ -55,15 +52,6 @@ class AlertService extends PeriodicTask {
 
     @Override
     void run() {
-        try {
-            look();
-        } catch (RuntimeException e) {
-            // An outage of the database is logged by the merges, once.
-            LOG.debug("Alerts cannot be noted: {}", e.getMessage());
-        }
-    }
-
-    private void look() {
         localNoted = note(instance, rules.local(instance), localNoted);
         ViewBoard.Now now = board.latest();
         if (Duration.between(now.at(), Instant.now()).compareTo(OLDEST) > 0) {

@@ -6,6 +6,7 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +27,7 @@ class Watchdog extends PeriodicTask {
     private final MeterRegistry meters;
     private final JsonMapper json;
     private final Set<String> refused = new HashSet<>();
+    private boolean checked;
 
     Watchdog(WatchdogSettings settings, GuardDb guard, MeterRegistry meters, JsonMapper json) {
         super("watchdog", pause(settings.limit()));
@@ -54,13 +56,13 @@ class Watchdog extends PeriodicTask {
 
     @Override
     void run() {
-        try {
-            guard.cancelLongStatements(settings.roles(), settings.limit()).stream()
-                    .map(json::readTree)
-                    .forEach(this::tell);
-        } catch (RuntimeException e) {
-            LOG.debug("Long statements cannot be looked for: {}", e.getMessage());
+        if (!checked) {
+            guard.watchdogLacks(settings.roles()).forEach(problem -> LOG.warn("The watchdog: {}", problem));
+            checked = true;
         }
+        guard.cancelLongStatements(settings.roles(), settings.limit()).stream()
+                .map(json::readTree)
+                .forEach(this::tell);
     }
 
     private void tell(JsonNode statement) {
@@ -75,9 +77,7 @@ class Watchdog extends PeriodicTask {
                     Findings.shown(statement.path("seconds").asDouble()),
                     statement.path("statement").asString(""));
         } else if (refused.add(role)) {
-            LOG.warn(
-                    "The watchdog may not cancel statements of {}: GRANT pg_signal_backend to the program's role",
-                    role);
+            guard.watchdogLacks(List.of(role)).forEach(problem -> LOG.warn("The watchdog: {}", problem));
         }
     }
 }

@@ -144,7 +144,7 @@ class AlertsTest {
         try (Connection odd = connect("odd_reporter");
                 Statement statement = odd.createStatement()) {
             CompletableFuture<String> state = CompletableFuture.supplyAsync(
-                    () -> state(statement, "/* \u001b[2J\r\n\n10:00:00.000 WARN forged */ SELECT pg_sleep(60)"));
+                    () -> state(statement, "/* \u001b[2J\u202e\r\n\n10:00:00.000 WARN forged */ SELECT pg_sleep(60)"));
             String told = Eventually.await(
                     "it is cancelled",
                     () -> String.join("", guard.cancelLongStatements(List.of("odd_reporter"), Duration.ofMillis(1))),
@@ -153,8 +153,26 @@ class AlertsTest {
             String shown = JsonMapper.shared().readTree(told).path("statement").asString();
             assertThat(shown)
                     .contains(" 10:00:00.000 WARN forged */ SELECT pg_sleep(60)")
-                    .doesNotContainPattern("\\p{Cntrl}");
+                    .doesNotContainPattern("\\p{Cntrl}|\u202e");
         }
+    }
+
+    @Test
+    void theWatchdogTellsWhichRolesItCannotWatch() throws Exception {
+        sql.run(
+                "DO $$ BEGIN CREATE ROLE watch_super SUPERUSER; CREATE ROLE \"watch, 'odd'\"; CREATE ROLE watch_member; CREATE ROLE watch_itself LOGIN;"
+                        + " GRANT watch_member TO watch_itself; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                        + " GRANT USAGE ON SCHEMA control TO watch_itself; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA control TO watch_itself");
+        try (HikariDataSource own = Database.pool(DbSettings.of(db.url(), "watch_itself", db.password()))) {
+            assertThat(new GuardDb(own)
+                            .watchdogLacks(List.of(
+                                    "watch_super", "watch, 'odd'", "watch_member", "watch_itself", "watch_none")))
+                    .containsExactlyInAnyOrder(
+                            "the role watch_super is a superuser, and watch_itself is not",
+                            "it may not cancel statements of \"watch, 'odd'\": GRANT pg_signal_backend TO watch_itself",
+                            "there is no role watch_none");
+        }
+        assertThat(guard.watchdogLacks(List.of("watch_super", "watch_itself"))).isEmpty();
     }
 
     private Connection connect(String role) throws SQLException {

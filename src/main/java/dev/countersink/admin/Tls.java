@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.springframework.boot.autoconfigure.ssl.PemSslBundleProperties;
+import org.springframework.boot.autoconfigure.ssl.PropertiesSslBundle;
 import org.springframework.boot.context.properties.bind.Binder;
 import org.springframework.boot.ssl.pem.PemContent;
 import org.springframework.core.env.ConfigurableEnvironment;
@@ -35,6 +37,7 @@ public final class Tls {
         }
         require("COUNTERSINK_HTTP_CERTIFICATE", certificate, "certificate", content -> content.getCertificates());
         require("COUNTERSINK_HTTP_KEY", key, "private key", content -> content.getPrivateKey());
+        requireOneOfTheOther(certificate, key);
         environment
                 .getPropertySources()
                 .addFirst(new MapPropertySource(
@@ -44,6 +47,9 @@ public final class Tls {
                                 "file:" + certificate.toAbsolutePath(),
                                 OF_BUNDLE + ".keystore.private-key",
                                 "file:" + key.toAbsolutePath(),
+                                // A key that is not the certificate's keeps the pair before it in use.
+                                OF_BUNDLE + ".keystore.verify-keys",
+                                true,
                                 OF_BUNDLE + ".reload-on-update",
                                 true,
                                 "server.ssl.bundle",
@@ -65,6 +71,25 @@ public final class Tls {
             throw refused(setting, file, what, e);
         }
         throw refused(setting, file, what, null);
+    }
+
+    private static void requireOneOfTheOther(Path certificate, Path key) {
+        PemSslBundleProperties both = new PemSslBundleProperties();
+        both.getKeystore().setCertificate("file:" + certificate.toAbsolutePath());
+        both.getKeystore().setPrivateKey("file:" + key.toAbsolutePath());
+        both.getKeystore().setVerifyKeys(true);
+        try {
+            PropertiesSslBundle.get(both).getStores().getKeyStore();
+        } catch (IllegalStateException e) {
+            throw new StartupException(
+                    String.format(
+                            Locale.ROOT,
+                            "COUNTERSINK_HTTP_KEY is %s, which is not the key of the certificate in %s.",
+                            key,
+                            certificate),
+                    "Name the private key that the certificate was made for.",
+                    e);
+        }
     }
 
     private static StartupException refused(String setting, Path file, String what, @Nullable Exception cause) {

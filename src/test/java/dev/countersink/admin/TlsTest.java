@@ -3,6 +3,9 @@ package dev.countersink.admin;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.countersink.config.StartupException;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Keytool;
@@ -21,6 +24,7 @@ import javax.net.ssl.TrustManager;
 import javax.net.ssl.X509TrustManager;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.slf4j.LoggerFactory;
 import org.springframework.core.env.MapPropertySource;
 import org.springframework.core.env.StandardEnvironment;
 
@@ -30,8 +34,13 @@ class TlsTest {
     private final Path certificate = folder.resolve("certificate.pem");
     private final Path key = folder.resolve("key.pem");
 
+    private final ListAppender<ILoggingEvent> refused = new ListAppender<>();
+    private final Logger reload =
+            (Logger) LoggerFactory.getLogger("org.springframework.boot.autoconfigure.ssl.FileWatcher");
+
     @AfterEach
     void delete() throws Exception {
+        reload.detachAppender(refused);
         TestFolder.delete(folder);
     }
 
@@ -44,8 +53,14 @@ class TlsTest {
             int port = service.instance().port();
             assertThat(subject(port)).isEqualTo("CN=first");
             assertThat(ask(port)).startsWith("HTTP/1.1 200").contains("Strict-Transport-Security");
-            make("second");
-            Eventually.await("the new certificate", () -> subject(port), "CN=second"::equals);
+            refused.start();
+            reload.addAppender(refused); // the start of the service has removed what was there
+            // The key comes first, and the certificate may be long in coming.
+            make("second", key);
+            Eventually.await("it is tried", () -> refused.list, list -> !list.isEmpty());
+            assertThat(subject(port)).isEqualTo("CN=first");
+            make("third");
+            Eventually.await("the new certificate", () -> subject(port), "CN=third"::equals);
             assertThat(ask(port)).startsWith("HTTP/1.1 200");
         }
     }
@@ -65,6 +80,11 @@ class TlsTest {
         Path odd = Files.writeString(folder.resolve("odd.pem"), "-----BEGIN CERTIFICATE-----\nx\n");
         assertThatThrownBy(() -> configure(odd, key)).isInstanceOf(StartupException.class);
         configure(certificate, key);
+        make("second", key);
+        assertThatThrownBy(() -> configure(certificate, key))
+                .isInstanceOf(StartupException.class)
+                .hasMessage("COUNTERSINK_HTTP_KEY is " + key + ", which is not the key of the certificate in "
+                        + certificate + ".");
     }
 
     private static void configure(Path certificate, Path key) {
@@ -85,15 +105,25 @@ class TlsTest {
 
     /** Writes a new certificate and its key, each of which is replaced at once. */
     private void make(String name) throws Exception {
+        make(name, key, certificate);
+    }
+
+    /** Writes those of the two that are named. */
+    private void make(String name, Path... files) throws Exception {
         String store = name + ".p12";
         Keytool.run(folder, "-genkeypair", "-keyalg", "EC", "-alias", "x", "-dname", "CN=" + name, "-keystore", store);
         KeyStore keys = Keytool.load(folder.resolve(store));
-        write(
-                key,
-                Keytool.pem(
-                        "PRIVATE KEY",
-                        keys.getKey("x", Keytool.PASSWORD.toCharArray()).getEncoded()));
-        write(certificate, Keytool.pem("CERTIFICATE", keys.getCertificate("x").getEncoded()));
+        for (Path file : files) {
+            write(
+                    file,
+                    file.equals(key)
+                            ? Keytool.pem(
+                                    "PRIVATE KEY",
+                                    keys.getKey("x", Keytool.PASSWORD.toCharArray())
+                                            .getEncoded())
+                            : Keytool.pem(
+                                    "CERTIFICATE", keys.getCertificate("x").getEncoded()));
+        }
     }
 
     private static void write(Path file, String text) throws IOException {

@@ -5,6 +5,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -25,9 +26,12 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 class ResultsController {
     private static final Logger LOG = LoggerFactory.getLogger(ResultsController.class);
+    /** After the database has not answered: senders do not wait for it one after the other. */
+    private static final Duration UNASKED = Duration.ofSeconds(10);
 
     private final ResultIntake intake;
     private final ResultsReads results;
+    private volatile long unansweredAt = System.nanoTime() - UNASKED.toNanos();
 
     ResultsController(ResultIntake intake, ResultsReads results) {
         this.intake = intake;
@@ -51,6 +55,9 @@ class ResultsController {
 
     /** If the database cannot be reached, the job is not checked: if it does not exist, the message becomes a dead letter. */
     private void requireJob(long id) {
+        if (System.nanoTime() - unansweredAt < UNASKED.toNanos()) {
+            return;
+        }
         try {
             if (!results.hasJob(id)) {
                 throw new NotFoundException(
@@ -59,6 +66,7 @@ class ResultsController {
                         "Send results to the id of a row of results.job.");
             }
         } catch (DataAccessException e) {
+            unansweredAt = System.nanoTime();
             LOG.debug("Results are taken without a look at their job: {}", e.getMessage());
         }
     }

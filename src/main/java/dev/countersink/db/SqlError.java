@@ -28,6 +28,13 @@ public record SqlError(
         return Optional.empty();
     }
 
+    /** Why the pool had no connection: its own message has numbers that differ each time, and would be logged as something new. */
+    private static SqlError of(SQLTransientConnectionException e, String code) {
+        return e.getCause() instanceof SQLException why
+                ? of(why)
+                : new SqlError(code, "No connection of the pool has become free in time.", null);
+    }
+
     /** Whether the pool had no connection to give. */
     public static boolean isOfPool(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
@@ -50,6 +57,9 @@ public record SqlError(
 
     private static SqlError of(SQLException e) {
         String code = e.getSQLState() == null ? UNKNOWN : e.getSQLState();
+        if (e instanceof SQLTransientConnectionException noConnection) {
+            return of(noConnection, code);
+        }
         ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;
         return server == null
                 ? new SqlError(code, String.valueOf(e.getMessage()), null)

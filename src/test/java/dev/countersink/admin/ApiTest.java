@@ -204,11 +204,21 @@ class ApiTest {
     }
 
     @Test
+    void aLongAnswerIsCompressedForWhoeverTakesThat() {
+        String token = "Bearer " + TestInstance.token();
+        assertThat(instance.getWith("/api/openapi.json", "Authorization", token, "Accept-Encoding", "gzip")
+                        .header("Content-Encoding"))
+                .isEqualTo("gzip");
+        assertThat(instance.get("/api/openapi.json").json().has("paths")).isTrue();
+    }
+
+    @Test
     void aTransactionThatIsOverCannotBeEnded() {
         assertThat(instance.get("/api/transactions").json().has("items")).isTrue();
         assertProblem(instance.delete("/api/transactions/1?since=2026-01-01T00:00:00Z"), 404, "02000");
         assertProblem(instance.delete("/api/transactions/1?since=soon"), 400, "22007");
         assertProblem(instance.delete("/api/transactions/1"), 400, "22023");
+        assertProblem(instance.delete("/api/transactions/0?since=2026-01-01T00:00:00Z"), 400, "22023");
     }
 
     @Test

@@ -197,14 +197,18 @@ class AdminConfiguration {
 
     /** Logs once where the API is, and its token if none was configured. */
     @Bean
-    Announcement announcement(ApiToken token) {
-        return new Announcement(token);
+    Announcement announcement(ApiToken token, HttpSettings http) {
+        return new Announcement(token, http);
     }
 
-    record Announcement(ApiToken token) {
+    record Announcement(ApiToken token, HttpSettings http) {
         @EventListener
         void started(WebServerInitializedEvent event) {
-            LOG.info("Admin API on port {}", event.getWebServer().getPort());
+            LOG.info(
+                    "Dashboard and API: {}://{}:{}/",
+                    http.certificate() == null ? "http" : "https",
+                    http.host(),
+                    event.getWebServer().getPort());
             if (!token.configured()) {
                 LOG.info(
                         "Its bearer token, for this run only: {} (set COUNTERSINK_API_TOKEN for one that stays)",

@@ -37,4 +37,12 @@ public record HttpSettings(
     private static @Nullable Path orNull(@Nullable Path file) {
         return file == null || file.toString().isBlank() ? null : file;
     }
+
+    /** As a browser on this machine would name it. */
+    public String host() {
+        if (address == null || "0.0.0.0".equals(address) || "::".equals(address)) {
+            return "localhost";
+        }
+        return address.indexOf(':') < 0 ? address : "[" + address + "]";
+    }
 }

@@ -24,7 +24,7 @@ public final class ApiCommand implements Callable<Integer> {
 
     @Option(
             names = "--views",
-            paramLabel = "N,…",
+            paramLabel = "N",
             split = ",",
             defaultValue = "2,62,202",
             description = "how many projections, growing; ${DEFAULT-VALUE} without it")

@@ -71,6 +71,34 @@ class DatabaseLimitsTest {
                 .isEqualTo("54000");
     }
 
+    /** As a newer release beside this one makes it, whose stage has a column that this one does not write. */
+    @Test
+    void anotherStageThanThisProgramWritesBlamesNoMessage() throws Exception {
+        rig.execute("""
+                CREATE SEQUENCE results.opened;
+                ALTER FUNCTION results.open_stage() RENAME TO open_known_stage;
+                CREATE FUNCTION results.open_stage() RETURNS void LANGUAGE plpgsql AS $$
+                BEGIN
+                    PERFORM results.open_known_stage();
+                    ALTER TABLE pg_temp.stage_message ADD COLUMN IF NOT EXISTS newer text;
+                    PERFORM nextval('results.opened');
+                END $$""");
+        for (int capture = 1; capture <= 5; capture++) {
+            rig.publish("results.1", Messages.result(capture));
+        }
+        rig.ingest();
+        Eventually.await(
+                "it is tried over another connection",
+                PATIENCE,
+                () -> rig.number("SELECT last_value FROM results.opened"),
+                opened -> opened > 4);
+        rig.execute(
+                "DROP FUNCTION results.open_stage(); ALTER FUNCTION results.open_known_stage() RENAME TO open_stage");
+        Eventually.await("every message is finished", PATIENCE, rig::left, left -> left == 0);
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isEqualTo(5);
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
+    }
+
     private void applied(int captures) throws Exception {
         for (int capture = 1; capture <= captures; capture++) {
             rig.publish("results.1", Messages.result(capture));

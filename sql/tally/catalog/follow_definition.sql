@@ -122,6 +122,11 @@ BEGIN
     PERFORM set_config('lock_timeout', patience, true);
 EXCEPTION WHEN lock_not_available THEN
     PERFORM tally.fail('TL015', format('What was made for %s could not be made anew within 500 ms: %s.', tally.part(v), SQLERRM));
+WHEN undefined_table THEN
+    IF NOT tally.is_renamed(v.id) THEN
+        RAISE;
+    END IF;
+    PERFORM tally.fail('TL015', format('What was made for %s could not be made anew, because something was renamed meanwhile: %s.', tally.part(v), SQLERRM));
 END
 $$;
 
@@ -182,14 +187,14 @@ BEGIN
         UPDATE tally.derived_view x SET schema_name = coalesce(rest, wanted.nspname) WHERE x.id = d.id RETURNING * INTO d;
     END IF;
     IF wanted.nspname <> d.schema_name THEN
-        PERFORM tally.move_made(d, wanted.nspname);
+        PERFORM tally.move_made(d, wanted.nspname, wanted.suffix);
         UPDATE tally.derived_view x SET schema_name = wanted.nspname WHERE x.id = d.id RETURNING * INTO d;
     END IF;
     IF wanted.relname <> d.relation_name THEN
         IF octet_length(wanted.relname) > 40 THEN
             PERFORM tally.fail('TL003', format('"%s" is too long for the name of a derived view.', wanted.relname));
         END IF;
-        PERFORM tally.rename_made(d, wanted.relname);
+        PERFORM tally.rename_made(d, wanted.relname, wanted.suffix);
         UPDATE tally.derived_view x SET relation_name = wanted.relname WHERE x.id = d.id;
     END IF;
 END
@@ -209,7 +214,9 @@ END
 $$;
 
 -- tally.move_made: move what was made for one derived view to another schema, except what is already there.
-CREATE OR REPLACE FUNCTION tally.move_made(d tally.derived_view, target name)
+--   Parameters followed: the suffix of the table that is there already
+DROP FUNCTION IF EXISTS tally.move_made(tally.derived_view, name);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION tally.move_made(d tally.derived_view, target name, followed text)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     o record;
@@ -221,7 +228,7 @@ BEGIN
         EXECUTE format('ALTER TYPE %s SET SCHEMA %I', tally.part(d, o.s), target);
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
-             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
+             WHERE s <> followed AND to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
         EXECUTE format('ALTER TABLE %s SET SCHEMA %I', tally.part(d, o.s), target);
     END LOOP;
 END

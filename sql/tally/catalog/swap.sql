@@ -96,6 +96,11 @@ BEGIN
     RETURN true;
 EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
     RETURN false;
+WHEN undefined_table THEN
+    IF NOT tally.is_renamed(v.id) THEN
+        RAISE;
+    END IF;
+    RETURN false;  -- the next merge follows
 END
 $$;
 
@@ -158,7 +163,9 @@ END
 $$;
 
 -- tally.rename_made: rename what was made for one derived view.
-CREATE OR REPLACE FUNCTION tally.rename_made(d tally.derived_view, new_name name)
+--   Parameters followed: the suffix of the table that has the name already. It is left alone, even if its user is just giving it another one
+DROP FUNCTION IF EXISTS tally.rename_made(tally.derived_view, name);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION tally.rename_made(d tally.derived_view, new_name name, followed text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     o record;
@@ -177,7 +184,7 @@ BEGIN
         EXECUTE format('ALTER FUNCTION %s RENAME TO %I', o.function, new_name || o.suffix);
     END LOOP;
     FOR o IN SELECT s FROM unnest('{"",_delta,_state,_live,_change,_def}'::text[]) s
-             WHERE to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
+             WHERE s IS DISTINCT FROM followed AND to_regclass(tally.part(d, s)) IS NOT NULL AND (s <> '_def' OR d.kind = 'rollup') LOOP  -- the _def of a projection belongs to the user
         EXECUTE format('ALTER TABLE %s RENAME TO %I', tally.part(d, o.s), new_name || tally.suffix_of(d, o.s));
     END LOOP;
 END

@@ -128,6 +128,45 @@ class UnloggedWritesTest {
         assertThat(engine.number(told)).isZero();
     }
 
+    /** A merge is about to give everything else the new name when the table gets its old one back. */
+    @Test
+    void aNameThatIsTakenBackWhileAMergeFollowsStays() throws Exception {
+        boolean followed = false;
+        try (Sql holder = engine.session();
+                Sql merger = engine.session()) {
+            long pid = merger.number("SELECT pg_backend_pid()");
+            String index = engine.text(
+                    "SELECT min(indexrelid::regclass::text) FROM pg_index WHERE indrelid = 'kept.fact_delta'::regclass");
+            // the merge gives up if it waits for 500 ms, as it may on a slow machine
+            for (int i = 0; i < 50 && !followed; i++) {
+                engine.run("ALTER TABLE kept.fact RENAME TO facts");
+                holder.run("BEGIN");
+                holder.run("REINDEX INDEX " + index);
+                CompletableFuture<String> error = CompletableFuture.supplyAsync(
+                        () -> merger.text("SELECT coalesce(error, '') FROM tally.merge('kept.facts')"));
+                Eventually.await(
+                        "the merge waits or is done",
+                        () -> error.isDone()
+                                || engine.number("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + pid)
+                                        > 0,
+                        seen -> seen);
+                engine.run("ALTER TABLE kept.facts RENAME TO fact");
+                holder.run("ROLLBACK");
+                followed = error.get(30, TimeUnit.SECONDS).isEmpty();
+            }
+        }
+        assertThat(followed).isTrue();
+        assertThat(engine.text("SELECT to_regclass('kept.fact')::text")).isEqualTo("kept.fact");
+        engine.run("INSERT INTO app.member VALUES (60, 1, 1)");
+        refresh();
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
+                                        + " WHERE relnamespace = 'kept'::regnamespace AND relname LIKE 'fact%' AND relkind IN ('r', 'v')"))
+                .isEqualTo("fact fact_delta fact_live");
+        allAgree("a name was taken back");
+    }
+
     /** A long reader of a live view delays what a rename asks for, but no writer. */
     @Test
     void aReaderThatHoldsALiveViewKeepsNoWriterWaiting() throws Exception {

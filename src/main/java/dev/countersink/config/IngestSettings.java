@@ -21,7 +21,7 @@ import org.springframework.util.unit.DataSize;
  */
 @ConfigurationProperties("countersink.ingest")
 public record IngestSettings(
-        @DefaultValue("500") int batchMessages,
+        @DefaultValue("250") int batchMessages,
         @DefaultValue("32MB") DataSize batchBytes,
         @DefaultValue("10ms") Duration linger,
         @DefaultValue("0") int writers,
@@ -31,7 +31,7 @@ public record IngestSettings(
         @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects) {
     private static final int MOST_WRITERS = 64;
     private static final IngestSettings DEFAULTS = new IngestSettings(
-            500,
+            250,
             DataSize.ofMegabytes(32),
             Duration.ofMillis(10),
             0,
@@ -41,7 +41,7 @@ public record IngestSettings(
             List.of("_INBOX.>", "$JS.ACK.>"));
 
     public IngestSettings {
-        Check.within("countersink.ingest.batch-messages", batchMessages, 1, 100_000, 500);
+        Check.within("countersink.ingest.batch-messages", batchMessages, 1, 100_000, 250);
         Check.within(
                 "countersink.ingest.batch-bytes",
                 batchBytes,

@@ -70,7 +70,7 @@ class StartErrorsTest {
         assertThat(start(Map.of("countersink.ingest.batch-messages", "0")))
                 .containsExactly(
                         "COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most 100000.",
-                        "Change it, or leave it out: the default is 500.");
+                        "Change it, or leave it out: the default is 250.");
     }
 
     @Test

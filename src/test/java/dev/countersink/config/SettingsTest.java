@@ -71,7 +71,7 @@ class SettingsTest {
                     assertThat(e)
                             .hasMessage("COUNTERSINK_INGEST_BATCH_MESSAGES is 0, but it must be at least 1 and at most"
                                     + " 100000.");
-                    assertThat(e.hint()).isEqualTo("Change it, or leave it out: the default is 500.");
+                    assertThat(e.hint()).isEqualTo("Change it, or leave it out: the default is 250.");
                 });
         assertThatThrownBy(() -> new RefreshSettings(Duration.ofMillis(5), Duration.ofSeconds(5), 4))
                 .hasMessage("COUNTERSINK_REFRESH_INTERVAL is 5ms, but it must be at least 100ms and at most 86400s.");

@@ -32,6 +32,8 @@ public final class Intake {
     private static final long LONGEST_WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(150);
 
     private static final long QUANTUM_BYTES = 64 * 1024;
+    /** A message counts as so large when jobs take turns: it takes its time however small it is. */
+    private static final long LEAST_FAIR_BYTES = 16 * 1024;
     /** Every subject may request one message of up to this size, however full the rest is. */
     private static final long ALWAYS_FITS_BYTES = 1024 * 1024;
     /** What the server adds to the size of a message when it compares it with a pull's limit in bytes. */
@@ -199,7 +201,7 @@ public final class Intake {
             suspects.addLast(delivery);
         } else {
             queuedBytes += delivery.weight();
-            queues.add(delivery.subject(), delivery, delivery.weight());
+            queues.add(delivery.subject(), delivery, Math.max(delivery.weight(), LEAST_FAIR_BYTES));
         }
         heldListener.holding(held.size(), heldBytes);
         arrived.signal();

@@ -5,7 +5,7 @@
 --   Writes     the table, <name>_def (oracle), <name>_state, <name>_cell, <name>_touched, <name>_apply, <name>_change, <name>_live; a
 --              finer rollup for each count(distinct); tally.derived_view, tally.measure; fills it if the projection is active
 --   Locks      the projection's advisory lock, so that no merge runs meanwhile
---   Raises     TL002, TL003, TL004, TL006, TL009, TL018, TL024
+--   Raises     TL002, TL003, TL004, TL006, TL009, TL015, TL018, TL024
 --   Used by    the owner of the schema, once
 CREATE OR REPLACE FUNCTION tally.create_rollup(name text, source text, group_by text[], measures jsonb, filter text DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -31,6 +31,11 @@ BEGIN
     END IF;
     PERFORM tally.require_group(base, group_by);
     PERFORM tally.declare_rollup(parts, root, base, group_by::name[], measures, tally.canonical_filter(base, filter, path));
+EXCEPTION WHEN undefined_table THEN
+    IF NOT tally.is_renamed(root.id) THEN
+        RAISE;
+    END IF;
+    PERFORM tally.fail('TL015', format('%s has just been given another name.', source), format('SELECT tally.merge(%L) follows the new name; then declare the rollup again.', source));
 END
 $$;
 

@@ -1,6 +1,7 @@
 package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
@@ -126,6 +127,19 @@ class UnloggedWritesTest {
         refresh();
         allAgree(closedAndOpened);
         assertThat(engine.number(told)).isZero();
+    }
+
+    @Test
+    void aRollupOverATableThatHasJustBeenRenamedIsToldTo() {
+        engine.run("ALTER TABLE kept.fact RENAME TO facts");
+        String rollup =
+                "SELECT tally.create_rollup('kept.more', 'kept.facts', '{club}', '{\"n\":\"count(*)\",\"dues\":\"sum(dues)\"}')";
+        assertThatThrownBy(() -> engine.run(rollup))
+                .hasStackTraceContaining("kept.facts has just been given another name.");
+        engine.run("SELECT tally.merge('kept.facts')");
+        engine.run(rollup);
+        refresh();
+        allAgree("a rollup over the new name");
     }
 
     /** A merge is about to give everything else the new name when the table gets its old one back. */

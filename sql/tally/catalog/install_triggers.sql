@@ -59,13 +59,15 @@ $$;
 CREATE OR REPLACE FUNCTION tally.install_trigger(v tally.derived_view, s tally.source, relation regclass)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    t record;
+    t    record;
+    made name[] := '{}';
 BEGIN
     FOR t IN SELECT * FROM tally.triggers_needed(v, s, relation) LOOP
+        made := made || t.trigger;
         EXECUTE format('CREATE OR REPLACE TRIGGER %I %s ON %s %s EXECUTE FUNCTION %s()', t.trigger, t.fires, relation, t.per, tally.part(v, t.function));
         EXECUTE format('COMMENT ON TRIGGER %I ON %s IS %L', t.trigger, relation, 'tells ' || tally.part(v) || ' what changed');
     END LOOP;
-    PERFORM tally.fire_always(relation, ARRAY(SELECT n.trigger FROM tally.triggers_needed(v, s, relation) n));
+    PERFORM tally.fire_always(relation, made);
 END
 $$;
 

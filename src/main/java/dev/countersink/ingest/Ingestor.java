@@ -48,6 +48,10 @@ public final class Ingestor implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Ingestor.class);
     private static final byte[] ACK = "+ACK".getBytes(StandardCharsets.US_ASCII);
     private static final Duration POLL = Duration.ofMillis(200);
+    private static final Duration LONGEST_POLL = Duration.ofSeconds(5);
+    /** Looks at the stream take at most one part in so many of the time. */
+    private static final int LOOK_RESTS = 10;
+
     private static final long HOUSEKEEPING_MILLIS = 250;
     private static final long DATABASE_CHECK_MILLIS = 2000;
     /** A connection on which writer and server have waited for each other for so long is ended, if the next check agrees. */
@@ -81,10 +85,15 @@ public final class Ingestor implements AutoCloseable {
     private final List<Thread> writers = new ArrayList<>();
     private final Set<ResultsDb> writing = ConcurrentHashMap.newKeySet();
     private final ScheduledExecutorService keeper = Executors.newSingleThreadScheduledExecutor(named("ingest-keeper"));
+    /** Has a thread of its own: to open many consumers takes longer than acks may wait. */
+    private final ScheduledExecutorService looker = Executors.newSingleThreadScheduledExecutor(named("ingest-watcher"));
+
     private final ScheduledExecutorService databaseCheck =
             Executors.newSingleThreadScheduledExecutor(named("ingest-database-check"));
     private final ExecutorService acker = Executors.newSingleThreadExecutor(named("ingest-acker"));
     private final ConnectionListener listener;
+    /** Of the thread that looks at the stream. */
+    private long pauseNanos = POLL.toNanos();
     /** Why the states of jobs could not be followed last; of the thread that checks the database. */
     private @Nullable String followingFails;
 
@@ -140,7 +149,7 @@ public final class Ingestor implements AutoCloseable {
             writers.add(writer);
             writer.start();
         }
-        keeper.execute(this::look);
+        looker.execute(this::look);
         keeper.scheduleWithFixedDelay(
                 guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)),
                 HOUSEKEEPING_MILLIS,
@@ -241,13 +250,13 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
-    /** Looks at the stream. The less that costs, the sooner it looks again. */
+    /** Looks at the stream. The less that costs the server, the sooner it looks again. */
     private void look() {
-        long begin = System.nanoTime();
-        guarded(watcher::look).run();
-        long took = System.nanoTime() - begin;
-        if (!keeper.isShutdown()) {
-            keeper.schedule(this::look, Math.max(POLL.toNanos(), 10 * took), TimeUnit.NANOSECONDS);
+        guarded(() -> pauseNanos =
+                        Math.max(POLL.toNanos(), LOOK_RESTS * watcher.look().toNanos()))
+                .run();
+        if (!looker.isShutdown()) {
+            looker.schedule(this::look, Math.min(pauseNanos, LONGEST_POLL.toNanos()), TimeUnit.NANOSECONDS);
         }
     }
 
@@ -342,6 +351,7 @@ public final class Ingestor implements AutoCloseable {
         connection.removeConnectionListener(listener);
         watcher.stop();
         keeper.shutdown();
+        looker.shutdown();
         databaseCheck.shutdownNow();
         intake.stop();
         try {

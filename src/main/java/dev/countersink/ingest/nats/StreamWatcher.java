@@ -84,14 +84,22 @@ public final class StreamWatcher {
         }
     }
 
-    /** Looks once. Errors of the server are logged, not raised. */
-    public void look() {
+    /**
+     * Looks once. Errors of the server are logged, not raised.
+     *
+     * @return how long the server took to tell the state of the stream. The time to open consumers is no part of it: it is spent
+     *     once for each subject, and a reason to look again soon
+     */
+    public Duration look() {
+        long begin = System.nanoTime();
+        Duration took = Duration.ZERO;
         try {
             Optional<ResultsStream.State> state = stream.state();
+            took = Duration.ofNanos(System.nanoTime() - begin);
             if (state.isEmpty()) {
                 LOG.warn("The stream {} is gone; it is made anew", ResultsStream.NAME);
                 stream.ensure();
-                return;
+                return took;
             }
             look(state.get());
             failure = null;
@@ -100,6 +108,7 @@ public final class StreamWatcher {
         } catch (IOException | JetStreamApiException | IllegalStateException e) {
             complain("The stream cannot be looked at: " + e.getMessage());
         }
+        return took;
     }
 
     /** From now on nothing is wrong if the stream cannot be looked at. */

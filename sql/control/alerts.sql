@@ -58,7 +58,8 @@ END
 $$;
 COMMENT ON FUNCTION control.alerts(bigint, int, text) IS 'what is wrong, and what was';
 
--- control.take_notice: take up one alert of which the webhook has to be told. For lease no other instance takes it up.
+-- control.take_notice: take up one alert of which the webhook has to be told. For lease no other instance takes it up, nor its end, so that an end is never told
+-- before its beginning. Of one rule and subject, what is older is told first.
 --   Parameters lease
 --   Returns    a row of control.alerts, or none; attempts: how often it was tried, with this time
 --   Writes     control.alert
@@ -67,23 +68,31 @@ CREATE OR REPLACE FUNCTION control.take_notice(lease interval DEFAULT interval '
 RETURNS TABLE (id bigint, rule text, subject text, instance text, level text, state text, sentence text, remedy text,
                since timestamptz, fired_at timestamptz, resolved_at timestamptz, attempts int)
 LANGUAGE sql AS $$
-    UPDATE control.alert a SET retry_at = clock_timestamp() + $1, attempts = a.attempts + 1
+    UPDATE control.alert a SET taken_until = clock_timestamp() + $1, attempts = a.attempts + 1
     WHERE a.id = (SELECT n.id FROM control.alert n
-                  WHERE n.fired_at IS NOT NULL AND (n.sent IS NULL OR n.resolved_at IS NOT NULL AND n.sent = 'firing') AND (n.retry_at IS NULL OR n.retry_at <= clock_timestamp())
+                  WHERE n.fired_at IS NOT NULL AND (n.sent IS NULL OR n.resolved_at IS NOT NULL AND n.sent = 'firing')
+                    AND (n.retry_at IS NULL OR n.retry_at <= clock_timestamp()) AND (n.taken_until IS NULL OR n.taken_until <= clock_timestamp())
+                    AND NOT EXISTS (SELECT FROM control.alert o
+                                    WHERE o.fired_at IS NOT NULL AND (o.sent IS NULL OR o.resolved_at IS NOT NULL AND o.sent = 'firing')
+                                      AND o.id < n.id AND o.source = n.source AND o.rule = n.rule AND o.subject = n.subject)
                   ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING a.id, a.rule, nullif(a.subject, ''), nullif(a.source, ''), a.level, CASE WHEN a.resolved_at IS NULL THEN 'firing' ELSE 'resolved' END, a.sentence, a.remedy,
               a.since, a.fired_at, a.resolved_at, a.attempts
 $$;
 COMMENT ON FUNCTION control.take_notice(interval) IS 'take up one alert of which the webhook has to be told';
 
--- control.finish_notice: store whether the webhook took a notice. One that it did not take is tried again after 2 s, then 4 s and so on, up to 5 min.
+-- control.finish_notice: store whether the webhook took a notice. One that it did not take is tried again after 2 s, then 4 s and so on, up to 5 min; its end, if
+-- that has come meanwhile, at once. When it takes one, it is there again: whatever else waits is tried at once.
 --   Parameters id; state: of which it was told; taken
 --   Writes     control.alert
 CREATE OR REPLACE FUNCTION control.finish_notice(id bigint, state text, taken boolean)
 RETURNS void LANGUAGE sql AS $$
-    UPDATE control.alert a SET sent = CASE WHEN $3 THEN $2 ELSE a.sent END, attempts = CASE WHEN $3 THEN 0 ELSE a.attempts END,
-        retry_at = CASE WHEN $3 THEN NULL ELSE clock_timestamp() + least(make_interval(secs => 2 ^ least(a.attempts, 12)), interval '5 min') END
-    WHERE a.id = $1
+    UPDATE control.alert a SET sent = CASE WHEN $3 THEN $2 ELSE a.sent END, attempts = CASE WHEN $3 THEN 0 ELSE a.attempts END, taken_until = NULL,
+        retry_at = CASE WHEN $3 OR $2 = 'firing' AND a.resolved_at IS NOT NULL THEN NULL
+                        ELSE clock_timestamp() + least(make_interval(secs => 2 ^ least(a.attempts, 12)), interval '5 min') END
+    WHERE a.id = $1;
+    UPDATE control.alert a SET retry_at = NULL
+    WHERE $3 AND a.retry_at IS NOT NULL AND a.fired_at IS NOT NULL AND (a.sent IS NULL OR a.resolved_at IS NOT NULL AND a.sent = 'firing')
 $$;
 COMMENT ON FUNCTION control.finish_notice(bigint, text, boolean) IS 'store whether the webhook took a notice';
 

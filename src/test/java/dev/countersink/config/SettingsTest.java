@@ -87,13 +87,17 @@ class SettingsTest {
                         "COUNTERSINK_MAINTENANCE_VERIFY_SAMPLE is NaN, but it must be at least 0.0 and at most 1.0.");
         assertThat(new LogSettings(" JSON ").json()).isTrue();
         assertThat(new LogSettings("").json()).isFalse();
-        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", null))
+        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", null, null))
                 .hasMessage("COUNTERSINK_WEBHOOK_URL is set, but COUNTERSINK_WEBHOOK_SECRET is not.");
-        assertThatThrownBy(() -> new WebhookSettings("ftp://u:secret@example.org/", "a-secret-for-the-tests"))
-                .hasMessage("COUNTERSINK_WEBHOOK_URL is no URL of HTTP.");
-        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", "short"))
+        for (String url : List.of("ftp://u:secret@example.org/", "https:/alerts", "http://h:99999/", "https://a b/")) {
+            assertThatThrownBy(() -> new WebhookSettings(url, "a-secret-for-the-tests", null))
+                    .hasMessage("COUNTERSINK_WEBHOOK_URL is no URL of HTTP.");
+        }
+        assertThatThrownBy(() -> new WebhookSettings("https://u:secret@example.org/", "a-secret-for-the-tests", null))
+                .hasMessage("COUNTERSINK_WEBHOOK_URL has a user in it, which is not sent.");
+        assertThatThrownBy(() -> new WebhookSettings("https://example.org/", "short", null))
                 .hasMessageContaining("has 5 characters");
-        assertThat(new WebhookSettings(" ", "").url()).isNull();
+        assertThat(new WebhookSettings(" ", "", Path.of(""))).isEqualTo(new WebhookSettings(null, null, null));
         assertThatThrownBy(() -> new WatchdogSettings(List.of("app"), Duration.ofMillis(10)))
                 .hasMessage("COUNTERSINK_WATCHDOG_LIMIT is 10ms, but it must be at least 1s and at most 86400s.");
         assertThat(new WatchdogSettings(List.of(), Duration.ofMinutes(1)).enabled())

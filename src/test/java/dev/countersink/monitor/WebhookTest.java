@@ -5,15 +5,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import com.zaxxer.hikari.HikariDataSource;
+import dev.countersink.config.DbSettings;
 import dev.countersink.config.WebhookSettings;
 import dev.countersink.db.Database;
 import dev.countersink.db.GuardDb;
 import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -42,6 +45,7 @@ class WebhookTest {
     private HttpServer server;
     private HikariDataSource pool;
     private GuardDb guard;
+    private Sql sql;
 
     @BeforeEach
     void open() throws IOException {
@@ -49,15 +53,18 @@ class WebhookTest {
         server.createContext("/", this::answer);
         server.setExecutor(threads);
         server.start();
-        pool = Database.pool(TestPostgres.migrated());
+        DbSettings db = TestPostgres.migrated();
+        pool = Database.pool(db);
         guard = new GuardDb(pool);
+        sql = new Sql(db);
     }
 
     @AfterEach
-    void close() {
+    void close() throws SQLException {
         end.countDown();
         server.stop(0);
         threads.shutdownNow();
+        sql.close();
         pool.close();
     }
 
@@ -72,9 +79,11 @@ class WebhookTest {
             Eventually.await("it is tried again", attempts::size, n -> n >= 2);
             assertThat(attempts).allMatch(attempts.get(0)::equals);
             mood = "slow";
+            forward();
             int before = attempts.size();
             Eventually.await("it is tried while the receiver is slow", attempts::size, n -> n > before);
             mood = "takes";
+            forward();
             Eventually.await("it is taken", taken::size, n -> n == 1);
             assertThat(taken.get(0).path("state").asString()).isEqualTo("firing");
             assertThat(taken.get(0).path("subject").asString()).isEqualTo("a.é");
@@ -97,9 +106,89 @@ class WebhookTest {
         }
     }
 
+    /** Nobody waits until it is tried again. */
+    private void forward() {
+        sql.run("UPDATE control.alert SET retry_at = retry_at - interval '1 hour'");
+    }
+
+    @Test
+    void theEndOfAnAlertIsNotToldWhileSomebodyTellsOfIt() {
+        guard.noteAlerts("", ALERT);
+        JsonNode firing = taken();
+        guard.noteAlerts("", "[]");
+        assertThat(guard.takeNotice()).isEmpty();
+        guard.finishNotice(firing.path("id").asLong(), "firing", true);
+        JsonNode resolved = taken();
+        assertThat(resolved.path("state").asString()).isEqualTo("resolved");
+        guard.finishNotice(resolved.path("id").asLong(), "resolved", true);
+        assertThat(guard.takeNotice()).isEmpty();
+    }
+
+    @Test
+    void anEndThatCameDuringAVainAttemptIsToldAtOnce() {
+        guard.noteAlerts("", ALERT);
+        JsonNode firing = taken();
+        guard.noteAlerts("", "[]");
+        guard.finishNotice(firing.path("id").asLong(), "firing", false);
+        assertThat(taken().path("state").asString()).isEqualTo("resolved");
+    }
+
+    @Test
+    void anInstanceThatDiesWhileItTellsLeavesThatToAnother() {
+        guard.noteAlerts("", ALERT);
+        JsonNode lost = taken();
+        assertThat(guard.takeNotice()).isEmpty();
+        sql.run("UPDATE control.alert SET taken_until = taken_until - interval '31 s'");
+        assertThat(taken().path("id")).isEqualTo(lost.path("id"));
+    }
+
+    @Test
+    void anAlertThatFiresAgainIsToldAfterTheEndOfTheOneBefore() {
+        guard.noteAlerts("", ALERT);
+        guard.finishNotice(taken().path("id").asLong(), "firing", true);
+        guard.noteAlerts("", "[]");
+        JsonNode resolved = taken();
+        guard.finishNotice(resolved.path("id").asLong(), "resolved", false);
+        guard.noteAlerts("", ALERT);
+        assertThat(guard.takeNotice()).isEmpty();
+        forward();
+        assertThat(taken().path("id")).isEqualTo(resolved.path("id"));
+        assertThat(guard.takeNotice()).isEmpty();
+        guard.finishNotice(resolved.path("id").asLong(), "resolved", true);
+        JsonNode again = taken();
+        assertThat(again.path("state").asString()).isEqualTo("firing");
+        assertThat(again.path("id").asLong()).isGreaterThan(resolved.path("id").asLong());
+    }
+
+    @Test
+    void whatWaitsIsToldOnceTheReceiverTakesSomething() {
+        guard.noteAlerts("", "[" + alert("a.one") + "," + alert("a.two") + "]");
+        for (int i = 0; i < 2; i++) {
+            guard.finishNotice(taken().path("id").asLong(), "firing", false);
+        }
+        assertThat(guard.takeNotice()).isEmpty();
+        guard.noteAlerts("", "[" + alert("a.one") + "," + alert("a.two") + "," + alert("a.three") + "]");
+        JsonNode third = taken();
+        assertThat(third.path("subject").asString()).isEqualTo("a.three");
+        guard.finishNotice(third.path("id").asLong(), "firing", true);
+        assertThat(List.of(
+                        taken().path("subject").asString(),
+                        taken().path("subject").asString()))
+                .containsExactly("a.one", "a.two");
+    }
+
+    private static String alert(String subject) {
+        return "{\"rule\":\"ViewLate\",\"subject\":\"%s\",\"level\":\"bad\",\"sentence\":\"s\",\"remedy\":\"r\",\"hold\":0}"
+                .formatted(subject);
+    }
+
+    private JsonNode taken() {
+        return JsonMapper.shared().readTree(guard.takeNotice().orElseThrow());
+    }
+
     private Webhook webhook() {
         WebhookSettings settings =
-                new WebhookSettings("http://127.0.0.1:" + server.getAddress().getPort() + "/alerts", SECRET);
+                new WebhookSettings("http://127.0.0.1:" + server.getAddress().getPort() + "/alerts", SECRET, null);
         return new Webhook(settings, guard, JsonMapper.shared(), Duration.ofSeconds(1));
     }
 
@@ -107,7 +196,7 @@ class WebhookTest {
         String body = new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
         String timestamp = exchange.getRequestHeaders().getFirst("X-Countersink-Timestamp");
         String signature = exchange.getRequestHeaders().getFirst("X-Countersink-Signature");
-        if (!("sha256=" + Webhook.signature(timestamp, body, SECRET)).equals(signature)
+        if (!("sha256=" + Receiver.signature(timestamp, body, SECRET)).equals(signature)
                 || Math.abs(Instant.now().getEpochSecond() - Long.parseLong(timestamp)) > 60) {
             unsigned.add(body);
         }

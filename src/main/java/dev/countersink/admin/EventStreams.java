@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import dev.countersink.db.ControlDb;
+import dev.countersink.db.Hurry;
 import dev.countersink.ingest.IngestMetrics;
 import dev.countersink.monitor.ViewBoard;
 import java.io.IOException;
@@ -113,6 +114,7 @@ class EventStreams implements SmartLifecycle {
         if (streams.isEmpty()) {
             return;
         }
+        Hurry hurry = Hurry.ofTask();
         try {
             int now = digest();
             quiet = now == before ? quiet + 1 : 0;
@@ -124,6 +126,8 @@ class EventStreams implements SmartLifecycle {
             // Whoever asks is told; the page shows it.
             LOG.debug("What is shown cannot be read: {}", e.getMessage());
             streams.forEach(this::send);
+        } finally {
+            hurry.end();
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.countersink.admin;
 
+import dev.countersink.db.Hurry;
 import jakarta.servlet.ServletException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -60,7 +61,12 @@ final class HttpGate extends ValveBase {
         }
         try {
             if (admitted) {
-                getNext().invoke(request, response);
+                Hurry hurry = Hurry.ofRequest();
+                try {
+                    getNext().invoke(request, response);
+                } finally {
+                    hurry.end();
+                }
             } else if (probe) {
                 problems.bodyOfProbe(response);
             } else {

@@ -42,8 +42,10 @@ class Problems extends ResponseEntityExceptionHandler {
     private static final String UNIQUE_VIOLATION = "23505";
     private static final String TOO_MANY_CONNECTIONS = "53300";
 
-    /** Serialization failure, deadlock, lock not available, statement cancelled. */
-    private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014");
+    private static final String READ_ONLY = "25006";
+
+    /** Serialization failure, deadlock, lock not available, statement cancelled, a server that only reads. */
+    private static final Set<String> TRY_AGAIN = Set.of("40001", "40P01", "55P03", "57014", READ_ONLY);
 
     static final String PATHS =
             "The paths are /, /api/now, /api/events, /api/activity, /api/alerts, /api/health, /api/views, /api/refresh,"
@@ -117,7 +119,20 @@ class Problems extends ResponseEntityExceptionHandler {
         if (status == HttpStatus.SERVICE_UNAVAILABLE) {
             answer.header(HttpHeaders.RETRY_AFTER, LATER_SECONDS);
         }
-        return answer.body(problem(status, error.code(), error.message(), error.hint()));
+        return answer.body(
+                problem(status, error.code(), error.message(), error.hint() == null ? hint(error) : error.hint()));
+    }
+
+    private static @Nullable String hint(SqlError error) {
+        if (error.unreachable()) {
+            return "Look at PostgreSQL, and send the same request again after Retry-After:"
+                    + " /actuator/health/readiness says whether the database answers.";
+        }
+        if (READ_ONLY.equals(error.code())) {
+            return "Let COUNTERSINK_DB_URL lead to the primary server, or set default_transaction_read_only to off; then send"
+                    + " the same request again.";
+        }
+        return null;
     }
 
     /** Whatever else goes wrong is our fault, and in the log. */

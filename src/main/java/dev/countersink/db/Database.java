@@ -71,7 +71,7 @@ public final class Database {
         // make writers fail.
         config.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
         config.setDataSourceProperties(properties(url));
-        return new HikariDataSource(config);
+        return new Pool(config);
     }
 
     /** Connections without a pool: each attempt connects at once, or fails at once with the reason. */
@@ -101,6 +101,7 @@ public final class Database {
         properties.setProperty("connectTimeout", CONNECT_TIMEOUT_S);
         properties.setProperty("loginTimeout", CONNECT_TIMEOUT_S);
         properties.setProperty("tcpKeepAlive", "true");
+        properties.setProperty("socketFactory", WatchedSockets.class.getName());
         properties.setProperty("reWriteBatchedInserts", "true");
         return properties;
     }

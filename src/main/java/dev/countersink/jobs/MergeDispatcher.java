@@ -2,6 +2,7 @@ package dev.countersink.jobs;
 
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.DueView;
+import dev.countersink.db.Hurry;
 import dev.countersink.db.SqlError;
 import dev.countersink.db.TallyDb;
 import java.time.Duration;
@@ -136,12 +137,15 @@ class MergeDispatcher implements SmartLifecycle {
     private void run() {
         while (running) {
             Duration pause;
+            Hurry hurry = Hurry.ofTask();
             try {
                 pause = ask();
                 backoff.succeeded(NAME);
             } catch (RuntimeException e) {
                 backoff.reported(NAME, QuartzJobs.message(e));
                 pause = AFTER_ERROR;
+            } finally {
+                hurry.end();
             }
             await(pause);
         }

@@ -1,5 +1,6 @@
 package dev.countersink.monitor;
 
+import dev.countersink.db.Hurry;
 import dev.countersink.db.SqlError;
 import java.time.Duration;
 import java.util.concurrent.Executors;
@@ -33,6 +34,7 @@ abstract class PeriodicTask implements SmartLifecycle {
     /** Logs what goes wrong, once as long as it is the same. An outage of the database is logged by the merges. */
     private void attempt() {
         String before = trouble;
+        Hurry hurry = Hurry.ofTask();
         try {
             run();
             trouble = "";
@@ -44,6 +46,8 @@ abstract class PeriodicTask implements SmartLifecycle {
             } else if (!trouble.equals(before)) {
                 LOG.warn("{} does not work: {}", name, trouble);
             }
+        } finally {
+            hurry.end();
         }
         if (!before.isEmpty() && trouble.isEmpty()) {
             LOG.info("{} works again", name);

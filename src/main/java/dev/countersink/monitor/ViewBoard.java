@@ -2,6 +2,7 @@ package dev.countersink.monitor;
 
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.ControlDb;
+import dev.countersink.db.Hurry;
 import dev.countersink.db.ResultsReads;
 import dev.countersink.db.TallyDb;
 import dev.countersink.monitor.Finding.Level;
@@ -335,6 +336,7 @@ public class ViewBoard implements SmartLifecycle {
 
     /** Takes up to a second with hundreds of views, so nobody waits for it. */
     private void check() {
+        Hurry hurry = Hurry.ofTask();
         try {
             List<ObjectNode> wrong = problems();
             locked(() -> problems = wrong);
@@ -342,6 +344,8 @@ public class ViewBoard implements SmartLifecycle {
         } catch (RuntimeException e) {
             LOG.debug("The health of the views cannot be read: {}", e.getMessage());
             checkedAt = Instant.EPOCH;
+        } finally {
+            hurry.end();
         }
     }
 
@@ -369,9 +373,11 @@ public class ViewBoard implements SmartLifecycle {
 
     private void sample() {
         lock.lock();
+        Hurry hurry = Hurry.ofTask();
         try {
             sampleLocked();
         } finally {
+            hurry.end();
             lock.unlock();
         }
     }

@@ -7,10 +7,10 @@ import org.springframework.web.bind.annotation.RequestMethod;
 import org.springframework.web.servlet.mvc.method.RequestMappingInfoHandlerMapping;
 
 /** Every endpoint of an instance: a method and the pattern of a path. */
-final class Mappings {
+public final class Mappings {
     private Mappings() {}
 
-    static Set<String> of(ApplicationContext context) {
+    public static Set<String> of(ApplicationContext context) {
         Set<String> all = new TreeSet<>();
         context.getBeansOfType(RequestMappingInfoHandlerMapping.class)
                 .values()
@@ -27,7 +27,7 @@ final class Mappings {
     }
 
     /** A path of which there is nothing, so that nothing is changed by it. */
-    static String example(String pattern) {
+    public static String example(String pattern) {
         return pattern.replace("{name}", "app.gone")
                 .replace("{id}", "999999")
                 .replace("{pid}", "1")

@@ -20,6 +20,9 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.postgresql.PGConnection;
+import org.postgresql.replication.LogSequenceNumber;
+import org.postgresql.replication.PGReplicationStream;
 import tools.jackson.databind.json.JsonMapper;
 
 /** What is stored of alerts, and what the watchdog cancels, on a real server. */
@@ -133,6 +136,65 @@ class AlertsTest {
             assertThat(named.isValid(5)).isTrue();
         } finally {
             watchdog.stop();
+        }
+    }
+
+    @Test
+    void theWatchdogLeavesReplicationAlone() throws Exception {
+        sql.run(
+                "DO $$ BEGIN CREATE ROLE slow_streamer LOGIN REPLICATION; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
+        DbSettings streamer = DbSettings.of(
+                db.url() + "?replication=database&preferQueryMode=simple&assumeMinServerVersion=15",
+                "slow_streamer",
+                db.password());
+        try (Connection connection = Database.connect(streamer);
+                PGReplicationStream stream = connection
+                        .unwrap(PGConnection.class)
+                        .getReplicationAPI()
+                        .replicationStream()
+                        .physical()
+                        .withStartPosition(
+                                LogSequenceNumber.valueOf(sql.text("SELECT pg_current_wal_flush_lsn()::text")))
+                        .start()) {
+            assertThat(
+                            sql.text(
+                                    "SELECT backend_type || ' ' || state FROM pg_stat_activity WHERE usename = 'slow_streamer'"))
+                    .isEqualTo("walsender active");
+            sql.run("SELECT pg_sleep(0.01)"); // longer than the limit below
+            assertThat(guard.cancelLongStatements(List.of("slow_streamer"), Duration.ofMillis(1)))
+                    .isEmpty();
+            assertThat(stream.isClosed()).isFalse();
+        }
+    }
+
+    @Test
+    void theWatchdogLeavesItsOwnProgramAloneWhateverThatIsCalled() throws Exception {
+        for (String name : new String[] {"countersink", "orders", "countersink - 127.0.0.1:4711"}) {
+            DbSettings named =
+                    DbSettings.of(db.url() + "?ApplicationName=" + name.replace(" ", "%20"), db.user(), db.password());
+            try (HikariDataSource own = Database.pool(named);
+                    Connection merging = own.getConnection();
+                    Statement statement = merging.createStatement();
+                    Connection stranger = connect(db.user())) {
+                CompletableFuture<String> merge = CompletableFuture.supplyAsync(() -> state(statement));
+                CompletableFuture<String> other = CompletableFuture.supplyAsync(() -> state(stranger));
+                GuardDb watchdog = new GuardDb(own);
+                Eventually.await(
+                        "that of somebody else is cancelled",
+                        () -> {
+                            watchdog.cancelLongStatements(List.of(db.user()), Duration.ofMillis(1));
+                            return other.isDone();
+                        },
+                        done -> done);
+                assertThat(other.get()).isEqualTo("57014");
+                assertThat(
+                                sql.number(
+                                        "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)'"))
+                        .as(name)
+                        .isOne();
+                statement.cancel();
+                assertThat(merge.get()).isEqualTo("57014");
+            }
         }
     }
 

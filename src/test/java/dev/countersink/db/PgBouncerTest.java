@@ -8,7 +8,11 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
 import dev.countersink.testing.Eventually;
+import dev.countersink.testing.ItemView;
+import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestFolder;
+import dev.countersink.testing.TestInstance;
+import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -21,6 +25,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.sql.Connection;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -28,6 +33,10 @@ import org.junit.jupiter.api.Test;
 /** PgBouncer before PostgreSQL, where it is installed: refused where sessions change hands, right where they do not. */
 class PgBouncerTest {
     private Process bouncer;
+    private List<String> command;
+    private Path folder;
+    private int port;
+    private DbSettings direct;
 
     @AfterEach
     void stop() {
@@ -73,6 +82,62 @@ class PgBouncerTest {
         }
     }
 
+    /** Tokens, signing in, the audit log, merges and runs; and all of that again after it was restarted. */
+    @Test
+    void aWholeInstanceWorksBehindSessionModeAndOutlivesItsRestart() throws Exception {
+        DbSettings db = start("pool_mode = session");
+        try (TestNats nats = new TestNats();
+                TestInstance instance = TestInstance.start(
+                        db, nats, Map.of("countersink.db.pool-size", 8, "countersink.ingest.writers", 1));
+                Sql sql = new Sql(direct)) {
+            ItemView.create(sql);
+            for (int turn = 1; turn <= 2; turn++) {
+                String name = "person-" + turn;
+                String token = instance.send(
+                                "POST",
+                                "/api/tokens",
+                                TestInstance.token(),
+                                "{\"name\":\"%s\",\"role\":\"operator\"}".formatted(name))
+                        .json()
+                        .path("token")
+                        .asString();
+                String cookie = instance.send("POST", "/api/session", token, null)
+                        .header("Set-Cookie")
+                        .replaceFirst(";.*", "");
+                assertThat(instance.getWith("/api/session", "Cookie", cookie)
+                                .json()
+                                .path("name")
+                                .asString())
+                        .isEqualTo(name);
+                int rows = turn;
+                sql.run("INSERT INTO app.item VALUES (%d, 10)".formatted(turn));
+                Eventually.await(
+                        "it is merged", () -> sql.number("SELECT count(*) FROM app.item_fact"), count -> count == rows);
+                long run = instance.send("POST", "/api/views/" + ItemView.NAME + "/verify", token, null)
+                        .json()
+                        .path("run")
+                        .asLong();
+                Eventually.await(
+                        "it is verified",
+                        () -> instance.get("/api/runs/" + run)
+                                .json()
+                                .path("state")
+                                .asString(),
+                        "done"::equals);
+                Eventually.await(
+                        "it is in the audit log",
+                        () -> instance.get("/api/audit?who=" + name).response().body(),
+                        acts -> acts.contains("/api/session") && acts.contains("/verify"));
+                bouncer.destroyForcibly().onExit().join();
+                begin();
+                Eventually.await(
+                        "it answers again",
+                        () -> instance.get("/api/views/" + ItemView.NAME).status(),
+                        status -> status == 200);
+            }
+        }
+    }
+
     private static void assertRefused(DbSettings db, String why) {
         assertThatThrownBy(() -> Database.open(db)).isInstanceOfSatisfying(StartupException.class, e -> {
             assertThat(e).hasMessageContaining(why);
@@ -84,12 +149,12 @@ class PgBouncerTest {
     private DbSettings start(String... options) throws IOException {
         Path program = program();
         DbSettings db = TestPostgres.empty();
+        direct = db;
         URI server = URI.create(db.url().substring("jdbc:".length()));
-        int port;
         try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             port = free.getLocalPort();
         }
-        Path folder = TestFolder.create("pgbouncer");
+        folder = TestFolder.create("pgbouncer");
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
         Path users = folder.resolve("users");
         Files.writeString(users, "\"%s\" \"%s\"\n".formatted(db.user(), db.password() == null ? "" : db.password()));
@@ -105,17 +170,21 @@ class PgBouncerTest {
                 "default_pool_size = 20"));
         lines.addAll(List.of(options));
         Path settings = Files.write(folder.resolve("pgbouncer.ini"), lines);
-        List<String> command = new ArrayList<>(List.of(program.toString(), settings.toString()));
+        command = new ArrayList<>(List.of(program.toString(), settings.toString()));
         if ("root".equals(System.getProperty("user.name"))) {
             command.addAll(1, List.of("-u", "nobody"));
         }
+        begin();
+        String url = db.url().replace(":" + server.getPort() + "/", ":" + port + "/");
+        return new DbSettings(url, db.user(), db.password(), 4);
+    }
+
+    private void begin() throws IOException {
         bouncer = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(folder.resolve("log").toFile())
                 .start();
         Eventually.await("PgBouncer listens", () -> listens(port), listening -> listening);
-        String url = db.url().replace(":" + server.getPort() + "/", ":" + port + "/");
-        return new DbSettings(url, db.user(), db.password(), 4);
     }
 
     private static boolean listens(int port) {

@@ -77,6 +77,11 @@ final class ServiceProcess implements AutoCloseable {
         return new ServiceProcess(builder.start(), log, port);
     }
 
+    /** Of its API. */
+    int port() {
+        return port;
+    }
+
     ServiceProcess awaitReady() {
         Eventually.await("the service is ready", Duration.ofMinutes(5), this::readiness, status -> status == 200);
         return this;

@@ -17,11 +17,13 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -141,6 +143,72 @@ class TerminationTest {
                     () -> sql.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'countersink'"
                             + " AND datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"),
                     count -> count == 0);
+        }
+    }
+
+    /** Nothing that it waits for comes any more, and its run is free for another instance. */
+    @Test
+    void whileEverythingThatItWaitsForIsAway() throws Exception {
+        String token = "a-token-for-the-tests";
+        List<Socket> slow = new ArrayList<>();
+        try (Sql sql = new Sql(rig.database());
+                Connection blocker = Database.connect(rig.database());
+                Statement statement = blocker.createStatement();
+                FaultProxy database = new FaultProxy(port(rig.database().url()));
+                ServerSocket silent = new ServerSocket(0, 200, InetAddress.getLoopbackAddress());
+                ServerSocket receiver = new ServerSocket(0, 5, InetAddress.getLoopbackAddress())) {
+            ItemView.create(sql);
+            Map<String, String> more = Map.of(
+                    "COUNTERSINK_API_TOKEN",
+                    token,
+                    "COUNTERSINK_WEBHOOK_URL",
+                    "http://127.0.0.1:" + receiver.getLocalPort() + "/",
+                    "COUNTERSINK_WEBHOOK_SECRET",
+                    "a-secret-for-the-tests");
+            try (ServiceProcess service =
+                    start(database.through(rig.database()), List.of(), more).awaitReady()) {
+                blocker.setAutoCommit(false);
+                statement.execute("LOCK TABLE app.item_fact IN SHARE ROW EXCLUSIVE MODE");
+                sql.run("INSERT INTO app.item VALUES (1, 10)");
+                long run = JsonMapper.shared()
+                        .readTree(service.post(
+                                        "/api/views/" + ItemView.NAME + "/refresh", token, InputStream::nullInputStream)
+                                .body())
+                        .path("run")
+                        .asLong();
+                Eventually.await(
+                        "the run is at work",
+                        () -> sql.text("SELECT state FROM control.runs(NULL, 1)"),
+                        "running"::equals);
+                sql.run(
+                        "SELECT control.note_alerts('', '[{\"rule\":\"WrongRows\",\"subject\":\"a.b\",\"level\":\"bad\","
+                                + "\"sentence\":\"s\",\"remedy\":\"r\",\"hold\":0}]')");
+                receiver.setSoTimeout((int) PATIENCE.toMillis());
+                try (Socket told = receiver.accept()) {
+                    assertThat(told.isConnected()).isTrue();
+                    for (int i = 0; i < 300; i++) {
+                        Socket client = new Socket(InetAddress.getLoopbackAddress(), service.port());
+                        slow.add(client);
+                        client.getOutputStream()
+                                .write("GET /api/now HTTP/1.1\r\nHost: a".getBytes(StandardCharsets.US_ASCII));
+                    }
+                    rig.nats().kill();
+                    database.lead(silent.getLocalPort());
+                    database.stall();
+                    assertEnds(service);
+                }
+                database.cut();
+                blocker.rollback();
+                Eventually.await(
+                        "another instance can take it up",
+                        () -> sql.number("SELECT coalesce((SELECT id FROM control.take_run('another')), 0)"),
+                        id -> id == run);
+            }
+        } finally {
+            for (Socket client : slow) {
+                client.close();
+            }
+            rig.nats().restart();
         }
     }
 

@@ -54,11 +54,11 @@ BEGIN
     EXECUTE format('CREATE UNIQUE INDEX ON %s (%s) NULLS NOT DISTINCT', tally.part(v), tally.column_list(ident));
     EXECUTE format('CREATE TYPE %s AS (%s)', tally.part(v, '_identity'), tally.column_definitions(definition, ident));
     EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), '
-                || 'tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0, %s, tally_upto xid8, %s) '
+                || 'tally_at timestamptz NOT NULL DEFAULT clock_timestamp(), tally_source smallint NOT NULL DEFAULT 0, %s, tally_upto xid8, %s) '
                 || 'WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, '
                 || 'autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_threshold = 1000000000)',
-        tally.part(v, '_delta'), tally.column_definitions(definition, key::name[]),
-        tally.column_definitions(definition, key::name[], '[]', tally.numbered(key::name[])));
+        tally.part(v, '_delta'), tally.plain_definitions(definition, key::name[]),
+        tally.plain_definitions(definition, key::name[], '[]', tally.numbered(key::name[])));
     -- not compressed: that would take a writer longer than all else that its trigger does
     EXECUTE format('ALTER TABLE %s %s', tally.part(v, '_delta'),
         (SELECT string_agg(format('ALTER COLUMN %I SET STORAGE EXTERNAL', c), ', ' ORDER BY n) FROM unnest(tally.numbered(key::name[])) WITH ORDINALITY u(c, n)));

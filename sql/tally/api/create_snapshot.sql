@@ -25,7 +25,7 @@ BEGIN
         PERFORM tally.require_source(t.relation);
         INSERT INTO tally.source (projection_id, ordinal, relation, columns) VALUES (v.id, t.n, t.relation, '{}');
     END LOOP;
-    EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), tally_at timestamptz NOT NULL DEFAULT now(), tally_source smallint NOT NULL DEFAULT 0) '
+    EXECUTE format('CREATE TABLE %s (tally_xid xid8 NOT NULL DEFAULT pg_current_xact_id(), tally_at timestamptz NOT NULL DEFAULT clock_timestamp(), tally_source smallint NOT NULL DEFAULT 0) '
                 || 'WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)', tally.part(v, '_delta'));
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     PERFORM tally.identify_rows(tally.relation_of(v, '_delta'));

@@ -44,7 +44,7 @@ BEGIN
         PERFORM tally.activate_snapshot(v);
         RETURN;
     END IF;
-    PERFORM tally.install_triggers(v, v.definition);
+    PERFORM tally.renew_delta(v), tally.install_triggers(v, v.definition);
     PERFORM tally.rebuild(tally.part(v));
 END
 $$;

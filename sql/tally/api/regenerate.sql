@@ -2,7 +2,7 @@
 -- older engine made them. Stored rows, delta rows and triggers are kept. A rollup whose running sums have another form now is filled
 -- again from the stored rows below it.
 --   Returns    the derived views whose code was generated. Those of other owners are skipped with a warning, and tally.health names them
---   Locks      each projection's advisory lock (waits for its merge); none on a source
+--   Locks      each projection's advisory lock (waits for its merge); a delta table that an older engine made otherwise, for a moment; none on a source
 --   Used by    the migration at start, sql/tally/upgrade.sql
 CREATE OR REPLACE FUNCTION tally.regenerate()
 RETURNS SETOF text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
@@ -12,14 +12,14 @@ DECLARE
     renewed integer[];
     version text := tally.generator();
 BEGIN
-    PERFORM tally.generate_snapshot_log(d), tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
+    PERFORM tally.renew_delta(d), tally.generate_snapshot_log(d), tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
     FOR v IN SELECT * FROM tally.derived_view d WHERE d.kind = 'projection' AND d.state <> 'defined' AND d.generated_by IS DISTINCT FROM version ORDER BY d.id LOOP
         IF NOT tally.is_owner(v) THEN
             RAISE WARNING '% was made by another version of the engine; its owner has to call tally.regenerate().', tally.part(v);
             CONTINUE;
         END IF;
         PERFORM pg_advisory_xact_lock(tally.lock_class(), v.id);
-        PERFORM tally.drop_generated(v);
+        PERFORM tally.drop_generated(v), tally.renew_delta(v), tally.renew_expands(v);
         renewed := ARRAY(SELECT r.id FROM tally.rollups_above(v.id) r WHERE tally.renew_state(r));
         PERFORM tally.generate_anew(v);
         FOR f IN SELECT tally.relation_of(d, '_change') FROM tally.drop_order(v.id) d WHERE tally.relation_of(d, '_change') IS NOT NULL LOOP

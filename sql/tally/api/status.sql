@@ -1,5 +1,5 @@
 -- tally.status: a row per derived view: its kind, state and progress.
---   pending   changed rows and keys that are not merged (of at most 1,000,000 delta rows); lag: age of the oldest of them, in seconds
+--   pending   changed rows and keys that are not merged (of at most 1,000,000 delta rows); lag: age of the oldest of them since it was written, in seconds
 --   progress  of a sweep (first fill, rebuild): the share of the keys that it has visited; null: no sweep is running
 --   target_lag_ms, lag_p50, lag_p99   the target, and the median and 99th percentile of the lag in the last hour, in seconds; NULL without a target
 --   choice    whether the last merge of many keys went key by key or swept every key, and why; NULL if there was no choice

@@ -41,7 +41,7 @@ BEGIN
     body := regexp_replace(body, '(?<![\w."])' || literal || '(?= [a-z_"])', tally.part(next), 'g');
     body := replace(body, format('%I.tally_changed_', v.relation_name || '_expand_' || s.ordinal), 'tally_changed_');
     EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE %s', tally.part(next, '_expand_' || s.ordinal),
-        tally.given_list(s, tally.numbered(s.columns, 'tally_changed_')), tally.typed_list(v.definition, v.key), body);
+        tally.given_list(s, tally.numbered(s.columns, 'tally_changed_')), tally.plain_list(v.definition, v.key), body);
     EXECUTE format('COMMENT ON FUNCTION %s IS %L', made, format('%s: from changed rows of %s to the keys they touch', tally.part(next), s.relation));
     IF EXISTS (SELECT FROM pg_depend d JOIN tally.derived_view x ON v.id IN (x.id, x.root_id)
                WHERE d.classid = 'pg_proc'::regclass AND d.objid = made::regprocedure AND d.refobjid = to_regclass(tally.part(x))) THEN
@@ -49,6 +49,27 @@ BEGIN
     END IF;
 EXCEPTION WHEN syntax_error_or_access_rule_violation THEN
     PERFORM tally.fail('TL010', format('expand of %s cannot be carried over to %s: %s.', s.relation, tally.part(next), SQLERRM));
+END
+$$;
+
+-- tally.renew_expands: make the functions that expand again whose parameters have another type now. Engines up to 2026-11 gave them arrays of domains.
+CREATE OR REPLACE FUNCTION tally.renew_expands(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET quote_all_identifiers = off AS $$
+DECLARE
+    s    tally.source;
+    old  regprocedure;
+    body text;
+BEGIN
+    FOR s IN SELECT * FROM tally.source x WHERE x.projection_id = v.id AND x.expand IS NOT NULL ORDER BY x.ordinal LOOP
+        SELECT p.oid INTO old FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = v.schema_name AND p.proname = v.relation_name || '_expand_' || s.ordinal AND p.prosqlbody IS NOT NULL;
+        CONTINUE WHEN old = to_regprocedure(format('%s(%s)', tally.part(v, '_expand_' || s.ordinal), tally.given_list(s, NULL)));
+        body := replace(pg_get_function_sqlbody(old), format('%I.tally_changed_', v.relation_name || '_expand_' || s.ordinal), 'tally_changed_');
+        EXECUTE format('DROP FUNCTION %s', old);
+        EXECUTE format('CREATE FUNCTION %s(%s) RETURNS TABLE (%s) LANGUAGE sql STABLE %s', tally.part(v, '_expand_' || s.ordinal),
+            tally.given_list(s, tally.numbered(s.columns, 'tally_changed_')), tally.plain_list(v.definition, v.key), body);
+        PERFORM tally.comment_expand(v, s);
+    END LOOP;
 END
 $$;
 

@@ -126,13 +126,31 @@ BEGIN
 END
 $$;
 
--- tally.type_of: a column's type as SQL, with its modifier. For a domain that refuses NULL it is the type below, because variables and
--- delta rows start as NULL.
+-- tally.type_of: a column's type as SQL, with its modifier. For a domain that refuses NULL it is the type below, because an outer
+-- join returns NULL for it.
 CREATE OR REPLACE FUNCTION tally.type_of(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN t.typtype = 'd' THEN tally.nullable_type(t.oid) ELSE format_type(a.atttypid, a.atttypmod) END
     FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
     WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+-- tally.plain_type: a type as SQL; for a domain, the type below it. What the engine makes for itself has no domains: a new check of a domain would look at
+-- the engine's columns too (also at rows that name no key, where they are NULL), and PostgreSQL refuses it as long as there is an array of the domain in a
+-- table or in a function's body. The user's migration would fail.
+CREATE OR REPLACE FUNCTION tally.plain_type(type oid, modifier integer)
+RETURNS text LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE under(type, modifier) AS (
+        VALUES (plain_type.type, plain_type.modifier)
+        UNION ALL
+        SELECT t.typbasetype, t.typtypmod FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype = 'd')
+    SELECT format_type(u.type, u.modifier) FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype <> 'd'
+$$;
+
+-- tally.plain_type: the same for a column's type.
+CREATE OR REPLACE FUNCTION tally.plain_type(relation regclass, col name)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT tally.plain_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
 -- tally.null_type: a type, as SQL; for a domain that refuses NULL, the type below it.
@@ -173,19 +191,33 @@ RETURNS text LANGUAGE sql STABLE AS $$
     LEFT JOIN pg_attribute s ON s.attrelid = stored AND s.attname = c
 $$;
 
--- tally.typed_list: columns of a relation with their types ('id bigint, day date'), joined.
+-- tally.typed_list, tally.type_list: columns of a derived table with their types ('id bigint, day date'), and the types alone, joined: for functions that
+-- users call. These keep their signature when a domain begins to refuse NULL.
+DROP FUNCTION IF EXISTS tally.typed_list(regclass, name[], text, name[], text, text), tally.type_list(regclass, name[], text);  -- they had more parameters
+CREATE OR REPLACE FUNCTION tally.typed_list(stored regclass, columns name[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format('%I %s', c, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n) JOIN pg_attribute a ON a.attrelid = stored AND a.attname = c AND NOT a.attisdropped
+$$;
+CREATE OR REPLACE FUNCTION tally.type_list(stored regclass, columns name[])
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format_type(a.atttypid, a.atttypmod), ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n) JOIN pg_attribute a ON a.attrelid = stored AND a.attname = c AND NOT a.attisdropped
+$$;
+
+-- tally.plain_list: columns of a relation with their types, without domains (tally.plain_type), joined: for the engine's own functions.
 --   Parameters suffix: follows each type, such as '[]'; names: other names for the columns; mode: precedes each, such as 'OUT ';
 --              separator: '; ' for variables
-CREATE OR REPLACE FUNCTION tally.typed_list(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL, mode text DEFAULT '', separator text DEFAULT ', ')
+CREATE OR REPLACE FUNCTION tally.plain_list(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL, mode text DEFAULT '', separator text DEFAULT ', ')
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(format('%s%I %s%s', mode, coalesce(names[n], c), tally.type_of(relation, c), suffix), separator ORDER BY n)
+    SELECT string_agg(format('%s%I %s%s', mode, coalesce(names[n], c), tally.plain_type(relation, c), suffix), separator ORDER BY n)
     FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
--- tally.type_list: the types of columns of a relation, joined: the arguments in a function's signature.
-CREATE OR REPLACE FUNCTION tally.type_list(relation regclass, columns name[], suffix text DEFAULT '')
+-- tally.plain_types: the types alone: the arguments in a function's signature.
+CREATE OR REPLACE FUNCTION tally.plain_types(relation regclass, columns name[], suffix text DEFAULT '')
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(tally.type_of(relation, c) || suffix, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+    SELECT string_agg(tally.plain_type(relation, c) || suffix, ', ' ORDER BY n) FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
 -- tally.numbered: tally_keys_1, tally_keys_2 …: one name for each column of a key. They cannot clash with users' names.

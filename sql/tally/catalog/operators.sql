@@ -101,11 +101,44 @@ RETURNS text LANGUAGE sql STABLE AS $$
     FROM unnest(columns) WITH ORDINALITY u(c, n) CROSS JOIN LATERAL tally.sql_collate(relation, c) o(sql)
 $$;
 
--- tally.column_definitions: columns of a relation with type and collation, for CREATE TABLE or CREATE TYPE.
---   Parameters suffix: follows each type, such as '[]'; names: other names for the columns
-CREATE OR REPLACE FUNCTION tally.column_definitions(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL)
+-- tally.renew_delta: give the delta table of a projection or a snapshot the types and the default that this engine makes. Engines up to 2026-11 made columns and
+-- arrays of domains, and a row was as old as its writer's transaction.
+--   Locks      the delta table, for a moment, with patience; if that fails, it stays as it is until the next call
+CREATE OR REPLACE FUNCTION tally.renew_delta(v tally.derived_view)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    delta   regclass := tally.relation_of(v, '_delta');
+    changes text := (
+        SELECT string_agg(format('ALTER COLUMN %I %s', a.attname, x.change), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type e ON e.oid = t.typelem AND e.typtype = 'd'
+        LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+        CROSS JOIN LATERAL (SELECT CASE WHEN t.typtype = 'd' THEN 'TYPE ' || tally.plain_type(a.atttypid, a.atttypmod)
+                                        WHEN e.oid IS NOT NULL THEN format('TYPE %s[]', tally.plain_type(e.oid, -1))
+                                        WHEN a.attname = 'tally_at' AND pg_get_expr(f.adbin, f.adrelid) = 'now()' THEN 'SET DEFAULT clock_timestamp()' END) x(change)
+        WHERE a.attrelid = delta AND a.attnum > 0 AND NOT a.attisdropped AND x.change IS NOT NULL);
+BEGIN
+    IF changes IS NOT NULL THEN
+        PERFORM tally.lock_tables(ARRAY[delta], 'ACCESS EXCLUSIVE');
+        EXECUTE format('ALTER TABLE %s %s', delta, changes);
+    END IF;
+EXCEPTION WHEN SQLSTATE 'TL015' THEN
+    NULL;  -- until then a new check of the domain is refused, and lag counts from the begin of the writer's transaction
+END
+$$;
+
+-- tally.column_definitions: columns of a relation with type and collation, for CREATE TYPE.
+DROP FUNCTION IF EXISTS tally.column_definitions(regclass, name[], text, name[]);  -- it had more parameters
+CREATE OR REPLACE FUNCTION tally.column_definitions(relation regclass, columns name[])
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT string_agg(format('%I %s%s%s', coalesce(names[n], c), tally.type_of(relation, c), suffix, tally.sql_collate(relation, c)), ', ' ORDER BY n)
+    SELECT string_agg(format('%I %s%s', c, tally.type_of(relation, c), tally.sql_collate(relation, c)), ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY AS u(c, n)
+$$;
+
+-- tally.plain_definitions: the same for a delta table, which has no domains (tally.plain_type).
+--   Parameters suffix: follows each type, such as '[]'; names: other names for the columns
+CREATE OR REPLACE FUNCTION tally.plain_definitions(relation regclass, columns name[], suffix text DEFAULT '', names name[] DEFAULT NULL)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(format('%I %s%s%s', coalesce(names[n], c), tally.plain_type(relation, c), suffix, tally.sql_collate(relation, c)), ', ' ORDER BY n)
     FROM unnest(columns) WITH ORDINALITY AS u(c, n)
 $$;
 
@@ -117,6 +150,14 @@ $$;
 CREATE OR REPLACE FUNCTION tally.column_type(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT tally.type_of(relation, col) || tally.sql_collate(relation, col)
+$$;
+
+-- tally.cast_list: as tally.collated_list, with a cast to a domain where the column of this derived table has one.
+CREATE OR REPLACE FUNCTION tally.cast_list(stored regclass, columns name[], prefix text)
+RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT string_agg(CASE WHEN t.typtype = 'd' THEN format('CAST(%s%I AS %s)%s AS %I', prefix, c, t.oid::regtype, tally.sql_collate(stored, c), c)
+                           ELSE tally.collated_list(stored, ARRAY[c], prefix) END, ', ' ORDER BY n)
+    FROM unnest(columns) WITH ORDINALITY u(c, n) JOIN pg_type t ON t.oid = tally.type_id(stored, c)
 $$;
 
 -- tally.unordered_part: the type because of which values of a type cannot be compared: itself, its element type or a field's; NULL: none.

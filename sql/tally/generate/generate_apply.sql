@@ -38,7 +38,7 @@ $body$ $template$, jsonb_build_object(
         'key',             tally.column_list(v.key),
         'collated_key',    tally.collated_list(v.definition, v.key, 'k.'),
         'key_arrays',      tally.column_list(key_arrays),
-        'key_parameters',  tally.typed_list(v.definition, v.key, '[]', key_arrays),
+        'key_parameters',  tally.plain_list(v.definition, v.key, '[]', key_arrays),
         'difference',      tally.sql_difference(v,
                                fresh  => tally.sql_matching(v.key, v.definition::text, 'true AS tally_here, ' || columns, one_array),
                                stored => replace(
@@ -51,7 +51,7 @@ $body$ $template$, jsonb_build_object(
         'collected_cells', tally.sql_collect_cells(v.id, 'signed'),
         'cell_targets',    tally.sql_cell_targets(v.id),
         'hand_up',         tally.sql_hand_up(v.id)));
-    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_apply'), tally.type_list(v.definition, v.key, '[]')),
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_apply'), tally.plain_types(v.definition, v.key, '[]')),
         format('brings keys of %s and the rollups above it up to date', tally.part(v)));
 END
 $generator$;

@@ -80,16 +80,16 @@ $body$ $template$, jsonb_build_object(
         'key',               tally.column_list(v.key),
         'some_null',         tally.sql_some_null(v.key),
         'low',               tally.column_list(low),
-        'low_out',           tally.typed_list(v.definition, v.key, '', low, 'OUT '),
+        'low_out',           tally.plain_list(v.definition, v.key, '', low, 'OUT '),
         'swept_to',          (SELECT string_agg(format('(array_agg(%I) FILTER (WHERE tally_source = %s))[1]', c, tally.delta_code('sweep')), ', ' ORDER BY n)
                               FROM unnest(v.key) WITH ORDINALITY u(c, n)),
         'key_arrays',        tally.column_list(key_arrays),
         'd_key_arrays',      tally.column_list(key_arrays, 'd.'),
-        'keys_out',          tally.typed_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
+        'keys_out',          tally.plain_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
         'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
         'gathered_wide',     tally.sql_gather(v.key),
         'wide_arrays',       tally.column_list(wide),
-        'wide_variables',    tally.typed_list(v.definition, v.key, '[]', wide, '', E';\n'),
+        'wide_variables',    tally.plain_list(v.definition, v.key, '[]', wide, '', E';\n'),
         'add_wide',          (SELECT string_agg(format('%1$I := %1$I || %2$I;', k, w), E'\n') FROM unnest(key_arrays, wide) u(k, w)),
         'logged_out',        tally.logged_list(v, ', OUT %1$I %2$s[]'),
         'logged_aggregates', tally.logged_list(v, ', array_agg(%3$s) FILTER (WHERE tally_source = %4$s)'),
@@ -127,10 +127,10 @@ $body$ $template$, jsonb_build_object(
         'search_path',      tally.fixed_path(v.definition),
         'low',              tally.column_list(low),
         'b_low',            tally.column_list(low, 'b.'),
-        'low_out',          tally.typed_list(v.definition, v.key, '', low, 'OUT '),
+        'low_out',          tally.plain_list(v.definition, v.key, '', low, 'OUT '),
         'key_arrays',       tally.column_list(key_arrays),
         'b_key_arrays',     tally.column_list(key_arrays, 'b.'),
-        'keys_out',         tally.typed_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
+        'keys_out',         tally.plain_list(v.definition, v.key, '[]', key_arrays, 'OUT '),
         'logged_variables', tally.logged_list(v, '%1$I %2$s[];', E'\n'),
         'logged',           tally.logged_list(v, ', %1$I'),
         'b_logged',         tally.logged_list(v, ', b.%1$I'),
@@ -155,7 +155,7 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-        SELECT {k_key} FROM unnest({key_arrays}) AS k({key})
+        SELECT {k_key_typed} FROM unnest({key_arrays}) AS k({key})
         UNION SELECT {d_key} FROM {stored} d WHERE tally_pending.tally_sweep AND {not_swept}
         UNION SELECT {d_key} FROM {definition} d WHERE tally_pending.tally_sweep AND {not_swept};
 {renamed}
@@ -165,9 +165,9 @@ $body$ $template$, jsonb_build_object(
         'stored',            tally.part(v),
         'definition',        v.definition::text,
         'search_path',       tally.fixed_path(v.definition),
-        'typed_key',         tally.typed_list(v.definition, v.key),
+        'typed_key',         tally.typed_list(tally.part(v)::regclass, v.key),
         'key',               tally.column_list(v.key),
-        'k_key',             tally.collated_list(v.definition, v.key, 'k.'),
+        'k_key_typed',       tally.cast_list(tally.part(v)::regclass, v.key, 'k.'),
         'd_key',             tally.column_list(v.key, 'd.'),
         'key_arrays',        tally.column_list(tally.numbered(v.key), 'tally_pending.'),
         'pending_keys',      tally.part(v, '_pending_keys'),

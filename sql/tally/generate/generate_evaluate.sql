@@ -28,13 +28,13 @@ $body$ $template$, jsonb_build_object(
         'view_id',          v.id,
         'search_path',      tally.fixed_path(v.definition),
         'key_arrays',       tally.column_list(key_arrays),
-        'key_parameters',   tally.typed_list(v.definition, v.key, '[]', key_arrays),
+        'key_parameters',   tally.plain_list(v.definition, v.key, '[]', key_arrays),
         'key_columns',      tally.column_list(key_columns),
         'collated_columns', (SELECT string_agg(format('k.%1$I%2$s AS %1$I', k, tally.sql_collate(v.definition, c)), ', ' ORDER BY n)
                              FROM unnest(v.key, key_columns) WITH ORDINALITY u(c, k, n)),
         'same_key',         (SELECT string_agg(tally.sql_equal(v.definition, c, 'q.' || quote_ident(k), 'k.' || quote_ident(k)), ' AND ' ORDER BY n)
                              FROM unnest(v.key, key_columns) WITH ORDINALITY u(c, k, n))));
-    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_evaluate'), tally.type_list(v.definition, v.key, '[]')),
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_evaluate'), tally.plain_types(v.definition, v.key, '[]')),
         'brings keys of ' || tally.part(v) || ' up to date; quarantines those that raise');
     PERFORM tally.generate_halve(v, key_arrays);
 END
@@ -86,11 +86,11 @@ $body$ $template$, jsonb_build_object(
         'view_id',        v.id,
         'search_path',    tally.fixed_path(v.definition),
         'key_arrays',     tally.column_list(key_arrays),
-        'key_parameters', tally.typed_list(v.definition, v.key, '[]', key_arrays),
+        'key_parameters', tally.plain_list(v.definition, v.key, '[]', key_arrays),
         'first_key',      tally.sql_elements(key_arrays, '[1]'),
         'low_half',       tally.sql_elements(key_arrays, '[:tally_half]'),
         'high_half',      tally.sql_elements(key_arrays, '[tally_half + 1:]')));
-    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_halve'), tally.type_list(v.definition, v.key, '[]')),
+    PERFORM tally.seal(format('%s(%s)', tally.part(v, '_halve'), tally.plain_types(v.definition, v.key, '[]')),
         'brings keys of ' || tally.part(v) || ' up to date; quarantines those that raise');
 END
 $generator$;

@@ -23,9 +23,9 @@ CREATE FUNCTION {expand}({logged_parameters}) RETURNS TABLE ({key_columns}) LANG
 END$template$, jsonb_build_object(
             'expand',            name,
             'logged_parameters', tally.given_list(s, logged),  -- named, or pg_dump writes nonsense
-            'key_columns',       tally.typed_list(v.definition, v.key),
+            'key_columns',       tally.plain_list(v.definition, v.key),
             'changed',           tally.sql_changed(s, ARRAY(SELECT quote_ident(l) FROM unnest(logged) WITH ORDINALITY u(l, i) ORDER BY i)),
-            'e_key_typed',       (SELECT string_agg(format('e.%I::%s', c, tally.type_of(v.definition, c)), ', ' ORDER BY i)
+            'e_key_typed',       (SELECT string_agg(format('e.%I::%s', c, tally.plain_type(v.definition, c)), ', ' ORDER BY i)
                                   FROM unnest(v.key) WITH ORDINALITY u(c, i)),
             'query',             tally.query_of(s.expand),
             'key',               tally.column_list(v.key))));
@@ -42,10 +42,10 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET st
     SELECT t.typsubscript = 'array_subscript_handler'::regproc FROM pg_type t WHERE t.oid = tally.base_type(tally.type_id(relation, col))
 $$;
 
--- tally.given_type: the type in which values of a watched column are handed to an expand: its own, of an array its text.
+-- tally.given_type: the type in which values of a watched column are handed to an expand: its own, of a domain the type below it, of an array its text.
 CREATE OR REPLACE FUNCTION tally.given_type(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN tally.is_array(relation, col) THEN 'text' ELSE tally.type_of(relation, col) END
+    SELECT CASE WHEN tally.is_array(relation, col) THEN 'text' ELSE tally.plain_type(relation, col) END
 $$;
 
 -- tally.given_list: the parameters of an expand function. names: NULL for the types alone

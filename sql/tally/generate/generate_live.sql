@@ -203,7 +203,7 @@ $generator$;
 CREATE OR REPLACE FUNCTION tally.generate_live_at(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
-    types text := tally.type_list(v.definition, v.key);
+    types text := tally.type_list(tally.part(v)::regclass, v.key);
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 COST 1000
@@ -224,7 +224,7 @@ END
 $body$ $template$, jsonb_build_object(
         'renamed',           tally.sql_if_renamed(v.id),
         'live_at',           tally.part(v, '_live_at'),
-        'parameters',        tally.typed_list(v.definition, v.key),
+        'parameters',        tally.typed_list(tally.part(v)::regclass, v.key),
         'stored',            tally.part(v),
         'definition',        v.definition::text,
         'search_path',       tally.fixed_path(v.definition),

@@ -49,12 +49,11 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.bare_type: a column's type as SQL, without its modifier, so that no value is too long for it. For a domain that refuses NULL it is
--- the type below, because most rows of a delta table have no value in the column.
+-- tally.bare_type: a column's type as SQL, without its modifier, so that no value is too long for it. For a domain it is the type below
+-- (tally.plain_type).
 CREATE OR REPLACE FUNCTION tally.bare_type(relation regclass, col name)
 RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT format_type(CASE WHEN t.typtype = 'd' THEN to_regtype(tally.nullable_type(t.oid)) ELSE t.oid END, -1)
-    FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = relation AND a.attname = col AND NOT a.attisdropped
+    SELECT format_type(tally.base_type(a.atttypid), -1) FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND NOT a.attisdropped
 $$;
 
 -- tally.sql_watched_type: the type that a watched column has when the code is generated, as a constant.

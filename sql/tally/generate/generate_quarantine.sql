@@ -22,11 +22,11 @@ $body$ $template$, jsonb_build_object(
         'set_aside',      tally.part(v, '_set_aside'),
         'settings',       settings,
         'view_id',        v.id,
-        'key_parameters', tally.typed_list(v.definition, v.key, '', keys),
+        'key_parameters', tally.plain_list(v.definition, v.key, '', keys),
         'texts',          (SELECT string_agg(format(CASE WHEN tally.type_of(v.definition, c) IN ('smallint', 'integer', 'bigint') THEN '%I'
                                                     ELSE 'CASE WHEN %1$I IS NOT NULL THEN format(''%%s'', %1$I) END' END, k), ', ' ORDER BY n)
                            FROM unnest(v.key, keys) WITH ORDINALITY u(c, k, n))));
-    PERFORM tally.seal(format('%s(text, text, text, text, %s)', tally.part(v, '_set_aside'), tally.type_list(v.definition, v.key)),
+    PERFORM tally.seal(format('%s(text, text, text, text, %s)', tally.part(v, '_set_aside'), tally.plain_types(v.definition, v.key)),
         'notes a key of ' || tally.part(v) || ' that cannot be evaluated');
 
     EXECUTE tally.render($template$
@@ -52,8 +52,8 @@ $body$ $template$, jsonb_build_object(
         'quarantined', tally.part(v, '_quarantined'),
         'settings',    settings,
         'view_id',     v.id,
-        'key_columns', tally.typed_list(v.definition, v.key, '', keys),
-        'parsed',      (SELECT string_agg(format('(q.key ->> %s)::%s', n - 1, tally.type_of(v.definition, c)), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))));
+        'key_columns', tally.plain_list(v.definition, v.key, '', keys),
+        'parsed',      (SELECT string_agg(format('(q.key ->> %s)::%s', n - 1, tally.plain_type(v.definition, c)), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n))));
     PERFORM tally.seal(tally.part(v, '_quarantined') || '(boolean)', 'the keys of ' || tally.part(v) || ' that could not be evaluated');
 END
 $generator$;

@@ -270,7 +270,7 @@ END
 $body$ $template$, jsonb_build_object(
         'renamed',     tally.sql_if_renamed(r.root_id),
         'live_at',     tally.part(r, '_live_at'),
-        'parameters',  coalesce(tally.typed_list(def, r.group_by), ''),
+        'parameters',  coalesce(tally.typed_list(tally.part(r)::regclass, r.group_by), ''),
         'stored',      tally.part(r),
         'live',        tally.part(r, '_live'),
         'oracle',      def::text,
@@ -283,6 +283,6 @@ $body$ $template$, jsonb_build_object(
         't_is_asked',  tally.sql_at(def, r.group_by, 't', 'a'),
         'd_is_asked',  tally.sql_at(def, r.group_by, 'd', 'a'),
         'new',         tally.sql_public_row(r)));
-    PERFORM tally.seal(format('%s(%s)', tally.part(r, '_live_at'), coalesce(tally.type_list(def, r.group_by), '')), format('one cell of %s, exact at the reader''s snapshot', tally.part(r)));
+    PERFORM tally.seal(format('%s(%s)', tally.part(r, '_live_at'), coalesce(tally.type_list(tally.part(r)::regclass, r.group_by), '')), format('one cell of %s, exact at the reader''s snapshot', tally.part(r)));
 END
 $generator$;

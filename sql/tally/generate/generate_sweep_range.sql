@@ -42,8 +42,8 @@ $body$ $template$, jsonb_build_object(
         'key',             tally.column_list(v.key),
         'each_key',        CASE WHEN v.key = v.identity THEN '*' ELSE format('DISTINCT ROW(%s)', tally.column_list(v.key)) END,
         'columns',         columns,
-        'low_parameters',  tally.typed_list(v.definition, v.key, '', low),
-        'high_parameters', tally.typed_list(v.definition, v.key, '', high),
+        'low_parameters',  tally.plain_list(v.definition, v.key, '', low),
+        'high_parameters', tally.plain_list(v.definition, v.key, '', high),
         'in_range',        in_range,
         'difference',      tally.sql_difference(v,
                                fresh  => format('SELECT true AS tally_here, %s FROM %s d WHERE %s', columns, v.definition, in_range),
@@ -55,7 +55,7 @@ $body$ $template$, jsonb_build_object(
         'written_cells',   tally.sql_collect_cells(v.id, '(SELECT 1 AS tally_sign, * FROM written)'),
         'cell_targets',    tally.sql_cell_targets(v.id),
         'hand_up',         tally.sql_hand_up(v.id)));
-    PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep_range'), tally.type_list(v.definition, v.key), tally.type_list(v.definition, v.key)),
+    PERFORM tally.seal(format('%s(%s, %s, boolean, boolean)', tally.part(v, '_sweep_range'), tally.plain_types(v.definition, v.key), tally.plain_types(v.definition, v.key)),
         format('brings a range of keys of %s and the rollups above it up to date', tally.part(v)));
 END
 $generator$;
@@ -83,10 +83,10 @@ $body$ $template$, jsonb_build_object(
         'search_path',     tally.fixed_path(v.definition),
         'key',             tally.column_list(v.key),
         'high',            tally.column_list(high),
-        'low_parameters',  tally.typed_list(v.definition, v.key, '', low),
-        'high_parameters', tally.typed_list(v.definition, v.key, '', high, 'OUT '),
+        'low_parameters',  tally.plain_list(v.definition, v.key, '', low),
+        'high_parameters', tally.plain_list(v.definition, v.key, '', high, 'OUT '),
         'ends',            concat_ws(' UNION ALL ', guides, tally.sql_range_end(tally.part(v)::regclass, v.key, low))));
-    PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_range_end'), tally.type_list(v.definition, v.key)),
+    PERFORM tally.seal(format('%s(integer, %s, boolean)', tally.part(v, '_range_end'), tally.plain_types(v.definition, v.key)),
         format('where a bounded range of keys of %s ends', tally.part(v)));
 END
 $generator$;

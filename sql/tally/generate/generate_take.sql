@@ -19,7 +19,7 @@ DECLARE
         'sweep',    tally.delta_code('sweep'));
     swept jsonb  := names || jsonb_build_object(
         'low',       tally.column_list(low),
-        'low_out',   tally.typed_list(v.definition, v.key, '', low, 'OUT '),
+        'low_out',   tally.plain_list(v.definition, v.key, '', low, 'OUT '),
         'some_null', tally.sql_some_null(v.key, 'd.'),
         'position',  (SELECT string_agg(format('(array_agg(d.%I))[1]', c), ', ' ORDER BY n) FROM unnest(v.key) WITH ORDINALITY u(c, n)));
 BEGIN
@@ -37,7 +37,7 @@ $body$ $template$, (names - 'sweep') || jsonb_build_object(
         'take',              tally.part(v, '_take'),
         'one_key',           tally.delta_code('key'),
         'key_arrays',        tally.column_list(tally.numbered(v.key)),
-        'keys_out',          tally.typed_list(v.definition, v.key, '[]', tally.numbered(v.key), 'OUT '),
+        'keys_out',          tally.plain_list(v.definition, v.key, '[]', tally.numbered(v.key), 'OUT '),
         'gathered',          tally.sql_gather(v.key, 'tally_source = ' || tally.delta_code('key')),
         'logged_out',        tally.logged_list(v, ', OUT %1$I %2$s[]'),
         'logged_aggregates', tally.logged_list(v, ', array_agg(%3$s) FILTER (WHERE tally_source = %4$s)'),

@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION tally.generate_wide(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $generator$
 DECLARE
     key_arrays name[] := tally.numbered(v.key);
-    types      text   := tally.type_list(v.definition, v.key, '[]');
+    types      text   := tally.plain_types(v.definition, v.key, '[]');
     delta      text   := tally.part(v, '_delta');
 BEGIN
     EXECUTE tally.render($template$
@@ -24,7 +24,7 @@ $body$ $template$, jsonb_build_object(
         'delta',          delta,
         'wide',           tally.delta_code('wide'),
         'key_arrays',     tally.column_list(key_arrays),
-        'key_parameters', tally.typed_list(v.definition, v.key, '[]', key_arrays),
+        'key_parameters', tally.plain_list(v.definition, v.key, '[]', key_arrays),
         'slices',         tally.sql_elements(key_arrays, '[i : i + tally_size - 1]')));
     PERFORM tally.seal(format('%s(integer, tally.span, %s)', tally.part(v, '_put_wide'), types), 'puts keys of a wide change into ' || delta);
 
@@ -64,7 +64,7 @@ $body$ $template$, jsonb_build_object(
         'key',            tally.column_list(v.key),
         'collated_key',   tally.collated_list(v.definition, v.key, 'k.'),
         'key_arrays',     tally.column_list(key_arrays),
-        'key_parameters', tally.typed_list(v.definition, v.key, '[]', key_arrays, 'INOUT '),
+        'key_parameters', tally.plain_list(v.definition, v.key, '[]', key_arrays, 'INOUT '),
         'taken_arrays',   tally.column_list(key_arrays, 't.'),
         'gathered',       tally.sql_gather(v.key)));
     PERFORM tally.seal(format('%s(integer, tally.span, %s)', tally.part(v, '_take_wide'), types), 'takes keys of a wide change from ' || delta);

@@ -48,7 +48,7 @@ BEGIN
              WHERE d.state <> 'defined' AND f.glance <> tally.glance(f) LOOP
         BEGIN
             IF pg_try_advisory_xact_lock(tally.lock_class(), v.id) THEN
-                PERFORM tally.follow_definition(v);
+                PERFORM tally.follow_definition(v), tally.arm_triggers(v);
             END IF;
         EXCEPTION WHEN OTHERS THEN
             RAISE NOTICE '% does not follow this migration yet: %', tally.part(v), SQLERRM;

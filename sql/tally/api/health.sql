@@ -6,7 +6,7 @@
 --             expensive that it is compiled (jit), which takes seconds
 CREATE OR REPLACE VIEW tally.health AS
 WITH needed AS MATERIALIZED (
-    SELECT tally.name_of(v.schema_name, v.relation_name) AS view, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled
+    SELECT tally.name_of(v.schema_name, v.relation_name) AS view, tally.relation_of(v) AS stored, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled
     FROM tally.derived_view v
     JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
     CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)
@@ -87,6 +87,10 @@ UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(l.relation), l.trigger::text, false, 'the trigger that tells what is to be written back is missing or disabled'
 FROM tally.derived_view v CROSS JOIN LATERAL tally.lost_write_backs(v.id) l
 UNION ALL
-SELECT DISTINCT n.view, tally.shown(n.relation), NULL, false, format('session_replication_role is replica: writes of this session do not fire a trigger that is not set to ENABLE ALWAYS; SELECT tally.heal(%L) sets it so', n.view COLLATE "default")
-FROM needed n WHERE n.enabled = 'O' AND current_setting('session_replication_role') = 'replica';
+SELECT DISTINCT n.view, tally.shown(n.relation), NULL, w.remedy IS NULL AND current_setting('session_replication_role') <> 'replica',
+       'triggers on it do not fire in sessions whose session_replication_role is replica: ' || coalesce(w.remedy, 'its owner has to set them to ENABLE ALWAYS')
+FROM needed n JOIN pg_class c ON c.oid = n.relation LEFT JOIN pg_class d ON d.oid = n.stored
+CROSS JOIN LATERAL (SELECT CASE WHEN pg_has_role((SELECT e.nspowner FROM pg_namespace e WHERE e.nspname = 'tally'), c.relowner, 'USAGE') THEN 'the next merge sets them to ENABLE ALWAYS'
+                                WHEN pg_has_role(d.relowner, c.relowner, 'USAGE') THEN format('SELECT tally.heal(%L) sets them to ENABLE ALWAYS', n.view COLLATE "default") END) w(remedy)
+WHERE n.enabled = 'O';
 COMMENT ON VIEW tally.health IS 'every trigger the engine needs, whether it is there and enabled; partitions that bypass it or have gone; quarantined keys';

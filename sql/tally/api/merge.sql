@@ -124,7 +124,7 @@ DECLARE
     context text;
 BEGIN
     PERFORM tally.require_usage(v);
-    IF tally.follow_definition(v) OR tally.follow_unlogged(v) OR tally.follow_partitions(v) THEN
+    IF tally.follow_definition(v) OR tally.follow_unlogged(v) OR tally.arm_triggers(v) OR tally.follow_partitions(v) THEN
         RETURN ROW('merged', 0, 0, 0, 0, true, NULL)::tally.merge_result;
     END IF;
     IF v.kind = 'snapshot' THEN

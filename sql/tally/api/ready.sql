@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION tally.ready(names text[], definitions boolean DEFAULT
 RETURNS SETOF text LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     v     record;
-    found boolean;
+    waits boolean;
 BEGIN
     FOR v IN SELECT d.id, n.name, coalesce(m.relation, tally.relation_of(d, '_delta')) AS delta,
                     s.retry_at IS NOT NULL OR (tally.replacement_of(d.id)).id IS NOT NULL AS sure
@@ -17,15 +17,15 @@ BEGIN
              WHERE d.root_id IS NULL AND d.replaces_id IS NULL AND d.state IN ('filling', 'active')
                AND (s.retry_at IS NULL OR s.retry_at <= clock_timestamp() OR (tally.replacement_of(d.id)).id IS NOT NULL)
              ORDER BY n.i LOOP
-        found := v.sure OR tally.has_due(v.id);
-        IF NOT found AND pg_relation_size(v.delta) > 0 THEN   -- it is null for a table that is gone
+        waits := v.sure OR tally.has_due(v.id);
+        IF NOT waits AND pg_relation_size(v.delta) > 0 THEN   -- it is null for a table that is gone
             BEGIN
-                EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_xid >= (SELECT $1))', v.delta) INTO found USING tally.scan_from(v.id);
+                EXECUTE format('SELECT EXISTS (SELECT FROM %s d WHERE d.tally_xid >= (SELECT $1))', v.delta) INTO waits USING tally.scan_from(v.id);
             EXCEPTION WHEN undefined_table OR syntax_error THEN
-                found := true;  -- dropped or swapped at this moment
+                waits := true;  -- dropped or swapped at this moment
             END;
         END IF;
-        IF found OR definitions AND tally.has_changed(v.id) THEN
+        IF waits OR definitions AND tally.has_changed(v.id) THEN
             RETURN NEXT v.name;
         END IF;
     END LOOP;
@@ -34,12 +34,13 @@ $$;
 COMMENT ON FUNCTION tally.ready(text[], boolean) IS 'which of some derived views a merge would find something to do for';
 
 -- tally.has_changed: whether a merge would find something to do besides what is pending: another definition, another partition, values to
--- write back, writes that were not logged, a first look after a crash.
+-- write back, writes that were not logged, triggers that do not fire in every session, a first look after a crash.
 CREATE OR REPLACE FUNCTION tally.has_changed(view_id integer)
 RETURNS boolean LANGUAGE sql STABLE SET plan_cache_mode = force_generic_plan AS $$
     SELECT NOT EXISTS (SELECT FROM tally.fingerprint f WHERE f.view_id = has_changed.view_id AND NOT f.mend AND f.glance = tally.glance(f))
         OR NOT EXISTS (SELECT FROM tally.since_crash c WHERE c.view_id = has_changed.view_id)
         OR EXISTS (SELECT FROM tally.unlogged u WHERE u.view_id = has_changed.view_id)
+        OR tally.unarmed_tables(has_changed.view_id) <> '{}'
         OR EXISTS (SELECT FROM tally.write_back w JOIN tally.derived_view d ON d.id = w.view_id AND has_changed.view_id IN (d.id, d.root_id)
                    WHERE EXISTS (SELECT FROM tally.to_write_back q WHERE q.write_back_id = w.id))
         OR EXISTS (SELECT FROM tally.split x JOIN tally.derived_view r ON r.id = x.rollup_id AND r.root_id = has_changed.view_id

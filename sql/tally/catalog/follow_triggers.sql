@@ -46,14 +46,75 @@ $$;
 
 -- tally.follow_triggers: before a merge: if triggers were disabled or enabled, enqueue every key.
 --   Writes     tally.fingerprint; a sweep; every key is written back once
+--   Notes      ALTER TABLE … ENABLE TRIGGER makes triggers fire in ordinary sessions only. The note of such a table stays one of a touched table, so that
+--              tally.arm_triggers also compares what other sessions write until then
 CREATE OR REPLACE FUNCTION tally.follow_triggers(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    touched regclass[] := tally.touched_tables(v.id);
 BEGIN
-    IF tally.touched_tables(v.id) <> '{}' THEN
+    IF touched <> '{}' THEN
         PERFORM tally.enqueue_sweep(v), tally.write_every_key(v.id);
         PERFORM tally.note_triggers(v.id);
+        UPDATE tally.fingerprint f SET triggers = f.triggers || (SELECT coalesce(jsonb_object_agg(t::oid::text, f.triggers ->> t::oid::text || ' unseen'), '{}') FROM unnest(tally.unarmed_tables(v.id)) t WHERE t = ANY (touched))
+        WHERE f.view_id = v.id;
     END IF;
 END
+$$;
+
+-- tally.triggers_unarmed: the triggers of a derived view on one table that fire in ordinary sessions only; also those that a partition has of its parent.
+CREATE OR REPLACE FUNCTION tally.triggers_unarmed(view_id integer, relation regclass)
+RETURNS SETOF name LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT g.tgname FROM pg_trigger g WHERE g.tgrelid = triggers_unarmed.relation AND starts_with(g.tgname::text, format('tally_%s_', view_id)) AND g.tgenabled = 'O'
+$$;
+
+-- tally.unarmed_tables: the tables with enabled triggers that do not fire in sessions whose session_replication_role is replica, although the role that
+-- installed the engine may set them to ENABLE ALWAYS.
+--   Reads      what tally.fingerprint notes; the catalog only for tables that it names
+CREATE OR REPLACE FUNCTION tally.unarmed_tables(view_id integer)
+RETURNS regclass[] LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT ARRAY(SELECT c.oid::regclass FROM tally.fingerprint f CROSS JOIN LATERAL jsonb_each_text(f.triggers) n JOIN pg_class c ON c.oid = n.key::oid
+                 WHERE f.view_id = unarmed_tables.view_id AND f.triggers::text LIKE '%O%' AND n.value ~ '^\d+ [ADR]*O' AND pg_has_role(c.relowner, 'USAGE')
+                   AND EXISTS (SELECT FROM tally.triggers_unarmed(f.view_id, c.oid)) ORDER BY c.oid)
+$$;
+
+-- tally.arm_triggers: before a merge: set triggers to ENABLE ALWAYS that fire in ordinary sessions only: somebody enabled them again, or an older engine
+-- made them. Then, if they were touched, enqueue every key.
+--   Returns    whether it did
+--   Writes     tally.fingerprint; a sweep
+--   Locks      SHARE ROW EXCLUSIVE on these tables until the transaction ends, which is soon. Mostly it does not wait for them: a table that somebody
+--              writes is left for a later merge. One attempt of twenty waits for 100 ms
+CREATE OR REPLACE FUNCTION tally.arm_triggers(v tally.derived_view)
+RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    patience text := current_setting('lock_timeout');
+    armed    regclass[] := '{}';
+    t        regclass;
+BEGIN
+    FOREACH t IN ARRAY tally.unarmed_tables(v.id) LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '100ms', true);
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE %s', t, CASE WHEN random() < 0.95 THEN 'NOWAIT' END);
+            PERFORM tally.fire_always(t, ARRAY(SELECT tally.triggers_unarmed(v.id, t)));
+            PERFORM set_config('lock_timeout', patience, true);
+            armed := armed || t;
+        EXCEPTION WHEN lock_not_available OR insufficient_privilege OR deadlock_detected OR undefined_table OR object_in_use THEN
+            NULL;
+        END;
+    END LOOP;
+    IF armed = '{}' THEN
+        RETURN false;
+    END IF;
+    PERFORM tally.enqueue_sweep(v) WHERE tally.was_touched(v.id, armed);
+    PERFORM tally.note_triggers(v.id, armed);
+    RETURN true;
+END
+$$;
+
+-- tally.was_touched: whether the triggers on one of these tables were enabled by somebody else than the engine.
+CREATE OR REPLACE FUNCTION tally.was_touched(view_id integer, relations regclass[])
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT EXISTS (SELECT FROM tally.fingerprint f CROSS JOIN unnest(relations) t WHERE f.view_id = was_touched.view_id AND f.triggers ->> t::oid::text LIKE '% unseen')
 $$;
 
 -- tally.trigger_trouble: what the next merge will do because triggers fire again that were disabled for a while; NULL: nothing.

@@ -2,6 +2,7 @@ package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -120,16 +121,16 @@ class DriftTest {
                 .isZero();
         assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
                 .isZero();
+        // each of them sets its own triggers on a table to ENABLE ALWAYS, which the others look at once
+        engine.write("SELECT 1");
         assertThat(engine.number("SELECT count(*) FROM tally.ready('{app.fact,app.parts}')"))
                 .isZero();
     }
 
     @Test
     void whatASessionWithTheRoleOfAReplicaWritesIsFollowed() {
+        keepParts();
         engine.run("""
-                CREATE TABLE app.parted (id int, p int, v int, PRIMARY KEY (id, p)) PARTITION BY LIST (p); CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES IN (1);
-                CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES IN (2); INSERT INTO app.parted SELECT i, 1, i FROM generate_series(1, 9) i;
-                CREATE VIEW app.parts_def AS SELECT id, p, v FROM app.parted; SELECT tally.keep('app.parts', 'app.parts_def'); SELECT tally.refresh('app.parts');
                 CREATE TABLE app.parted_3 PARTITION OF app.parted FOR VALUES IN (3); SELECT tally.refresh('app.parts')""");
         for (String write : new String[] {
             "UPDATE app.item SET grp = 2 WHERE id < 9; INSERT INTO app.item SELECT 2000, 1, 1; DELETE FROM app.item WHERE id = 10",
@@ -144,6 +145,98 @@ class DriftTest {
             engine.run("RESET session_replication_role");
             engine.write("SELECT 1");
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "ALTER TABLE app.item ENABLE TRIGGER ALL",
+                "ALTER TABLE app.item DISABLE TRIGGER USER; ALTER TABLE app.item ENABLE TRIGGER USER",
+                "DO $$ DECLARE t name; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'app.item'::regclass LOOP EXECUTE format('ALTER TABLE app.item ENABLE TRIGGER %I', t); END LOOP; END $$",
+                "ALTER TABLE app.parted ENABLE TRIGGER ALL; ALTER TABLE app.parted_1 ENABLE TRIGGER ALL; ALTER TABLE app.parted_2 ENABLE TRIGGER ALL",
+                "BEGIN; SELECT tally.heal('app.fact'); ALTER TABLE app.item ENABLE TRIGGER USER; COMMIT",
+            })
+    void triggersThatSomebodyEnabledFireInEverySessionAfterTheNextMerge(String enable) {
+        String view = enable.contains("parted") ? "app.parts" : "app.fact";
+        String write =
+                "SET session_replication_role = replica; UPDATE app.item SET v = v + 1 WHERE id < 5; UPDATE app.parted_1 SET v = 9 WHERE id = 1; MERGE INTO app.parted t USING (SELECT 4 AS id, 2 AS to_) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET p = s.to_; RESET session_replication_role";
+        keepParts();
+        engine.run(enable);
+        engine.run(write);
+        assertThat(engine.text("SELECT string_agg(problem, ' ') FROM tally.health WHERE view = '%s' AND NOT ok"
+                        .formatted(view)))
+                .contains("the next merge sets them to ENABLE ALWAYS");
+        assertThat(engine.text("SELECT string_agg(name, ' ') FROM tally.ready('{%s}') name".formatted(view)))
+                .isEqualTo(view);
+        engine.run("SELECT tally.refresh(name) FROM unnest('{app.fact,app.parts}'::text[]) name");
+        engine.storedAgrees(enable);
+        engine.run(write.replace("4 AS id", "5 AS id"));
+        engine.liveAgrees(enable);
+        engine.write("SELECT 1");
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger WHERE tgname ~ '^tally_\\d+_' AND tgrelid::regclass::text LIKE 'app.%'"))
+                .isEqualTo("A");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        assertThat(engine.number("SELECT count(*) FROM tally.ready('{app.fact,app.parts}')"))
+                .isZero();
+    }
+
+    private void keepParts() {
+        engine.run("""
+                CREATE TABLE app.parted (id int, p int, v int, PRIMARY KEY (id, p)) PARTITION BY LIST (p); CREATE TABLE app.parted_1 PARTITION OF app.parted FOR VALUES IN (1);
+                CREATE TABLE app.parted_2 PARTITION OF app.parted FOR VALUES IN (2); INSERT INTO app.parted SELECT i, 1, i FROM generate_series(1, 9) i;
+                CREATE VIEW app.parts_def AS SELECT id, p, v FROM app.parted; SELECT tally.keep('app.parts', 'app.parts_def')""");
+        engine.write("SELECT 1");
+    }
+
+    /** An older engine made ordinary triggers and noted nothing of them. */
+    @Test
+    void triggersOfAnOlderEngineFireInEverySessionAfterTheFirstMerge() {
+        keepParts();
+        engine.run(
+                "ALTER TABLE app.item ENABLE TRIGGER USER; ALTER TABLE app.parted ENABLE TRIGGER USER; ALTER TABLE app.parted_1 ENABLE TRIGGER USER; ALTER TABLE app.parted_2 ENABLE TRIGGER USER;"
+                        + "UPDATE tally.fingerprint SET triggers = '{}', glance = ''");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isEqualTo(4);
+        for (String view : new String[] {"app.fact", "app.parts"}) {
+            assertThat(engine.text("SELECT outcome || ' ' || consumed FROM tally.refresh('%s')".formatted(view)))
+                    .as("nothing is swept for that")
+                    .isEqualTo("merged 0");
+        }
+        engine.run(
+                "SET session_replication_role = replica; DELETE FROM app.item WHERE id < 5; UPDATE app.parted SET v = 0; RESET session_replication_role");
+        engine.write("SELECT 1");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+    }
+
+    @Test
+    void aTableThatIsWrittenKeepsItsTriggersUntilItsWriterIsDone() throws Exception {
+        engine.run("ALTER TABLE app.item ENABLE TRIGGER ALL");
+        String armed =
+                "SELECT string_agg(DISTINCT tgenabled::text, '') FROM pg_trigger WHERE tgname ~ '^tally_' AND tgrelid = 'app.item'::regclass";
+        try (Sql writer = engine.session()) {
+            writer.run("BEGIN; UPDATE app.item SET v = 0 WHERE id = 1");
+            engine.run("SELECT tally.refresh('app.fact')");
+            assertThat(engine.text(armed)).isEqualTo("O");
+            assertThat(engine.text(
+                            "SELECT string_agg(problem, ' ') FROM tally.health WHERE NOT ok AND view = 'app.fact'"))
+                    .contains("ENABLE ALWAYS");
+            assertThat(engine.number("SELECT count(*) FROM tally.ready('{app.fact}')"))
+                    .isOne();
+            writer.run("SET LOCAL session_replication_role = replica; UPDATE app.item SET v = -5 WHERE id = 2; COMMIT");
+        }
+        engine.run("SELECT tally.refresh('app.fact')");
+        assertThat(engine.text(armed)).isEqualTo("A");
+        engine.storedAgrees("armed");
+        // a session that reads the table in a cursor, and merges, cannot alter it
+        engine.run(
+                "ALTER TABLE app.item ENABLE TRIGGER ALL; BEGIN; DECLARE c CURSOR FOR SELECT FROM app.item; FETCH c; SELECT tally.refresh('app.fact'); COMMIT");
+        assertThat(engine.text(armed)).isEqualTo("O");
+        engine.write("SELECT 1");
+        assertThat(engine.text(armed)).isEqualTo("A");
     }
 
     @Test

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.jar.JarFile;
@@ -88,7 +89,14 @@ public final class TestPostgres {
 
     /** Another server of the version under test, which a test may crash. */
     public static EmbeddedPostgres another(Path dir) {
-        return EmbeddedPostgres.start(dir, Map.of("fsync", "off", "synchronous_commit", "on"), TestPostgres::binaries);
+        return another(dir, Map.of());
+    }
+
+    /** The same, with more settings. */
+    public static EmbeddedPostgres another(Path dir, Map<String, String> more) {
+        Map<String, String> settings = new HashMap<>(Map.of("fsync", "off", "synchronous_commit", "on"));
+        settings.putAll(more);
+        return EmbeddedPostgres.start(dir, settings, TestPostgres::binaries);
     }
 
     private static DbSettings create(String options) {

@@ -28,6 +28,11 @@ BEGIN
         IF renewed <> '{}' THEN
             EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));  -- fills the empty rollups with the declarer's rights, because a filter may call the declarer's code
         END IF;
+        IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND tally.breaks_in_quotes(s.expand))
+           OR EXISTS (SELECT FROM tally.derived_view d WHERE d.root_id = v.id AND tally.breaks_in_quotes(d.filter)) THEN
+            PERFORM tally.enqueue_sweep(v);  -- engines up to 2026-11 put blanks into strings of several lines
+            EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
+        END IF;
         IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.lacks_moves(v, s)) THEN
             PERFORM tally.enqueue_sweep(v);  -- makes a merge due, which puts the triggers on and holds their locks only briefly
         END IF;

@@ -25,6 +25,8 @@ BEGIN
     IF m[3] <> '*' THEN
         argument := (parse_ident(m[3]))[1];
     END IF;
+EXCEPTION WHEN invalid_parameter_value THEN
+    PERFORM tally.fail('TL009', format('Measure "%s" is "%s", but %s is not a name.', name, expression, m[3]), format('Write such a column in double quotes: %s("%s").', m[1], m[3]));
 END
 $$;
 

@@ -65,6 +65,9 @@ BEGIN
     EXECUTE format('CREATE INDEX ON %s (tally_xid)', tally.part(v, '_delta'));
     EXECUTE format('CREATE INDEX ON %s (tally_source, tally_xid) WHERE tally_source < 0', tally.part(v, '_delta'));
     PERFORM tally.comment_projection(v);
+EXCEPTION WHEN too_many_columns THEN
+    PERFORM tally.fail('TL018', format('Key and identity of %s are %s columns, which is too many: %s.', definition, cardinality(ident), SQLERRM),
+        'Name the columns that tell rows apart, 32 at most: key => ''{…}'', identity => ''{…}''. Or give the view a column with a digest of them.');
 END
 $$;
 

@@ -61,6 +61,9 @@ BEGIN
     EXCEPTION WHEN duplicate_column THEN
         PERFORM tally.fail('TL002', format('A column of %s has the name of another, or of a running sum that the engine keeps in %s: %s.',
             tally.part(r), tally.part(r, '_state'), SQLERRM));
+    WHEN too_many_columns THEN
+        PERFORM tally.fail('TL018', format('%s groups by %s columns, which is too many: %s.', tally.part(r), cardinality(group_by), SQLERRM),
+            'Group by 30 at most: the index of its running sums has one or two more. Or group by a column of the view with a digest of them.');
     END;
     PERFORM tally.remember_made(root);
     RETURN r;

@@ -341,7 +341,7 @@ BEGIN
     END IF;
     RETURN NULL;
 EXCEPTION
-    WHEN sqlstate 'TL007' OR sqlstate 'TL008' OR sqlstate 'TL016' OR sqlstate 'TL023' THEN
+    WHEN sqlstate 'TL007' OR sqlstate 'TL008' OR sqlstate 'TL016' OR sqlstate 'TL018' OR sqlstate 'TL023' THEN
         RETURN format('merges have stopped: %s', SQLERRM);
     WHEN syntax_error OR undefined_table OR undefined_object OR invalid_schema_name THEN
         RETURN format('something that it is made of was dropped a moment ago: %s', SQLERRM);

@@ -242,12 +242,14 @@ BEGIN
 END
 $$;
 
--- tally.require_own_name: raise TL002 for a column name that generated code may use itself.
+-- tally.require_own_name: raise TL002 for a column name that generated code may use itself, or that no table can have.
 CREATE OR REPLACE FUNCTION tally.require_own_name(col name)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF starts_with(col, 'tally_') THEN
         PERFORM tally.fail('TL002', format('Column "%s": names that begin with tally_ are the engine''s.', col));
+    ELSIF col IN ('tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid') THEN
+        PERFORM tally.fail('TL002', format('Column "%s": no table can have a column of this name.', col), 'Give the column another name in the view.');
     END IF;
 END
 $$;

@@ -59,6 +59,9 @@ RETURNS TABLE (part text, why text, form text) LANGUAGE sql STABLE AS $$
     FROM used u WHERE (u.relkind = 'S' OR u.nspname IN ('pg_catalog', 'information_schema'))
       AND NOT EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.relation = u.oid AND s.columns IS NULL)
     UNION
+    SELECT 'FOR UPDATE or FOR SHARE in ' || t.relation, 'it locks the rows that it reads, so writers would wait for merges', 'Leave it out of the view, and write it where rows are to be locked.' FROM tree t
+    WHERE jsonb_path_exists(t.tree, 'strict $.** ? (@."_" == "QUERY").hasForUpdate[0] ? (@ == "true")')
+    UNION
     SELECT 'an SQL/JSON path with dates in ' || t.relation, 'the setting TimeZone', tally.steady_form('TimeZone') FROM tree t
     WHERE jsonb_path_exists(t.tree, 'strict $.** ? (@."_" == "JSONEXPR")') AND pg_get_viewdef(t.relation) ~ '\.(datetime|date|time|time_tz|timestamp|timestamp_tz)\('
     UNION

@@ -50,6 +50,44 @@ class RefusalsTest {
         engine.run("SELECT tally.allow_function('app.fact', 'app.hidden(int)'); SELECT tally.activate('app.fact')");
     }
 
+    /** Merges would lock the rows, and writers wait for them; _live, which only reads, could not lock any. */
+    @Test
+    void aViewThatLocksItsRowsIsRefused() {
+        engine.run("CREATE VIEW app.held AS SELECT grp, rate FROM app.rate FOR SHARE");
+        for (String query : new String[] {
+            "SELECT id, grp FROM app.item FOR UPDATE",
+            "SELECT i.id, h.rate FROM app.item i JOIN app.held h USING (grp)",
+            "SELECT id, (SELECT max(rate) FROM (SELECT rate FROM app.rate r WHERE r.grp = i.grp FOR NO KEY UPDATE) x) AS rate FROM app.item i"
+        }) {
+            engine.run("CREATE VIEW app.locking AS " + query);
+            assertThat(engine.refused("TL008", "SELECT tally.keep('app.x', 'app.locking')"))
+                    .contains("FOR UPDATE or FOR SHARE in app.");
+            engine.run("DROP VIEW app.locking");
+        }
+    }
+
+    @Test
+    void moreColumnsThanAnIndexTakesAreRefused() {
+        String many = "SELECT string_agg('c' || i || '%s', ',') FROM generate_series(1, 40) i";
+        engine.run(
+                "CREATE TABLE app.wide (id int PRIMARY KEY, arr int[], %s); INSERT INTO app.wide (id, arr) VALUES (1, '{1,2}')"
+                        .formatted(engine.text(many.formatted(" int"))));
+        engine.run(
+                "CREATE VIEW app.fans AS SELECT w.*, e FROM app.wide w, unnest(arr) e; CREATE VIEW app.groups AS SELECT %1$s, count(*) AS n FROM app.wide GROUP BY %1$s"
+                        .formatted(engine.text(many.formatted(""))));
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.x', 'app.fans')"))
+                .contains("43 columns");
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.x', 'app.groups')"))
+                .contains("40 columns");
+        engine.run("SELECT tally.keep('app.x', 'app.fans', '{id}', '{id,e}')");
+        assertThat(engine.refused(
+                        "TL018",
+                        "SELECT tally.create_rollup('app.r', 'app.x', '{%s}', '{\"n\":\"count(*)\"}')"
+                                .formatted(engine.text(many.formatted("")))))
+                .contains("40 columns");
+        engine.write("SELECT 1", "UPDATE app.wide SET c40 = 7, arr = '{2,3}'");
+    }
+
     @Test
     void mistakesAreNamed() {
         declare("SELECT id, grp FROM app.item");
@@ -99,6 +137,9 @@ class RefusalsTest {
         engine.run("CREATE VIEW app.taken AS SELECT id, 1 AS tally_here FROM app.item");
         assertThat(engine.refused("TL002", "SELECT tally.create_projection('app.x', 'app.taken', '{id}')"))
                 .contains("tally_here");
+        engine.run("CREATE VIEW app.system AS SELECT id, 1 AS xmin FROM app.item");
+        assertThat(engine.refused("TL002", "SELECT tally.keep('app.x', 'app.system')"))
+                .contains("xmin");
         engine.run("""
                 CREATE VIEW app.sums_def AS SELECT id, 1 AS cell_rows, 2 AS was_rows, 3 AS n_total, 4 AS g FROM app.item;
                 SELECT tally.create_projection('app.x', 'app.sums_def', '{id}')""");
@@ -108,6 +149,7 @@ class RefusalsTest {
             "'{g}', '{\"g\":\"count(*)\"}'",
             "'{g}', '{\"n\":\"count(distinct cell_rows)\"}'",
             "'{g}', '{\"tally_sign\":\"count(*)\"}'",
+            "'{g}', '{\"ctid\":\"count(*)\"}'",
         }) {
             engine.refused("TL002", "SELECT tally.create_rollup('app.r', 'app.x', %s)".formatted(rollup));
         }

@@ -211,6 +211,25 @@ class WriteBackTest {
     }
 
     @Test
+    void aDefinitionThatComesToReadWhatIsWrittenBackStopsTheMergesAndIsTold() {
+        engine.run(
+                "ALTER TABLE app.event ADD COLUMN b int; CREATE VIEW app.side_def AS SELECT id, length(name) AS n FROM app.event;"
+                        + "SELECT tally.keep('app.side', 'app.side_def'); SELECT tally.refresh('app.side')");
+        engine.run(back("side", "event", "b", "n"));
+        settle();
+        engine.run("CREATE OR REPLACE VIEW app.side_def AS SELECT id, length(name) + b AS n FROM app.event");
+        String told = "SELECT string_agg(problem, ' ') FROM tally.health WHERE view = 'app.side' AND NOT ok";
+        assertThat(engine.text(told)).contains("reads column \"b\" of app.event, which is written back from it");
+        assertThat(engine.text("SELECT outcome FROM tally.merge('app.side')")).isEqualTo("failed");
+        assertThat(engine.text(told)).contains("which is written back from it");
+        engine.run(
+                "CREATE OR REPLACE VIEW app.side_def AS SELECT id, length(name) AS n FROM app.event; SELECT tally.heal('app.side')");
+        settle();
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok AND view = 'app.side'"))
+                .isZero();
+    }
+
+    @Test
     void aValueThatIsRefusedKeepsNoOtherFromBeingWritten() {
         engine.run("ALTER TABLE app.event ADD COLUMN short varchar(1), ADD COLUMN small smallint");
         engine.run(

@@ -36,16 +36,16 @@ BEGIN
         SELECT (i ->> 'id')::integer AS instance, k.attnums FROM jsonb_array_elements(shape -> 'instances') i CROSS JOIN LATERAL tally.row_keys((i ->> 'relation')::oid) k
     ), out AS (
         SELECT a.attname, a.attnum, v FROM pg_attribute a, jsonb_array_elements(shape -> 'columns' -> a.attname) v WHERE a.attrelid = definition AND a.attnum > 0 AND NOT a.attisdropped
-    ), kind AS (   -- constants that tell the arms of a set operation apart
-        SELECT coalesce(array_agg(o.attname ORDER BY o.attnum), '{}') AS columns FROM (
-            SELECT out.attname, out.attnum FROM out GROUP BY 1, 2 HAVING bool_and(v -> 'v' = '{}' AND v ->> 'q' NOT LIKE 'NULL%') AND count(DISTINCT v ->> 'q') > 1) o
+    ), kind AS (   -- constants that tell the arms of a set operation apart; apart: each arm has another one
+        SELECT coalesce(array_agg(o.attname ORDER BY o.attnum), '{}') AS columns, coalesce(bool_or(o.arms = o.kinds), false) AS apart, max(o.arms) AS arms FROM (
+            SELECT out.attname, out.attnum, count(*) AS arms, count(DISTINCT v ->> 'q') AS kinds FROM out GROUP BY 1, 2 HAVING bool_and(v -> 'v' = '{}' AND v ->> 'q' NOT LIKE 'NULL%') AND count(DISTINCT v ->> 'q') > 1) o
     ), held AS (
         SELECT pk.instance, (SELECT array_agg(m.attname ORDER BY m.attnum) FROM unnest(pk.attnums) k CROSS JOIN LATERAL (
                 SELECT out.attname, out.attnum FROM out WHERE out.v -> 'col' = jsonb_build_array(pk.instance, k) ORDER BY out.attnum LIMIT 1) m) AS columns, cardinality(pk.attnums) AS wanted
         FROM pk WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'scopes' -> (shape -> 'instances' -> pk.instance ->> 'scope')::integer -> 'up') u WHERE shape -> 'scopes' -> u::integer ->> 'kind' <> 'query')
     )
-    SELECT DISTINCT kind.columns || h.columns, CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(h.instance, shape) AND tally.node(tree, 'groupingSets') IS NULL AND NOT tally.returns_sets(definition)
-           ELSE cardinality(kind.columns) > 0 END, h.instance::bigint + 1
+    SELECT DISTINCT kind.columns || h.columns, NOT tally.returns_sets(definition) AND CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(ARRAY[h.instance], shape) AND tally.node(tree, 'groupingSets') IS NULL
+           ELSE kind.apart AND (SELECT count(*) = kind.arms AND tally.determines(array_agg(o.instance), shape) FROM held o WHERE o.columns = h.columns AND cardinality(o.columns) = o.wanted) END, h.instance::bigint + 1
     FROM held h, kind WHERE cardinality(h.columns) = h.wanted;
 END
 $$;
@@ -83,11 +83,12 @@ BEGIN
 END
 $$;
 
--- tally.determines: whether a row of one table of a view has at most one partner in every other one, by unique indexes.
-CREATE OR REPLACE FUNCTION tally.determines(instance integer, shape jsonb)
+-- tally.determines: whether a row of one of these tables of a view has at most one partner in every other table, by unique indexes.
+DROP FUNCTION IF EXISTS tally.determines(integer, jsonb);  -- it took one table
+CREATE OR REPLACE FUNCTION tally.determines(instances integer[], shape jsonb)
 RETURNS boolean LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
-    known integer[] := ARRAY[instance];
+    known integer[] := instances;
     more  integer[];
     outer_ integer[] := ARRAY(SELECT (i ->> 'id')::integer FROM jsonb_array_elements(shape -> 'instances') i
         WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'scopes' -> (i ->> 'scope')::integer -> 'up') u WHERE shape -> 'scopes' -> u::integer ->> 'kind' IN ('sublink', 'single')));
@@ -106,11 +107,14 @@ BEGIN
 END
 $$;
 
--- tally.returns_sets: whether a view, or one below it, has a set-returning function in FROM or among its columns, which may return several rows for one.
+-- tally.returns_sets: whether a view, or one below it, has a set-returning function in FROM or among its columns, VALUES of several rows or a recursion: they may
+-- return several rows for one of a table.
 CREATE OR REPLACE FUNCTION tally.returns_sets(definition regclass)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT EXISTS (SELECT FROM tally.views_under(definition) u CROSS JOIN LATERAL tally.tree_nodes(tally.view_tree(u)) n
-                   WHERE (n.node ->> '_' = 'RANGETBLENTRY' AND n.node -> 'rtekind' ->> 0 IN ('3', '4') OR n.node ->> '_' = 'QUERY' AND n.node -> 'hasTargetSRFs' ->> 0 = 'true')
+                   WHERE (n.node ->> '_' = 'RANGETBLENTRY' AND n.node -> 'rtekind' ->> 0 IN ('3', '4')
+                          OR n.node ->> '_' = 'RANGETBLENTRY' AND n.node -> 'rtekind' ->> 0 = '5' AND jsonb_array_length(n.node -> 'values_lists' -> 0) > 1
+                          OR n.node ->> '_' = 'QUERY' AND (n.node -> 'hasTargetSRFs' ->> 0 = 'true' OR n.node -> 'hasRecursive' ->> 0 = 'true'))
                      AND 'subselect' <> ALL (n.path))
 $$;
 

@@ -16,7 +16,7 @@ DECLARE
     home   integer := start * 8 + tally.copy_of(st, start, 0, jumps);
     tree   integer[] := ARRAY[home];
     joins  jsonb := '[]';
-    found  jsonb := '[]';
+    ends   jsonb := '[]';
     t      jsonb;
     goals  jsonb;   -- where a target's value can be read: node, q, v
     path   jsonb;
@@ -28,7 +28,7 @@ BEGIN
     END IF;
     FOR t IN SELECT x FROM jsonb_array_elements(targets) WITH ORDINALITY u(x, i) ORDER BY i LOOP
         IF t -> 'v' = '{}' THEN
-            found := found || jsonb_build_array(t || '{"constant": true}');
+            ends := ends || jsonb_build_array(t || '{"constant": true}');
             CONTINUE;
         END IF;
         goals := tally.way_goals(st, edges, jumps, t);
@@ -40,12 +40,12 @@ BEGIN
             tree := tree || (e ->> 'b')::integer;
             joins := joins || jsonb_build_array(e);
         END LOOP;
-        found := found || jsonb_build_array(path -> 'goal');
+        ends := ends || jsonb_build_array(path -> 'goal');
     END LOOP;
-    RETURN jsonb_build_object('joins', joins, 'targets', found, 'home', home, 'uses', to_jsonb(tree[2:]), 'watch', (
+    RETURN jsonb_build_object('joins', joins, 'targets', ends, 'home', home, 'uses', to_jsonb(tree[2:]), 'watch', (
         SELECT coalesce(jsonb_agg(DISTINCT c), '[]') FROM (
             SELECT jsonb_array_elements(j -> 'v' -> home::text) FROM jsonb_array_elements(joins) j
-            UNION SELECT jsonb_array_elements(g -> 'v' -> home::text) FROM jsonb_array_elements(found) g) x(c)));
+            UNION SELECT jsonb_array_elements(g -> 'v' -> home::text) FROM jsonb_array_elements(ends) g) x(c)));
 END
 $$;
 

@@ -3,6 +3,15 @@
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 BEGIN;
+SET LOCAL client_encoding = 'UTF8'; SET LOCAL standard_conforming_strings = on;  -- as these files are written
+DO $$
+BEGIN
+    IF current_setting('server_encoding') NOT IN ('UTF8', 'SQL_ASCII') THEN
+        RAISE feature_not_supported USING MESSAGE = format('Database %I has the encoding %s; the engine needs UTF8.', current_database(), current_setting('server_encoding')),
+            HINT = 'CREATE DATABASE name ENCODING ''UTF8'' TEMPLATE template0, and move the data there with pg_dump.';
+    END IF;
+END
+$$;
 \if :{?upgrade}
 \else
 \ir ../../../liquibase/migrations/010-tally.sql

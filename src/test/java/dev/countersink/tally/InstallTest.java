@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.countersink.config.DbSettings;
+import dev.countersink.db.Database;
 import dev.countersink.db.EngineScript;
 import dev.countersink.testing.Session;
 import dev.countersink.testing.Sql;
@@ -47,6 +48,30 @@ class InstallTest {
             assertThat(sql.text("SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes"))
                     .isEqualTo("0 1, 5 2");
             assertThat(sql.number("SELECT count(*) FROM tally.verify('sizes')")).isZero();
+        }
+    }
+
+    /** Settings under which PL/pgSQL refuses what it takes otherwise. */
+    @Test
+    void itInstallsAndWorksUnderEveryExtraCheckOfPlpgsql() throws Exception {
+        DbSettings db = TestPostgres.empty();
+        String name = db.url().replaceFirst(".*/", "");
+        TestPostgres.execute("ALTER DATABASE %s SET plpgsql.extra_errors = 'all'".formatted(name));
+        Database.open(db).close();
+        try (Sql sql = new Sql(db)) {
+            assertThat(sql.text("SHOW plpgsql.extra_errors")).isEqualTo("all");
+            sql.run(
+                    SESSION
+                            + "SELECT tally.refresh('sizes'); UPDATE member SET club_id = 3 WHERE id < 4; DELETE FROM member WHERE id = 9");
+            assertThat(sql.text(
+                            "SELECT string_agg(concat(members, ' ', clubs), ', ' ORDER BY members) FROM sizes_live"))
+                    .isEqualTo("2 1, 3 1, 4 1");
+            sql.run(
+                    "SELECT tally.refresh('sizes'); CREATE VIEW ages_def AS SELECT club_id, count(*) AS n, round(avg(age), 1) AS age FROM member GROUP BY club_id; SELECT tally.keep('public.ages', 'ages_def'); SELECT tally.refresh('public.ages_rows'); SELECT tally.heal('sizes'); SELECT count(*) FROM tally.ready('{public.club_fact,public.ages_rows}'); SELECT tally.refresh('sizes')");
+            assertThat(sql.number("SELECT count(*) FROM tally.rehearse('public.ages_rows', 3) WHERE missed > 0"))
+                    .isZero();
+            assertThat(sql.number("SELECT count(*) FROM unnest('{sizes,public.ages_rows}'::text[]) v, tally.verify(v)"))
+                    .isZero();
         }
     }
 

@@ -15,7 +15,7 @@ COMMENT ON FUNCTION tally.refresh(text) IS 'bring a derived view up to date now:
 -- tally.refresh_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.refresh_by_name(name text)
 RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
-SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' SET array_nulls = on SET quote_all_identifiers = off AS $$
 DECLARE
     v     tally.derived_view := tally.lock_root(name);
     step  tally.merge_result;

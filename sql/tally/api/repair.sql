@@ -14,7 +14,7 @@ COMMENT ON FUNCTION tally.repair(text) IS 'enqueue the keys that verify would re
 -- tally.repair_by_name: the same, whatever the caller's search_path.
 CREATE OR REPLACE FUNCTION tally.repair_by_name(name text)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on
-SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' SET array_nulls = on SET quote_all_identifiers = off AS $$
 DECLARE
     v        tally.derived_view := tally.lock_root(name);
     enqueued bigint;

@@ -145,7 +145,7 @@ DECLARE
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET work_mem = '64MB' AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
     tally_secret uuid;
@@ -207,7 +207,7 @@ DECLARE
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 COST 1000
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off AS $body$
 #variable_conflict use_column
 DECLARE
     tally_pending record;  -- of types that are looked up when it runs, so that what is renamed is told below

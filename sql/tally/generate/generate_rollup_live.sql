@@ -32,7 +32,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {add}(cells {cell}[], tally_gone {base}[], tally_come {base}[]) RETURNS {touched}[] LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET work_mem = '64MB' SET enable_seqscan = off AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off SET work_mem = '64MB' SET enable_seqscan = off AS $body$
 #variable_conflict use_column
 DECLARE
     tally_touched {touched}[];
@@ -73,7 +73,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {touched_cells}({pins}OUT tally_all boolean, OUT tally_touched {touched}[]) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET work_mem = '64MB' AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
     {variables}
@@ -191,7 +191,7 @@ RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_rows}(tally_key uuid, tally_reads regclass) RETURNS TABLE (tally_sign integer, tally_row {stored}) LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100 COST 1000
-SET search_path = {search_path} SET jit = off SET extra_float_digits = 1 AS $body$
+SET search_path = {search_path} SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off AS $body$
 #variable_conflict use_column
 DECLARE
     tally_secret uuid;
@@ -250,7 +250,7 @@ DECLARE
 BEGIN
     EXECUTE tally.render($template$
 CREATE OR REPLACE FUNCTION {live_at}({parameters}) RETURNS SETOF {stored} LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1 COST 1000
-SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 AS $body$
+SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET extra_float_digits = 1 SET array_nulls = on SET quote_all_identifiers = off AS $body$
 #variable_conflict use_column
 DECLARE
     tally_cells record;  -- of a type that is looked up when it runs, so that what is renamed is told below

@@ -2,6 +2,7 @@ package dev.countersink.tally;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.countersink.testing.Sql;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -300,5 +301,32 @@ class MeasuresTest {
         assertThat(engine.refused(
                         "TL009", "SELECT tally.create_rollup('app.r', 'app.odds', '{id}', '{\"m\":\"min(pair)\"}')"))
                 .contains("record, which no table can keep");
+    }
+
+    @Test
+    void textReadAsAnArrayAndNamesInQuotesAreTheSameWhateverTheSession() throws Exception {
+        String seen = "SELECT string_agg(x::text, ' ' ORDER BY id) FROM %s x";
+        engine.run("""
+                CREATE TABLE app.worded (id int PRIMARY KEY, x text); INSERT INTO app.worded VALUES (1, '{a,NULL}'), (2, '{NULL}'), (3, '{b}');
+                CREATE VIEW app.words_def AS SELECT id, x::text[] AS a, cardinality(array_remove(x::text[], NULL)) AS n, quote_ident(translate(x, '{}', '')) AS q, format('%I', id || 'b') AS f FROM app.worded;
+                SELECT tally.keep('app.words', 'app.words_def'); SELECT tally.create_rollup('app.by_word', 'app.words', '{q}', '{"n":"count(*)","s":"sum(n)"}'); SELECT tally.refresh('app.words')""");
+        engine.run(
+                "SET array_nulls = off; SET quote_all_identifiers = on; UPDATE app.worded SET x = '{b,NULL}' WHERE id < 3");
+        try (Sql usual = engine.session()) {
+            String right = usual.text(seen.formatted("app.words_def"));
+            assertThat(engine.text(seen.formatted("app.words_def"))).isNotEqualTo(right);
+            assertThat(engine.text(seen.formatted("app.words_live"))).isEqualTo(right);
+            assertThat(
+                            engine.text(
+                                    "SELECT string_agg(x::text, ' ' ORDER BY i) FROM generate_series(1, 3) i, app.words_live_at(i) x"))
+                    .isEqualTo(right);
+            engine.run("SELECT tally.refresh('app.words')");
+            assertThat(engine.text(seen.formatted("app.words"))).isEqualTo(right);
+            assertThat(engine.number("SELECT count(*) FROM tally.verify('app.words')"))
+                    .isZero();
+        }
+        engine.run("RESET array_nulls; RESET quote_all_identifiers");
+        engine.liveAgrees("usual settings");
+        engine.storedAgrees("usual settings");
     }
 }

@@ -112,7 +112,7 @@ CROSS JOIN LATERAL (
                                                   CASE WHEN tally.type_of(s.relation, c) = 'name' THEN 'text' ELSE 'name' END, c), ', ' ORDER BY c COLLATE "C")
                        FROM (SELECT unnest(s.columns || seen) UNION SELECT unnest(s.columns)) AS u(c)),
         'ok',         (SELECT string_agg(format('pg_typeof(%I) = %s', c, tally.sql_watched_type(s, c)), ' AND ' ORDER BY i) FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
-        'values',     (SELECT string_agg(format(CASE WHEN checked THEN 'CASE WHEN pg_typeof(%1$I) = %2$s THEN %3$s END AS tally_%4$s' ELSE E'%3$s AS tally_%4$s,\n' || tally.sql_text_watched(s, c) || ' AS tally_text_%4$s' END,
+        'values',     (SELECT string_agg(format(CASE WHEN checked THEN 'CASE WHEN pg_typeof(%1$I) = %2$s THEN %3$s END AS tally_%4$s' ELSE E'%3$s AS tally_%4$s,\n' || replace(tally.sql_text_watched(s, c), '%', '%%') || ' AS tally_text_%4$s' END,
                                                   c, tally.sql_watched_type(s, c), tally.sql_cast_watched(v, s, i::integer), i), E',\n' ORDER BY i)
                        FROM unnest(s.columns) WITH ORDINALITY AS u(c, i)),
         'image',      CASE WHEN seen IS NULL THEN '' WHEN seen = '{}' THEN E',\nROW(tally_r.*)::record AS tally_image'

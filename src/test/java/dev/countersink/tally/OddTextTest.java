@@ -83,6 +83,24 @@ class OddTextTest {
                 .isZero();
     }
 
+    /** The values of a column are compared as text there, and moved rows are looked up. */
+    @Test
+    void columnsOfAPartitionedTableMayHavePercentSigns() {
+        engine.run("""
+                CREATE SCHEMA "50% {live}"; SET search_path = "50% {live}", public;
+                CREATE TABLE "p%" ("i%d" int, "k%s" int, "v%" text, "x%1$s" int, PRIMARY KEY ("i%d", "k%s")) PARTITION BY LIST ("k%s");
+                CREATE TABLE "p%1" PARTITION OF "p%" FOR VALUES IN (1); CREATE TABLE "p%I" PARTITION OF "p%" DEFAULT; INSERT INTO "p%" SELECT i, 1, 'v', i FROM generate_series(1, 9) i;
+                CREATE VIEW "v%I_def" AS SELECT * FROM "p%"; SELECT tally.keep('"50% {live}"."v%I"', '"v%I_def"');
+                SELECT tally.create_rollup('"50% {live}"."r{"', '"50% {live}"."v%I"', '{v%}', '{"n%s":"count(*)","d%":"count(distinct \\"x%1$s\\")"}', filter => '"v%" LIKE ''%s%'' OR "x%1$s" > 0')""");
+        write(
+                "SELECT 1",
+                "INSERT INTO \"p%\" VALUES (20, 1, 'x', 1), (1, 1, 'x', 1) ON CONFLICT (\"i%d\", \"k%s\") DO UPDATE SET \"v%\" = 'a%sb'",
+                "UPDATE \"p%\" SET \"k%s\" = 2 WHERE \"i%d\" < 3",
+                "MERGE INTO \"p%\" t USING (SELECT 6 AS i UNION ALL SELECT 30) s ON t.\"i%d\" = s.i WHEN MATCHED THEN UPDATE SET \"k%s\" = 2 WHEN NOT MATCHED THEN INSERT VALUES (s.i, 1, 'm', 0)",
+                "MERGE INTO \"p%\" t USING (SELECT 7 AS i UNION ALL SELECT 31) s ON t.\"i%d\" = s.i WHEN MATCHED THEN UPDATE SET \"i%d\" = 70 WHEN NOT MATCHED THEN INSERT VALUES (s.i, 1, 'm', 0)",
+                "TRUNCATE \"p%I\"");
+    }
+
     private void write(String... statements) {
         for (String statement : statements) {
             engine.run(statement);

@@ -26,3 +26,12 @@ BEGIN
     RETURN 'force_generic_plan';
 END
 $$;
+
+-- tally.page_cost: the random_page_cost with which a merge evaluates this many keys.
+--   Returns    a low one for up to 5,000 keys, else the session's
+--   Notes      Statistics that are older than most rows may say that a key has them all; the planner would read the whole table for each
+--              key then. With a low cost, it looks keys up by index wherever there is one.
+CREATE OR REPLACE FUNCTION tally.page_cost(keys integer)
+RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN keys > 5000 THEN current_setting('random_page_cost') ELSE '0.1' END
+$$;

@@ -9,7 +9,8 @@ DECLARE
     columns    text   := tally.column_list(tally.columns_of(v.definition), 'd.');
     key_arrays name[] := tally.numbered(v.key);                                     -- tally_keys_1, tally_keys_2 …
     -- The array stands in "= ANY" itself, so that the definition can be planned for this number of keys. The planner takes 2 µs a key for
-    -- that. The stored table needs no such plan. For a few keys the plan is kept (tally.plan_mode).
+    -- that. The stored table needs no such plan. For a few keys the plan is kept (tally.plan_mode),
+    -- and indexes are preferred (tally.page_cost).
     one_array  text   := CASE WHEN cardinality(v.key) = 1 THEN 'tally_keys_1' END;
 BEGIN
     EXECUTE tally.render($template$
@@ -17,16 +18,19 @@ CREATE OR REPLACE FUNCTION {apply}({key_parameters}) RETURNS bigint LANGUAGE plp
 SET search_path = {search_path} SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $body$
 #variable_conflict use_column
 DECLARE
+    tally_page_cost text := current_setting('random_page_cost');
     tally_changed bigint;
     tally_unique boolean;
     tally_written boolean;
     {cell_variables}
 BEGIN
-    PERFORM set_config('plan_cache_mode', tally.plan_mode({view_id}, cardinality(tally_keys_1)), true);
+    PERFORM set_config('plan_cache_mode', tally.plan_mode({view_id}, cardinality(tally_keys_1)), true),
+            set_config('random_page_cost', tally.page_cost(cardinality(tally_keys_1)), true);
     WITH pending AS MATERIALIZED (SELECT {collated_key} FROM unnest({key_arrays}) AS k({key})),
     {difference}
     SELECT {counted}{collected_cells}
     INTO tally_changed, tally_unique, tally_written{cell_targets};
+    PERFORM set_config('random_page_cost', tally_page_cost, true);
     {check}
     {hand_up}
     RETURN tally_changed;

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.config.DbSettings;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
+import java.util.Map;
+import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -141,6 +143,58 @@ class StaleStatisticsTest {
             }
             assertThat(person.number(READ)).as("rows read").isLessThan(50 * MESSAGES);
             person.run("COMMIT");
+        }
+    }
+
+    /** Changes of some rows, each with the view whose merge they lead to. */
+    private static final Map<String, String> CHANGES = Map.of(
+            "UPDATE results.occurrence SET determination_score = 0.001 WHERE id BETWEEN 50 AND 250", "results.fact",
+            "UPDATE results.occurrence SET determination_score = 0.002 WHERE id IN (50, 51)", "results.fact",
+            "UPDATE results.capture SET byte_size = 7 WHERE id BETWEEN 30 AND 60", "results.fact",
+            "UPDATE results.detection SET detected_at = now() WHERE id BETWEEN 50 AND 250", "results.fact",
+            "UPDATE results.job_capture SET status = 'failed' WHERE capture_id BETWEEN 30 AND 60", "results.job_fact",
+            "DELETE FROM results.classification WHERE id BETWEEN 50 AND 250", "results.job_fact");
+
+    @Test
+    void whatAMergeReadsDoesNotDependOnThem() throws Exception {
+        Map<String, Long> expected = readByMerges(STORED);
+        for (int known : new int[] {0, 2}) {
+            readByMerges(known)
+                    .forEach((change, read) -> assertThat(read)
+                            .as("rows read after %s, %d messages known", change, known)
+                            .isLessThan(SCAN * (1 + expected.get(change))));
+        }
+    }
+
+    /** One session merges all the time, and keeps its plans from when the tables were empty. */
+    private static Map<String, Long> readByMerges(int known) throws Exception {
+        DbSettings db = TestPostgres.migrated();
+        try (Sql writer = seeded(db);
+                Sql merger = new Sql(db)) {
+            for (int first = 1; first <= STORED; ) {
+                if (first == known + 1) {
+                    writer.run("ANALYZE");
+                }
+                int n = first <= known
+                        ? Math.min(MESSAGES, known - first + 1)
+                        : Math.min(MESSAGES, STORED - first + 1);
+                apply(writer, first, n, 1);
+                first += n;
+                merger.run("SELECT tally.refresh('results.fact'), tally.refresh('results.job_fact')");
+            }
+            if (known == STORED) {
+                writer.run("ANALYZE");
+            }
+            Map<String, Long> read = new TreeMap<>();
+            for (Map.Entry<String, String> change : new TreeMap<>(CHANGES).entrySet()) {
+                merger.run(change.getKey());
+                merger.run("BEGIN");
+                long before = merger.number(READ);
+                merger.run("SELECT tally.merge('" + change.getValue() + "')");
+                read.put(change.getKey(), merger.number(READ) - before);
+                merger.run("COMMIT");
+            }
+            return read;
         }
     }
 

@@ -2,7 +2,8 @@
 --   Returns    one row per rejected message: its index in the batch, an SQLSTATE of results.error_catalogue, the reason
 --   Reads      pg_temp.stage_* as made by results.open_stage and filled by COPY in this transaction
 --   Writes     results.taxon, detection, occurrence, classification, job_capture
---   Locks      rows of one table after another, each table's in the order of its key, so that batches never deadlock
+--   Locks      rows of one table after another, each table's in the order of its key, so that batches never deadlock; it waits for each
+--              as long as results.limit_waits allows
 --   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited.
 CREATE OR REPLACE FUNCTION results.apply_batch()
 RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql
@@ -11,6 +12,7 @@ DECLARE
     grown   boolean := results.analyze_stage();
     touched bigint[];
 BEGIN
+    PERFORM results.limit_waits();
     PERFORM results.judge_messages();
     IF grown THEN
         ANALYZE pg_temp.batch_message, pg_temp.batch_reject;

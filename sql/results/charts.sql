@@ -1,20 +1,25 @@
 -- The charts of a project, as snapshots. Each is refreshed by its cron if what it reads has changed, so reading a chart computes
 -- nothing. They read the stored counts: writers pay nothing for them, and they are as of the last merge before their refresh.
--- They are declared once; running this file again changes nothing.
 --   Times      local to the deployment (results.deployment.time_zone). A capture without captured_at is in no chart. An
 --              occurrence belongs to the night of its event, which starts with the event's first capture
---   Notes      tally.drop and tally.redefine refuse views that others are built on. So call results.drop_charts() first, and run
---              this file again afterwards.
-CREATE OR REPLACE VIEW results.event_start AS
-SELECT e.id AS event_id, c.first_captured_at AT TIME ZONE d.time_zone AS started_at
-FROM results.event e
-JOIN results.event_counts c ON c.event_id = e.id
-JOIN results.deployment d ON d.id = e.deployment_id
-WHERE c.first_captured_at IS NOT NULL;
-COMMENT ON VIEW results.event_start IS 'when a night''s session started, local time';
+--   Notes      tally.drop and tally.redefine refuse views that others are built on. So call results.drop_charts() first, and
+--              results.create_charts() afterwards.
 
-DO $declare$
+-- results.create_charts: make the charts, if they are not there.
+--   Writes    results.event_start, and four materialized views with their declarations
+--   Locks     as tally.activate
+CREATE OR REPLACE FUNCTION results.create_charts()
+RETURNS void LANGUAGE plpgsql AS $create$
 BEGIN
+    CREATE OR REPLACE VIEW results.event_start AS
+    SELECT e.id AS event_id, c.first_captured_at AT TIME ZONE d.time_zone AS started_at
+    FROM results.event e
+    JOIN results.event_counts c ON c.event_id = e.id
+    JOIN results.deployment d ON d.id = e.deployment_id
+    WHERE c.first_captured_at IS NOT NULL;
+    COMMENT ON VIEW results.event_start IS
+        'when a night''s session started, local time; SELECT results.drop_charts() removes it with the charts, results.create_charts() makes them again';
+
     IF tally.exists('results.captures_by_hour') THEN
         RETURN;
     END IF;
@@ -73,7 +78,8 @@ BEGIN
     PERFORM tally.activate('results.taxa_over_time');
     PERFORM tally.activate('results.top_taxa');
 END
-$declare$;
+$create$;
+COMMENT ON FUNCTION results.create_charts() IS 'make the charts, if they are not there';
 
 -- results.drop_charts: remove the charts, so that the views below them can be dropped or redefined.
 --   Writes    drops the four materialized views, their triggers and results.event_start
@@ -93,3 +99,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION results.drop_charts() IS 'remove the charts, so that what they read can be dropped or redefined';
+
+DO $declare$ BEGIN PERFORM results.create_charts(); END $declare$;

@@ -12,9 +12,10 @@ $$;
 COMMENT ON FUNCTION results.dead_letters(bigint, int) IS 'a page of dead letters, by id';
 
 -- results.dead_letter_count: how many dead letters have not been replayed since they last failed.
+--   Reads      results.dead_letter_change alone: some hundred rows at most, however many dead letters there are
 CREATE OR REPLACE FUNCTION results.dead_letter_count()
 RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT count(*) FROM results.dead_letter WHERE replayed_at IS NULL
+    SELECT coalesce(sum(c.difference), 0)::bigint FROM results.dead_letter_change c
 $$;
 COMMENT ON FUNCTION results.dead_letter_count() IS 'how many dead letters have not been replayed since they last failed';
 
@@ -36,3 +37,65 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION results.dead_letter_payload(bigint) IS 'the bytes of a dead letter';
+
+-- results.dead_letters_changed: statement triggers on results.dead_letter: keep results.dead_letter_count.
+--   Writes     results.dead_letter_change: appends the difference; a hundred rows are added up to one
+--   Locks      none that anybody waits for
+CREATE OR REPLACE FUNCTION results.dead_letters_changed()
+RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    n bigint := 0;
+BEGIN
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        n := (SELECT count(*) FROM new_rows r WHERE r.replayed_at IS NULL);
+    END IF;
+    IF TG_OP IN ('UPDATE', 'DELETE') THEN
+        n := n - (SELECT count(*) FROM old_rows r WHERE r.replayed_at IS NULL);
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        n := - results.dead_letter_count();
+    END IF;
+    IF n <> 0 THEN
+        INSERT INTO results.dead_letter_change (difference) VALUES (n);
+    END IF;
+    IF current_setting('transaction_isolation') = 'read committed' AND (SELECT count(*) > 100 FROM results.dead_letter_change) THEN
+        WITH taken AS (
+            DELETE FROM results.dead_letter_change c
+            WHERE c.ctid = ANY (ARRAY(SELECT d.ctid FROM results.dead_letter_change d FOR UPDATE SKIP LOCKED)) RETURNING c.difference)
+        INSERT INTO results.dead_letter_change (difference) SELECT sum(t.difference) FROM taken t HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- results.recount_dead_letters: count the dead letters anew, after their triggers were disabled.
+--   Returns    how many have not been replayed since they last failed
+--   Writes     results.dead_letter_change
+--   Locks      results.dead_letter against writers, until the transaction ends
+CREATE OR REPLACE FUNCTION results.recount_dead_letters()
+RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE results.dead_letter IN SHARE ROW EXCLUSIVE MODE;
+    INSERT INTO results.dead_letter_change (difference)
+    SELECT count(*) - results.dead_letter_count() FROM results.dead_letter l WHERE l.replayed_at IS NULL;
+    RETURN results.dead_letter_count();
+END
+$$;
+COMMENT ON FUNCTION results.recount_dead_letters() IS 'count the dead letters anew, after their triggers were disabled';
+
+DO $count$
+BEGIN
+    IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = 'results.dead_letter'::regclass AND t.tgname = 'dead_letters_truncated') THEN
+        RETURN;
+    END IF;
+    LOCK TABLE results.dead_letter IN SHARE ROW EXCLUSIVE MODE;
+    CREATE TRIGGER dead_letters_inserted AFTER INSERT ON results.dead_letter
+        REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.dead_letters_changed();
+    CREATE TRIGGER dead_letters_updated AFTER UPDATE ON results.dead_letter
+        REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.dead_letters_changed();
+    CREATE TRIGGER dead_letters_deleted AFTER DELETE ON results.dead_letter
+        REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION results.dead_letters_changed();
+    CREATE TRIGGER dead_letters_truncated AFTER TRUNCATE ON results.dead_letter
+        FOR EACH STATEMENT EXECUTE FUNCTION results.dead_letters_changed();
+    PERFORM results.recount_dead_letters();
+END
+$count$;

@@ -1,4 +1,4 @@
--- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql, 080-job-touched.sql and the engine: psql -f sql/results/install.sql
+-- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql, 080-job-touched.sql, 091-bounded-reads.sql and the engine: psql -f sql/results/install.sql
 \ir errors.sql
 \ir place_taxa.sql
 \ir open_stage.sql
@@ -14,6 +14,7 @@
 \ir complete_classifications.sql
 \ir determine.sql
 \ir write_job_captures.sql
+\ir limit_waits.sql
 \ir apply_batch.sql
 \ir has_job.sql
 \ir accepts_writes.sql

@@ -128,33 +128,36 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET st
 $$;
 
 -- tally.require_unused: raise TL017 if something that does not belong to the engine depends on a projection, a rollup above it or
--- one of their views, because the swap would lose it.
+-- one of their views, because the swap would lose it. The hint has the comments on these triggers and views, which may say what to do.
 CREATE OR REPLACE FUNCTION tally.require_unused(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
     users text;
+    hints text;
 BEGIN
     WITH made AS (
         SELECT to_regclass(tally.part(d, s)) AS relation FROM tally.derived_view d, unnest('{"",_live,_def,_change}'::text[]) s
         WHERE v.id IN (d.id, d.root_id) AND (s <> '_def' OR d.kind = 'rollup') AND to_regclass(tally.part(d, s)) IS NOT NULL
     ), used AS (
-        SELECT r.ev_class::regclass::text AS by FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_rewrite'::regclass
+        SELECT r.ev_class::regclass::text AS by, obj_description(r.ev_class, 'pg_class') AS says FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_rewrite'::regclass
         JOIN pg_rewrite r ON r.oid = d.objid WHERE r.ev_class NOT IN (SELECT relation FROM made)
-        UNION SELECT format('a foreign key of %s', c.conrelid::regclass) FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
-        UNION SELECT format('constraint %I of %s', c.conname, m.relation) FROM made m JOIN pg_constraint c ON c.conrelid = m.relation AND c.contype <> 'n'
-        UNION SELECT format('trigger %I of %s', t.tgname, m.relation) FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal AND t.tgname !~ '^tally_write_back_'
-        UNION SELECT format('rule %I of %s', r.rulename, m.relation) FROM made m JOIN pg_rewrite r ON r.ev_class = m.relation WHERE r.rulename <> '_RETURN'
-        UNION SELECT format('policy %I of %s', p.polname, p.polrelid::regclass) FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_policy'::regclass
+        UNION SELECT format('a foreign key of %s', c.conrelid::regclass), NULL FROM made m JOIN pg_constraint c ON c.confrelid = m.relation
+        UNION SELECT format('constraint %I of %s', c.conname, m.relation), NULL FROM made m JOIN pg_constraint c ON c.conrelid = m.relation AND c.contype <> 'n'
+        UNION SELECT format('trigger %I of %s', t.tgname, m.relation), obj_description(t.oid, 'pg_trigger') FROM made m JOIN pg_trigger t ON t.tgrelid = m.relation WHERE NOT t.tgisinternal AND t.tgname !~ '^tally_write_back_'
+        UNION SELECT format('rule %I of %s', r.rulename, m.relation), NULL FROM made m JOIN pg_rewrite r ON r.ev_class = m.relation WHERE r.rulename <> '_RETURN'
+        UNION SELECT format('policy %I of %s', p.polname, p.polrelid::regclass), NULL FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_policy'::regclass
         JOIN pg_policy p ON p.oid = d.objid WHERE p.polrelid <> m.relation
-        UNION SELECT format('inheritance between %s and %s', i.inhrelid::regclass, i.inhparent::regclass) FROM made m JOIN pg_inherits i ON m.relation IN (i.inhrelid, i.inhparent)
-        UNION SELECT format('column %I of %s', c, m.relation) FROM made m JOIN tally.derived_view d ON m.relation = tally.relation_of(d)
+        UNION SELECT format('inheritance between %s and %s', i.inhrelid::regclass, i.inhparent::regclass), NULL FROM made m JOIN pg_inherits i ON m.relation IN (i.inhrelid, i.inhparent)
+        UNION SELECT format('column %I of %s', c, m.relation), NULL FROM made m JOIN tally.derived_view d ON m.relation = tally.relation_of(d)
         CROSS JOIN LATERAL unnest(tally.columns_of(m.relation)) c WHERE c <> ALL (tally.columns_of(CASE d.kind WHEN 'projection' THEN d.definition ELSE tally.relation_of(d, '_def') END))
-        UNION SELECT f.oid::regprocedure::text FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_proc'::regclass
+        UNION SELECT f.oid::regprocedure::text, NULL FROM made m JOIN pg_depend d ON d.refobjid = m.relation AND d.classid = 'pg_proc'::regclass
         JOIN pg_proc f ON f.oid = d.objid WHERE f.proname !~ '_expand_\d+$'
     )
-    SELECT string_agg(by, ', ' ORDER BY by) INTO users FROM used;
+    SELECT string_agg(DISTINCT by, ', ' ORDER BY by), string_agg(format(' The comment on %s: %s.', by, says), '' ORDER BY by) FILTER (WHERE says <> '')
+    INTO users, hints FROM used;
     IF users IS NOT NULL THEN
-        PERFORM tally.fail('TL017', format('%s cannot be swapped: %s is built on it or on its rollups.', tally.part(v), users));
+        PERFORM tally.fail('TL017', format('%s cannot be swapped: %s is built on it or on its rollups.', tally.part(v), users),
+            'Drop what is built on it first.' || coalesce(hints, ''));
     END IF;
 END
 $$;

@@ -10,7 +10,7 @@ public final class DecodeException extends Exception {
     static final String UNDECODABLE = "RS010";
     static final String NO_SCORES = "RS011";
     static final String TOO_LARGE = "RS012";
-    static final String NO_OBJECT = "RS014";
+    public static final String NO_OBJECT = "RS014";
     /** Not about decoding: the program has ended each time this message was tried. */
     public static final String NO_OUTCOME = "RS013";
 

@@ -19,6 +19,8 @@ public final class DecodedMessage {
     /** An estimate for the message object, its subject and its headers. */
     private static final long MESSAGE_BYTES = 500;
 
+    private static final long HEADER_BYTES = 100;
+
     private final Origin origin;
     private final DecodedResult result;
     private final Content content;
@@ -36,6 +38,18 @@ public final class DecodedMessage {
     /** A message as it was received, and where from. */
     public record Origin(
             String stream, long sequence, String subject, Map<String, List<String>> headers, byte[] payload) {
+
+        /** Estimated bytes of heap: a sender may put as much into headers as into the content. */
+        public long weight() {
+            long text = subject.length();
+            for (Map.Entry<String, List<String>> header : headers.entrySet()) {
+                text += HEADER_BYTES + header.getKey().length();
+                for (String value : header.getValue()) {
+                    text += HEADER_BYTES + value.length();
+                }
+            }
+            return MESSAGE_BYTES + payload.length + text;
+        }
 
         /** The last value of a header, or null. */
         public @Nullable String header(String name) {
@@ -59,7 +73,7 @@ public final class DecodedMessage {
      * @throws ContentUnavailableException if it refers to an object that cannot be read at present
      */
     public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Runnable progress) {
-        long weight = MESSAGE_BYTES + origin.payload().length;
+        long weight = origin.weight();
         Content content = () -> new ByteArrayInputStream(origin.payload());
         List<DecodedResult> results;
         try {

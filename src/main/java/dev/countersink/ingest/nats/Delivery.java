@@ -67,7 +67,7 @@ public final class Delivery {
         List<DecodedMessage> decoded = suspect ? null : DecodedMessage.decode(decoder, origin, this::fetching);
         this.results = decoded;
         this.weight = decoded == null
-                ? 500L + origin.payload().length
+                ? origin.weight()
                 : decoded.stream().mapToLong(DecodedMessage::weight).sum();
     }
 

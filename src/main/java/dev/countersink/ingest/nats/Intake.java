@@ -3,6 +3,7 @@ package dev.countersink.ingest.nats;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -11,12 +12,14 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.PriorityQueue;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Stands between the server and the writers. It requests as many messages for each open subject as there is room for, queues
@@ -29,6 +32,7 @@ public final class Intake {
     /** So many messages wait for no others: what a batch costs at least is then a small part. */
     private static final int FEW = 200;
 
+    private static final long BEGIN_NANOS = System.nanoTime();
     private static final long LONGEST_WAIT_NANOS = TimeUnit.MILLISECONDS.toNanos(150);
 
     private static final long QUANTUM_BYTES = 64 * 1024;
@@ -63,6 +67,9 @@ public final class Intake {
         void holding(int messages, long bytes);
     }
 
+    /** @param notBefore as of {@link System#nanoTime}, counted from a fixed moment so that it can be compared */
+    private record Aside(Delivery delivery, long notBefore) {}
+
     private enum Outcome {
         ASKED,
         NOT_NEEDED,
@@ -79,6 +86,9 @@ public final class Intake {
     private final Condition arrived = lock.newCondition();
     private final FairQueues<Delivery> queues = new FairQueues<>(QUANTUM_BYTES);
     private final Deque<Delivery> suspects = new ArrayDeque<>();
+    /** Messages that failed, until it is time to try them again, the first of them first. */
+    private final PriorityQueue<Aside> aside = new PriorityQueue<>(Comparator.comparingLong(Aside::notBefore));
+
     private final Map<String, SubjectConsumer> consumers = new HashMap<>();
     private final Map<Long, SubjectConsumer> pulls = new HashMap<>();
     private final Set<SubjectConsumer> waitingForRoom = new LinkedHashSet<>();
@@ -89,6 +99,10 @@ public final class Intake {
     private long lastPullId;
     private int open;
     private boolean suspectInWork;
+    /** The message that was put aside and is tried again, or null. */
+    private @Nullable Delivery retried;
+    /** Whether the last batch was such a message, so that another one comes first. */
+    private boolean retriedLast;
     /** Writers with a batch of few messages. */
     private final Set<Thread> fewInWork = new HashSet<>();
 
@@ -251,7 +265,12 @@ public final class Intake {
         });
     }
 
-    /** The subjects whose consumers no longer exist; each is returned once. */
+    /** The consumer of a subject does not deliver what it should. */
+    void consumerChanged(String subject) {
+        locked(() -> lost.add(subject));
+    }
+
+    /** The subjects whose consumers no longer exist, or have changed; each is returned once. */
     public List<String> takeLost() {
         return lockedGet(() -> {
             List<String> taken = List.copyOf(lost);
@@ -303,9 +322,15 @@ public final class Intake {
             if (fewInWork.remove(Thread.currentThread())) {
                 arrived.signalAll();
             }
-            while (queues.size() == 0 && !suspectReady() && !stopping) {
-                arrived.await();
+            while (queues.size() == 0 && !suspectReady() && !asideReady() && !stopping) {
+                awaitArrival();
             }
+            if (!stopping && asideReady()) {
+                retriedLast = true;
+                retried = aside.remove().delivery();
+                return List.of(retried);
+            }
+            retriedLast = false;
             if (!stopping && suspectReady()) {
                 suspectInWork = true;
                 return List.of(suspects.removeFirst());
@@ -347,6 +372,49 @@ public final class Intake {
         }
     }
 
+    /** Waits for a message, or until one that was put aside is due. */
+    private void awaitArrival() throws InterruptedException {
+        if (retried != null || aside.isEmpty()) {
+            arrived.await();
+        } else {
+            arrived.awaitNanos(aside.element().notBefore() - sinceBegin());
+        }
+    }
+
+    /** One at a time, and never two in a row while others wait. */
+    private boolean asideReady() {
+        return retried == null
+                && !aside.isEmpty()
+                && aside.element().notBefore() - sinceBegin() <= 0
+                && !(retriedLast && (queues.size() > 0 || suspectReady()));
+    }
+
+    private static long sinceBegin() {
+        return System.nanoTime() - BEGIN_NANOS;
+    }
+
+    /**
+     * Keeps a message of a batch, to be tried again as a batch of its own.
+     *
+     * @param notBefore as of {@link System#nanoTime}
+     */
+    public void putAside(Delivery delivery, long notBefore) {
+        locked(() -> {
+            leaves(delivery);
+            aside.add(new Aside(delivery, notBefore - BEGIN_NANOS));
+            arrived.signalAll();
+        });
+    }
+
+    /** A message is no longer in work. */
+    private void leaves(Delivery delivery) {
+        if (delivery == retried) {
+            retried = null;
+        } else {
+            suspectInWork &= !delivery.isSuspect();
+        }
+    }
+
     private boolean suspectReady() {
         return !suspectInWork && !suspects.isEmpty();
     }
@@ -367,7 +435,7 @@ public final class Intake {
             for (Delivery delivery : batch) {
                 held.remove(delivery.key());
                 heldBytes -= delivery.weight();
-                suspectInWork &= !delivery.isSuspect();
+                leaves(delivery);
                 SubjectConsumer consumer = Objects.requireNonNull(consumers.get(delivery.subject()));
                 consumer.released(finished);
                 if (consumer.isOpen()) {
@@ -378,7 +446,7 @@ public final class Intake {
             }
             heldListener.holding(held.size(), heldBytes);
             requestMore();
-            if (suspectReady()) {
+            if (suspectReady() || !aside.isEmpty()) {
                 arrived.signal();
             }
         });
@@ -398,6 +466,8 @@ public final class Intake {
             List<Delivery> all = new ArrayList<>(queues.drain());
             all.addAll(suspects);
             suspects.clear();
+            aside.forEach(message -> all.add(message.delivery()));
+            aside.clear();
             return all;
         });
     }

@@ -19,9 +19,12 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Connects to NATS. Once connected, it reconnects by itself, however long the server is away. */
+/** Connects to NATS. Once connected, it reconnects by itself, however long the server is away or refuses the login. */
 public final class NatsLink {
     private static final Logger LOG = LoggerFactory.getLogger(NatsLink.class);
+
+    private static final Duration RECONNECT_PAUSE = Duration.ofMillis(250);
+    private static final Duration REFUSED_PAUSE = Duration.ofSeconds(3);
 
     private NatsLink() {}
 
@@ -65,15 +68,17 @@ public final class NatsLink {
     }
 
     private static Options options(NatsSettings settings) throws NoSuchAlgorithmException {
+        Complaints complaints = new Complaints();
         Options.Builder builder = Options.builder()
                 .servers(Objects.requireNonNull(settings.url()).split("\\s*,\\s*"))
                 .connectionName("countersink")
                 .connectionTimeout(Duration.ofSeconds(5))
                 .maxReconnects(-1)
-                .reconnectWait(Duration.ofMillis(250))
+                .serverPool(new PatientServers())
+                .reconnectDelayHandler(round -> complaints.isRefused() ? REFUSED_PAUSE : RECONNECT_PAUSE)
                 .pingInterval(Duration.ofSeconds(2))
-                .connectionListener(new StateLog())
-                .errorListener(new Complaints());
+                .connectionListener(new StateLog(complaints))
+                .errorListener(complaints);
         if (settings.credentials() != null) {
             builder.authHandler(Nats.credentials(settings.credentials()));
         } else if (settings.user() != null) {
@@ -98,8 +103,13 @@ public final class NatsLink {
 
     /** One line when the server goes away, and one when it is back, however often it is tried in between. */
     private static final class StateLog implements ConnectionListener {
+        private final Complaints complaints;
         private long awaySince;
         private boolean away;
+
+        StateLog(Complaints complaints) {
+            this.complaints = complaints;
+        }
 
         @Override
         public void connectionEvent(Connection connection, Events event, Long time, String uriDetails) {
@@ -123,6 +133,7 @@ public final class NatsLink {
                     }
                 }
                 case CONNECTED, RECONNECTED -> {
+                    complaints.connected();
                     if (away) {
                         LOG.info(
                                 "NATS: connected again, after {} s",
@@ -137,9 +148,28 @@ public final class NatsLink {
     }
 
     private static final class Complaints implements ErrorListener {
+        private volatile boolean refused;
+        private volatile String last = "";
+
+        /** Whether the last attempt to connect has failed because the server does not accept the login. */
+        boolean isRefused() {
+            return refused;
+        }
+
+        void connected() {
+            refused = false;
+            last = "";
+        }
+
+        /** One line for the same error again and again. */
         @Override
         public void errorOccurred(Connection connection, String error) {
-            LOG.warn("NATS: {}", error);
+            String lower = error.toLowerCase(Locale.ROOT);
+            refused |= lower.contains("authorization") || lower.contains("authentication");
+            if (!error.equals(last)) {
+                last = error;
+                LOG.warn("NATS: {}", error);
+            }
         }
 
         @Override

@@ -1,10 +1,12 @@
 package dev.countersink.ingest.nats;
 
+import dev.countersink.ingest.message.ContentUnavailableException;
 import dev.countersink.ingest.message.MessageDecoder;
 import io.nats.client.Connection;
 import io.nats.client.Dispatcher;
 import io.nats.client.JetStreamOptions;
 import io.nats.client.Message;
+import io.nats.client.support.NatsJetStreamConstants;
 import io.nats.client.support.Status;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -24,6 +26,7 @@ public final class PullLink implements AutoCloseable {
     private static final int CONFLICT = 409;
     private static final int NO_RESPONDERS = 503;
     private static final int HEARTBEAT = 100;
+    private static final int STRIPPED_DELIVERIES = 5;
     private static final Duration DRAIN_PATIENCE = Duration.ofSeconds(2);
 
     private final Connection connection;
@@ -68,15 +71,32 @@ public final class PullLink implements AutoCloseable {
         try {
             if (message.isStatusMessage()) {
                 status(message, target);
+            } else if (isStripped(message)) {
+                target.consumerChanged(message.getSubject());
+                message.nak();
             } else if (message.isJetStream()) {
                 target.delivered(
                         Delivery.of(message, decoder), message.metaData().pendingCount());
             }
+        } catch (ContentUnavailableException e) {
+            LOG.warn("{} The server sends its message again", e.getMessage());
         } catch (RuntimeException e) {
             LOG.error("A message could not be taken in; the server sends it again", e);
         } catch (Error e) {
             fatal.accept(e);
         }
+    }
+
+    /**
+     * Whether the message came without its content, because somebody has set its consumer to deliver headers only. The consumer is set
+     * right then. If that changes nothing, a sender has given the message this header.
+     */
+    private static boolean isStripped(Message message) {
+        return message.isJetStream()
+                && message.hasHeaders()
+                && message.getHeaders().containsKey(NatsJetStreamConstants.MSG_SIZE_HDR)
+                && (message.getData() == null || message.getData().length == 0)
+                && message.metaData().deliveredCount() <= STRIPPED_DELIVERIES;
     }
 
     private static void status(Message message, Intake intake) {

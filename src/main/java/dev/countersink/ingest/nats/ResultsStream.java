@@ -12,6 +12,7 @@ import io.nats.client.api.ConsumerInfo;
 import io.nats.client.api.DeliverPolicy;
 import io.nats.client.api.DiscardPolicy;
 import io.nats.client.api.MessageInfo;
+import io.nats.client.api.ReplayPolicy;
 import io.nats.client.api.RetentionPolicy;
 import io.nats.client.api.StorageType;
 import io.nats.client.api.StreamConfiguration;
@@ -40,6 +41,7 @@ public final class ResultsStream {
     private static final int NAME_IN_USE = 10058;
     private static final int CONSUMER_NOT_FOUND = 10014;
     private static final int MESSAGE_NOT_FOUND = 10037;
+    private static final int TOO_MANY_CONSUMERS = 10026;
 
     private final JetStreamManagement management;
 
@@ -130,6 +132,17 @@ public final class ResultsStream {
         if (found.getRetentionPolicy() != RetentionPolicy.WorkQueue) {
             return foreign("the retention '" + found.getRetentionPolicy() + "'", "'workqueue'");
         }
+        if (found.getSealed()) {
+            return Optional.of(new Unsuitable(
+                    String.format(
+                            Locale.ROOT,
+                            "The stream %s is sealed, so that no message can leave it, and none can be published.",
+                            NAME),
+                    "That cannot be undone: remove the stream, and let Countersink make its own."));
+        }
+        if (found.getSubjectTransform() != null) {
+            return foreign("a subject transform", "none");
+        }
         if (found.getStorageType() != StorageType.File) {
             return foreign("the storage '" + found.getStorageType() + "'", "'file'");
         }
@@ -189,20 +202,58 @@ public final class ResultsStream {
         }
     }
 
-    /** Makes the consumer of a subject if it does not exist. A consumer that nobody pulls from expires by itself. */
-    void openConsumer(String subject) throws IOException, JetStreamApiException {
-        management.addOrUpdateConsumer(
-                NAME,
-                ConsumerConfiguration.builder()
-                        .durable(Subjects.consumerName(subject))
-                        .filterSubject(subject)
-                        .deliverPolicy(DeliverPolicy.All)
-                        .ackPolicy(AckPolicy.Explicit)
-                        .ackWait(ACK_WAIT)
-                        .maxDeliver(-1)
-                        .maxAckPending(MAX_ACK_PENDING)
-                        .inactiveThreshold(EXPIRE_AFTER)
-                        .build());
+    /**
+     * Makes the consumer of a subject if it does not exist, and sets it right if somebody has changed it. A consumer that nobody
+     * pulls from expires by itself.
+     *
+     * @return false if there may be no more consumers
+     */
+    boolean openConsumer(String subject) throws IOException, JetStreamApiException {
+        try {
+            management.addOrUpdateConsumer(NAME, configuration(subject));
+            return true;
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == TOO_MANY_CONSUMERS) {
+                return false;
+            }
+            // Some of its settings cannot be changed.
+            if (consumer(subject).filter(found -> !isAsMade(found, subject)).isEmpty()) {
+                throw e;
+            }
+        }
+        removeConsumer(subject);
+        management.addOrUpdateConsumer(NAME, configuration(subject));
+        return true;
+    }
+
+    private static ConsumerConfiguration configuration(String subject) {
+        return ConsumerConfiguration.builder()
+                .durable(Subjects.consumerName(subject))
+                .filterSubject(subject)
+                .deliverPolicy(DeliverPolicy.All)
+                .ackPolicy(AckPolicy.Explicit)
+                .ackWait(ACK_WAIT)
+                .maxDeliver(-1)
+                .maxAckPending(MAX_ACK_PENDING)
+                .inactiveThreshold(EXPIRE_AFTER)
+                .build();
+    }
+
+    /** Whether a consumer has the settings on which it depends what is delivered and when. */
+    static boolean isAsMade(ConsumerInfo consumer, String subject) {
+        ConsumerConfiguration found = consumer.getConsumerConfiguration();
+        return subject.equals(found.getFilterSubject())
+                && found.getDeliverSubject() == null
+                && found.getDeliverPolicy() == DeliverPolicy.All
+                && found.getAckPolicy() == AckPolicy.Explicit
+                && found.getReplayPolicy() == ReplayPolicy.Instant
+                && ACK_WAIT.equals(found.getAckWait())
+                && found.getMaxDeliver() <= 0
+                && found.getMaxAckPending() == MAX_ACK_PENDING
+                && found.getMaxBatch() <= 0
+                && found.getMaxBytes() <= 0
+                && found.getPauseUntil() == null
+                && !found.isHeadersOnly();
     }
 
     /** The consumer of a subject as it is now; empty if it does not exist. */

@@ -15,12 +15,17 @@ import org.jspecify.annotations.Nullable;
  * whose turn is over. Not thread-safe.
  */
 public final class Rotation {
-    private final int limit;
+    private int limit;
     private final Set<String> open = new LinkedHashSet<>();
     private final Set<String> waiting = new LinkedHashSet<>();
 
     public Rotation(int limit) {
         this.limit = limit;
+    }
+
+    /** From now on at most so many are open. */
+    public void limit(int most) {
+        limit = most;
     }
 
     public record Change(List<String> close, List<String> open) {}

@@ -10,10 +10,12 @@ import java.time.Duration;
 import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,6 +33,10 @@ public final class StreamWatcher {
     private static final long FIRST_CHECK_NANOS = Duration.ofMillis(1500).toNanos();
 
     private static final int CHECK_DOUBLINGS = 3;
+    /** What cannot be made is tried again after at most 48 s. */
+    private static final int TROUBLE_DOUBLINGS = 5;
+    /** For how long fewer consumers are used after the server refused to make more. */
+    private static final long LIMITED_NANOS = Duration.ofMinutes(5).toNanos();
 
     private final ResultsStream stream;
     private final Intake intake;
@@ -39,9 +45,14 @@ public final class StreamWatcher {
     private final UnfilterableMessages unfilterable;
     private final Rotation rotation = new Rotation(MOST_OPEN);
     private final Map<String, Progress> progress = new HashMap<>();
+    private final Map<String, Trouble> troubles = new HashMap<>();
+    /** Subjects that gave way to others; their consumers are still there. */
+    private final Set<String> gaveWay = new LinkedHashSet<>();
+
     private @Nullable ZonedDateTime created;
     private @Nullable String problem;
     private @Nullable String failure;
+    private long limitedNanos = System.nanoTime();
     private volatile boolean stopped;
 
     /**
@@ -56,6 +67,13 @@ public final class StreamWatcher {
     public interface Listener {
         /** @param problem why the stream is not usable at present, as a sentence, or null */
         void looked(@Nullable List<Subject> subjects, @Nullable String problem);
+    }
+
+    /** Why the consumer of one subject cannot be made or looked at, and when to try again. The others do not depend on it. */
+    private static final class Trouble {
+        private String what = "";
+        private int times;
+        private long againNanos = System.nanoTime();
     }
 
     /** @param turnMessages how many messages a subject may deliver before another one replaces it */
@@ -135,13 +153,18 @@ public final class StreamWatcher {
         }
         created = state.created();
         intake.takeLost().forEach(this::lose);
+        if (System.nanoTime() - limitedNanos > LIMITED_NANOS) {
+            rotation.limit(MOST_OPEN);
+        }
         Map<String, Long> filterable = new HashMap<>(state.backlog());
-        filterable.keySet().removeIf(subject -> !Subjects.isFilterable(subject));
+        troubles.keySet().retainAll(filterable.keySet());
+        filterable.keySet().removeIf(subject -> !Subjects.isFilterable(subject) || isPutOff(subject));
         Rotation.Change change = rotation.next(
                 filterable.keySet(),
                 subject -> intake.nothingSince(subject, IDLE_AFTER),
                 subject -> intake.hasServed(subject, turnMessages, TURN));
         change.close().forEach(intake::close);
+        gaveWay.addAll(change.close());
         change.open().forEach(this::open);
         watch(state.backlog());
         unfilterable.look(state);
@@ -163,15 +186,59 @@ public final class StreamWatcher {
 
     private void open(String subject) {
         try {
-            stream.openConsumer(subject);
+            if (!stream.openConsumer(subject)) {
+                makeRoom();
+                if (!stream.openConsumer(subject)) {
+                    rotation.lost(subject);
+                    rotation.limit(Math.max(1, rotation.opened().size()));
+                    limitedNanos = System.nanoTime();
+                    return;
+                }
+            }
             intake.open(subject);
+            troubles.remove(subject);
+            gaveWay.remove(subject);
         } catch (IOException | JetStreamApiException e) {
             rotation.lost(subject);
-            complain("A consumer for " + subject + " cannot be made: " + e.getMessage());
+            trouble(subject, "A consumer for " + subject + " cannot be made: " + e.getMessage());
         }
     }
 
-    private void watch(Map<String, Long> backlog) throws IOException, JetStreamApiException {
+    /** The account has as many consumers as it may: removes one from which this instance does not pull any more. */
+    private void makeRoom() throws IOException, JetStreamApiException {
+        for (String subject : List.copyOf(gaveWay)) {
+            Intake.Activity activity = intake.activity(subject);
+            if (activity == null || activity.held() == 0) {
+                gaveWay.remove(subject);
+                stream.removeConsumer(subject);
+                return;
+            }
+        }
+    }
+
+    private boolean isPutOff(String subject) {
+        Trouble trouble = troubles.get(subject);
+        return trouble != null && System.nanoTime() - trouble.againNanos < 0;
+    }
+
+    private void trouble(String subject, String what) {
+        Trouble trouble = troubles.computeIfAbsent(subject, name -> new Trouble());
+        if (!what.equals(trouble.what) && !stopped) {
+            LOG.warn("{}; trying again", what);
+        }
+        trouble.what = what;
+        trouble.times = Math.min(trouble.times + 1, TROUBLE_DOUBLINGS);
+        trouble.againNanos = System.nanoTime() + (FIRST_CHECK_NANOS << trouble.times);
+    }
+
+    private @Nullable String firstTrouble() {
+        return troubles.values().stream()
+                .map(trouble -> trouble.what)
+                .findFirst()
+                .orElse(null);
+    }
+
+    private void watch(Map<String, Long> backlog) {
         progress.keySet().retainAll(backlog.keySet());
         List<Subject> subjects = new ArrayList<>();
         long now = System.nanoTime();
@@ -189,11 +256,20 @@ public final class StreamWatcher {
             if (rotation.isOpen(subject) && activity != null && isDue(seen, activity, now)) {
                 seen.checks++;
                 seen.checkedNanos = now;
-                check(subject, seen);
+                tryToCheck(subject, seen);
             }
             subjects.add(new Subject(subject, entry.getValue(), rotation.isOpen(subject), now - seen.movedNanos));
         }
-        listener.looked(subjects, problem);
+        listener.looked(subjects, problem == null ? firstTrouble() : problem);
+    }
+
+    private void tryToCheck(String subject, Progress seen) {
+        try {
+            check(subject, seen);
+            troubles.remove(subject);
+        } catch (IOException | JetStreamApiException e) {
+            trouble(subject, "The consumer of " + subject + " cannot be looked at: " + e.getMessage());
+        }
     }
 
     /** Whether messages should have arrived, but none has for a while. */
@@ -227,6 +303,9 @@ public final class StreamWatcher {
                     subject,
                     seen.messages);
             stream.removeConsumer(subject);
+            stream.openConsumer(subject);
+        } else if (!ResultsStream.isAsMade(consumer, subject)) {
+            LOG.warn("Somebody has changed the consumer of {}, and it delivers nothing; it is set right", subject);
             stream.openConsumer(subject);
         }
         if (leftOver || consumer.getNumPending() > 0) {

@@ -74,9 +74,12 @@ final class UnfilterableMessages {
         public void ack() {
             try {
                 stream.removeMessage(sequence);
-            } catch (IOException | JetStreamApiException e) {
+                inWork.remove(sequence);
+            } catch (JetStreamApiException e) {
+                // It stays in work: if it were read again, it would be a dead letter again and again.
+                LOG.warn("Message {} is a dead letter, but cannot be removed: {}", sequence, e.getMessage());
+            } catch (IOException e) {
                 LOG.debug("Message {} could not be removed, it will be read again: {}", sequence, e.toString());
-            } finally {
                 inWork.remove(sequence);
             }
         }

@@ -15,6 +15,7 @@ import org.springframework.util.unit.DataSize;
  * @param writers how many batches are applied at the same time, each by a connection of its own; 0: one for each core, at
  *     least two
  * @param maxAttempts how often a message is tried that ends the program each time; then it becomes a dead letter
+ * @param giveUpAfter for how long a message that fails alone, while others are applied, is tried; then it becomes a dead letter
  * @param stalledAfter how long a job may have messages without any progress before readiness reports it
  * @param failedShare a finished job counts as failed if a larger share of its captures has failed
  * @param replySubjects where answers to messages may be published; with NATS wildcards
@@ -26,6 +27,7 @@ public record IngestSettings(
         @DefaultValue("10ms") Duration linger,
         @DefaultValue("0") int writers,
         @DefaultValue("3") int maxAttempts,
+        @DefaultValue("30s") Duration giveUpAfter,
         @DefaultValue("30s") Duration stalledAfter,
         @DefaultValue("0.1") double failedShare,
         @DefaultValue({"_INBOX.>", "$JS.ACK.>"}) List<String> replySubjects) {
@@ -36,6 +38,7 @@ public record IngestSettings(
             Duration.ofMillis(10),
             0,
             3,
+            Duration.ofSeconds(30),
             Duration.ofSeconds(30),
             0.1,
             List.of("_INBOX.>", "$JS.ACK.>"));
@@ -51,6 +54,12 @@ public record IngestSettings(
         Check.within("countersink.ingest.linger", linger, Duration.ZERO, Duration.ofSeconds(10), Duration.ofMillis(10));
         Check.within("countersink.ingest.writers", writers, 0, MOST_WRITERS, 0);
         Check.within("countersink.ingest.max-attempts", maxAttempts, 1, 100, 3);
+        Check.within(
+                "countersink.ingest.give-up-after",
+                giveUpAfter,
+                Duration.ZERO,
+                Duration.ofHours(24),
+                Duration.ofSeconds(30));
         Check.within(
                 "countersink.ingest.stalled-after",
                 stalledAfter,
@@ -74,16 +83,45 @@ public record IngestSettings(
 
     public IngestSettings withBatch(int messages, DataSize bytes, Duration time) {
         return new IngestSettings(
-                messages, bytes, time, writers, maxAttempts, stalledAfter, failedShare, replySubjects);
+                messages, bytes, time, writers, maxAttempts, giveUpAfter, stalledAfter, failedShare, replySubjects);
     }
 
     public IngestSettings withWriters(int count) {
         return new IngestSettings(
-                batchMessages, batchBytes, linger, count, maxAttempts, stalledAfter, failedShare, replySubjects);
+                batchMessages,
+                batchBytes,
+                linger,
+                count,
+                maxAttempts,
+                giveUpAfter,
+                stalledAfter,
+                failedShare,
+                replySubjects);
+    }
+
+    public IngestSettings withGiveUpAfter(Duration time) {
+        return new IngestSettings(
+                batchMessages,
+                batchBytes,
+                linger,
+                writers,
+                maxAttempts,
+                time,
+                stalledAfter,
+                failedShare,
+                replySubjects);
     }
 
     public IngestSettings withReplySubjects(String... subjects) {
         return new IngestSettings(
-                batchMessages, batchBytes, linger, writers, maxAttempts, stalledAfter, failedShare, List.of(subjects));
+                batchMessages,
+                batchBytes,
+                linger,
+                writers,
+                maxAttempts,
+                giveUpAfter,
+                stalledAfter,
+                failedShare,
+                List.of(subjects));
     }
 }

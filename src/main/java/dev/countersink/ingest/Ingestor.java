@@ -23,6 +23,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -80,6 +81,7 @@ public final class Ingestor implements AutoCloseable {
     private final StreamWatcher watcher;
     private final NatsObjects objects;
     private final ReplySubjects replySubjects;
+    private final Setbacks setbacks;
     private final Set<String> refusedSubjects = ConcurrentHashMap.newKeySet();
     private final CountDownLatch stopping = new CountDownLatch(1);
     private final List<Thread> writers = new ArrayList<>();
@@ -127,6 +129,7 @@ public final class Ingestor implements AutoCloseable {
                 connection.getMaxPayload());
         this.intake = new Intake(limits, link::request, metrics::holding, metrics.outage()::isTotal);
         this.watcher = new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), metrics::looked);
+        this.setbacks = new Setbacks(settings.maxAttempts(), settings.giveUpAfter(), metrics.outage());
         this.replySubjects = new ReplySubjects(settings.replySubjects());
         this.listener = (c, event) -> {
             if (event == ConnectionListener.Events.RESUBSCRIBED) {
@@ -263,7 +266,8 @@ public final class Ingestor implements AutoCloseable {
     private void writeBatches() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             writing.add(db);
-            BatchWriter writer = new BatchWriter(db, metrics, metrics.outage(), settings.maxAttempts(), stopping);
+            BatchWriter writer =
+                    new BatchWriter(db, metrics, metrics.outage(), setbacks, settings.maxAttempts(), stopping);
             List<Delivery> batch = intake.next(writer.mostMessages(), System.nanoTime());
             while (!batch.isEmpty()) {
                 long begin = System.nanoTime();
@@ -278,8 +282,9 @@ public final class Ingestor implements AutoCloseable {
     }
 
     private void write(BatchWriter writer, List<Delivery> batch) throws InterruptedException {
+        Map<Delivery, Long> aside;
         try {
-            writer.write(batch);
+            aside = writer.write(batch);
         } catch (RuntimeException e) {
             LOG.error(
                     "Writing {} messages failed in a way that was not foreseen; they will come again", batch.size(), e);
@@ -290,8 +295,14 @@ public final class Ingestor implements AutoCloseable {
             giveBack(batch);
             throw e;
         }
-        metrics.committed(batch);
-        acker.execute(guarded(() -> ack(batch)));
+        long now = System.nanoTime();
+        aside.forEach((delivery, pause) -> intake.putAside(delivery, now + pause));
+        List<Delivery> finished =
+                batch.stream().filter(delivery -> !aside.containsKey(delivery)).toList();
+        if (!finished.isEmpty()) {
+            metrics.committed(finished);
+            acker.execute(guarded(() -> ack(finished)));
+        }
     }
 
     /** Acks committed messages. If an ack is lost, the message is delivered again, which changes nothing. */
@@ -333,6 +344,7 @@ public final class Ingestor implements AutoCloseable {
     }
 
     private void giveBack(List<Delivery> batch) {
+        batch.forEach(setbacks::forget);
         try {
             batch.forEach(Delivery::giveBack);
         } catch (IllegalStateException e) {

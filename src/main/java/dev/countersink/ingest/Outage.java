@@ -19,6 +19,8 @@ final class Outage {
     private long loggedNanos;
     private long beganNanos;
     private boolean anyCommit;
+    /** Whether the database refuses particular batches, though it can be reached. */
+    private boolean reached;
 
     /** A writer's batch failed, but not because of a message. */
     synchronized void failed(Object writer, String sqlState, String message) {
@@ -26,6 +28,7 @@ final class Outage {
         if (blocked.isEmpty()) {
             beganNanos = now;
             anyCommit = false;
+            reached = false;
             loggedReason = null;
         }
         blocked.add(writer);
@@ -36,6 +39,12 @@ final class Outage {
             loggedNanos = now;
             LOG.warn("The database takes no batch ({}: {}); nothing is acked, trying again", sqlState, message);
         }
+    }
+
+    /** Several messages failed, each alone, and nothing was committed between them. Others may fare better, so the outage is not total. */
+    synchronized void failedAlone(Object part, String sqlState, String message) {
+        failed(part, sqlState, message);
+        reached = true;
     }
 
     /** A writer's batch was committed. */
@@ -67,8 +76,8 @@ final class Outage {
         return blocked.isEmpty() ? null : reason;
     }
 
-    /** Whether no batch was committed since the outage began. */
+    /** Whether no batch was committed since the outage began, and none is worth a try. */
     synchronized boolean isTotal() {
-        return !blocked.isEmpty() && !anyCommit;
+        return !blocked.isEmpty() && !anyCommit && !reached;
     }
 }

@@ -51,6 +51,8 @@ public final class ResultsDb implements AutoCloseable {
     private volatile @Nullable Session session;
     /** When the transaction in work last sent something; {@link #AT_REST} without one. */
     private volatile long sentNanos = AT_REST;
+
+    private boolean wasOpen;
     /** The last look at it; of the one who looks. */
     private @Nullable Look lastLook;
 
@@ -294,9 +296,11 @@ public final class ResultsDb implements AutoCloseable {
     }
 
     private <T> T inTransaction(Work<T> work) throws SQLException {
+        wasOpen = false;
         try {
             sent();
             Connection open = open();
+            wasOpen = true;
             T result = work.in(open);
             sent();
             open.commit();
@@ -310,6 +314,11 @@ public final class ResultsDb implements AutoCloseable {
         } finally {
             sentNanos = AT_REST;
         }
+    }
+
+    /** Whether the last transaction had a connection, so that its failure came afterwards. */
+    public boolean wasOpen() {
+        return wasOpen;
     }
 
     private Connection open() throws SQLException {
@@ -368,7 +377,7 @@ public final class ResultsDb implements AutoCloseable {
         int from = 0;
         long bytes = 0;
         for (int i = 0; i < letters.size(); i++) {
-            bytes += letters.get(i).origin().payload().length;
+            bytes += letters.get(i).origin().weight();
             if (bytes > BYTES_OF_A_STATEMENT || i == letters.size() - 1) {
                 recordTogether(c, letters.subList(from, i + 1));
                 from = i + 1;

@@ -18,8 +18,15 @@ public final class SqlErrorClassifier {
     private static final String BAD_COPY = "22P04";
 
     private static final String QUERY_CANCELED = "57014";
+    private static final String TRANSACTION_TIMEOUT = "25P04";
+    private static final String LOCK_NOT_AVAILABLE = "55P03";
     /** Errors of class 53 that do not depend on the size of a batch. */
     private static final Set<String> OF_NO_SIZE = Set.of("53100", "53300");
+
+    /** No connection, a refused login, no such database, a read-only or idle transaction, the operator's intervention. */
+    private static final Set<String> OF_THE_DATABASE = Set.of("08", "28", "3D", "25", "57");
+    /** A connection that was cut or ended; if that happens each time, perhaps by what was sent over it. */
+    private static final Set<String> CUT = Set.of("08006", "08003", "57P01", "57P02");
 
     private SqlErrorClassifier() {}
 
@@ -28,20 +35,37 @@ public final class SqlErrorClassifier {
         MESSAGE,
         /** A limit that a smaller batch may not reach: a timeout, memory, temporary files, the size of something. */
         LIMIT,
-        /** Everything else (no connection, a deadlock, a full disk, a missing function, a standby). No message is to blame. */
+        /** A row or a table that another session has locked for long. */
+        LOCK,
+        /** Nothing can be written at present: no connection, a full disk, a standby. No message is to blame. */
+        DATABASE,
+        /** Everything else (a deadlock, a missing function, a damaged page): a smaller batch may avoid it. */
         OTHER
     }
 
     public static Cause cause(SQLException e) {
         String state = e.getSQLState();
         if (state == null || state.length() != 5) {
-            return Cause.OTHER;
+            return Cause.DATABASE;
         }
         boolean resources = state.startsWith("53") && !OF_NO_SIZE.contains(state);
-        if (state.equals(QUERY_CANCELED) || resources || state.startsWith("54")) {
+        boolean timeout = state.equals(QUERY_CANCELED) || state.equals(TRANSACTION_TIMEOUT);
+        if (timeout || resources || state.startsWith("54")) {
             return Cause.LIMIT;
         }
-        return isOfMessage(e) ? Cause.MESSAGE : Cause.OTHER;
+        if (state.equals(LOCK_NOT_AVAILABLE)) {
+            return Cause.LOCK;
+        }
+        if (isOfMessage(e)) {
+            return Cause.MESSAGE;
+        }
+        boolean database = OF_THE_DATABASE.contains(state.substring(0, 2)) || OF_NO_SIZE.contains(state);
+        return database ? Cause.DATABASE : Cause.OTHER;
+    }
+
+    /** Whether the connection was lost in a way that what was sent over it may have caused. */
+    public static boolean isCut(SQLException e) {
+        return e.getSQLState() != null && CUT.contains(e.getSQLState());
     }
 
     /** Whether the message is to blame if it fails with this error in a batch of its own. */
@@ -56,8 +80,13 @@ public final class SqlErrorClassifier {
 
     /** Whether the next attempt can use the same connection. */
     public static boolean keepsConnection(SQLException e) {
-        String state = e.getSQLState();
-        return cause(e) != Cause.OTHER || (state != null && (state.startsWith("40") || state.startsWith("55")));
+        String state = String.valueOf(e.getSQLState());
+        return switch (cause(e)) {
+            case MESSAGE, LOCK -> true;
+            case LIMIT -> !state.equals(TRANSACTION_TIMEOUT);
+            case DATABASE -> false;
+            case OTHER -> state.startsWith("40") || state.startsWith("55");
+        };
     }
 
     /** The server's message and detail, without the context. */

@@ -155,6 +155,7 @@ class StaleStatisticsTest {
             "UPDATE results.job_capture SET status = 'failed' WHERE capture_id BETWEEN 30 AND 60", "results.job_fact",
             "DELETE FROM results.classification WHERE id BETWEEN 50 AND 250", "results.job_fact");
 
+    /** A table that has a row per message may be read as a whole, but no table for each key. */
     @Test
     void whatAMergeReadsDoesNotDependOnThem() throws Exception {
         Map<String, Long> expected = readByMerges(STORED);
@@ -162,7 +163,7 @@ class StaleStatisticsTest {
             readByMerges(known)
                     .forEach((change, read) -> assertThat(read)
                             .as("rows read after %s, %d messages known", change, known)
-                            .isLessThan(SCAN * (1 + expected.get(change))));
+                            .isLessThan(SCAN * (expected.get(change) + STORED)));
         }
     }
 

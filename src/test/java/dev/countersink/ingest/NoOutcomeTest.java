@@ -106,4 +106,18 @@ class NoOutcomeTest {
                 "null"::equals);
         assertThat(now.getRetentionPolicy()).isEqualTo(RetentionPolicy.WorkQueue);
     }
+
+    @Test
+    void aStreamThatSomebodySealsIsNamed() throws Exception {
+        rig.publish("results.1", Messages.result(1));
+        StreamConfiguration now =
+                rig.management().getStreamInfo(ResultsStream.NAME).getConfiguration();
+        Ingestor ingestor = rig.ingest();
+        rig.awaitFinished();
+        rig.management().updateStream(StreamConfiguration.builder(now).seal().build());
+        Eventually.await(
+                "it is told",
+                () -> String.valueOf(ingestor.metrics().snapshot().problem()),
+                problem -> problem.contains("is sealed"));
+    }
 }

@@ -296,7 +296,7 @@ public final class StreamWatcher {
         }
         seen.ackFloor = ackFloor;
         boolean leftOver = consumer.getNumPending() == 0 && consumer.getNumAckPending() == 0;
-        if (leftOver && seen.leftOver) {
+        if (leftOver && seen.leftOver && problem == null) { // a sealed stream keeps what is finished
             LOG.warn(
                     "{} has {} messages that its consumer takes for finished, as after a crash of the server;"
                             + " it is made anew, so that they come again",

@@ -28,6 +28,7 @@ class PlpgsqlCheckTest {
             entry("record \"(n|found)\" is not assigned yet", "read from such a table"),
             entry("never read variable \"(n|found)\"", "read from such a table"),
             entry("cannot determinate a result of dynamic SQL", "run_merge: the function's type is known"),
+            entry("name of parameter \"limit\" is reserved keyword", "it is quoted; callers may name it"),
             entry("unused parameter \"tally_(gone|come|pin|at)\"", "generated functions of a kind have one signature"),
             entry(
                     "search_way.* control reached end of function without RETURN",

@@ -2,18 +2,24 @@ package dev.countersink.admin;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.TestInstance;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
@@ -222,6 +228,47 @@ class MetricsTest {
                 .toList()) {
             assertThat(JsonMapper.shared().readTree(json).isArray()).isTrue();
         }
+    }
+
+    @Test
+    void theProbeOfTheImageAsksWhatListensOnThePortThatIsSet() throws Exception {
+        int port = instance.port();
+        Eventually.await("it is ready", PATIENCE, () -> probed(port, ""), status -> status == 0);
+        assertThat(probed(port, "/certificate.pem")).isZero();
+        int closed;
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            closed = free.getLocalPort();
+        }
+        assertThat(probed(closed, "")).isNotZero();
+        assertThat(probed(closed, "/certificate.pem")).isNotZero();
+        HttpServer unready = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        unready.createContext("/", exchange -> {
+            exchange.sendResponseHeaders(503, -1);
+            exchange.close();
+        });
+        unready.start();
+        try {
+            assertThat(probed(unready.getAddress().getPort(), "")).isNotZero();
+        } finally {
+            unready.stop(0);
+        }
+    }
+
+    /** The exit status of the image's HEALTHCHECK. */
+    private static int probed(int port, String certificate) throws Exception {
+        Matcher command = Pattern.compile("(?m)^HEALTHCHECK .*?CMD (\\[.*])$")
+                .matcher(Files.readString(OPS.resolve("Dockerfile")).replace("\\\n", " "));
+        assertThat(command.find()).isTrue();
+        List<String> words = new ArrayList<>();
+        JsonMapper.shared().readTree(command.group(1)).forEach(word -> words.add(word.asString()));
+        ProcessBuilder probe = new ProcessBuilder(words);
+        probe.environment()
+                .putAll(Map.of(
+                        "COUNTERSINK_HTTP_PORT", Integer.toString(port), "COUNTERSINK_HTTP_CERTIFICATE", certificate));
+        return probe.redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start()
+                .waitFor();
     }
 
     @Test

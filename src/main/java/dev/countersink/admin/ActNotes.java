@@ -34,6 +34,9 @@ final class ActNotes implements AutoCloseable {
     /** So that nobody fills the audit log with tokens that are not valid; all are counted. */
     private static final int FAILURES_A_MINUTE = 100;
 
+    /** Nothing to note: whoever waits for a note looks up. */
+    private static final Note WAKE = new Note("", "", "", "", "", "", null, 0);
+
     private final Supplier<AccessDb> db;
     private final BlockingQueue<Note> queue = new ArrayBlockingQueue<>(ROOM);
     private final AtomicLong lost = new AtomicLong();
@@ -105,6 +108,7 @@ final class ActNotes implements AutoCloseable {
                 }
                 last = stopped.await(batch.isEmpty() ? 0 : GATHER_MILLIS, TimeUnit.MILLISECONDS);
                 queue.drainTo(batch, BATCH - batch.size());
+                batch.removeIf(note -> note == WAKE);
                 if (!batch.isEmpty() && !write(batch)) {
                     last |= stopped.await(RETRY_MILLIS, TimeUnit.MILLISECONDS);
                 }
@@ -138,6 +142,7 @@ final class ActNotes implements AutoCloseable {
     @Override
     public void close() {
         stopped.countDown();
+        queue.offer(WAKE);
         try {
             thread.join(PATIENCE_MILLIS);
         } catch (InterruptedException e) {

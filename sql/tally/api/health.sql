@@ -6,7 +6,7 @@
 --             expensive that it is compiled (jit), which takes seconds
 CREATE OR REPLACE VIEW tally.health AS
 WITH needed AS MATERIALIZED (
-    SELECT tally.name_of(v.schema_name, v.relation_name) AS view, tally.relation_of(v) AS stored, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled
+    SELECT tally.name_of(v.schema_name, v.relation_name) AS view, (SELECT m.relation FROM tally.made m WHERE m.view_id = v.id AND m.suffix = '') AS stored, s.relation AS source, t.relation, n.trigger::text AS trigger, g.oid AS there, g.tgenabled AS enabled
     FROM tally.derived_view v
     JOIN tally.source s ON s.projection_id = v.id AND s.columns IS NOT NULL
     CROSS JOIN LATERAL tally.table_and_children(s.relation) AS t(relation)

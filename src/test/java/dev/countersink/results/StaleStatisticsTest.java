@@ -176,9 +176,7 @@ class StaleStatisticsTest {
                 if (first == known + 1) {
                     writer.run("ANALYZE");
                 }
-                int n = first <= known
-                        ? Math.min(MESSAGES, known - first + 1)
-                        : Math.min(MESSAGES, STORED - first + 1);
+                int n = first <= known ? Math.min(MESSAGES, known - first + 1) : Math.min(MESSAGES, STORED - first + 1);
                 apply(writer, first, n, 1);
                 first += n;
                 merger.run("SELECT tally.refresh('results.fact'), tally.refresh('results.job_fact')");

@@ -2,9 +2,10 @@ package dev.countersink.monitor;
 
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.micrometer.core.instrument.MultiGauge;
 import io.micrometer.core.instrument.Tags;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import tools.jackson.databind.JsonNode;
 
 /** Metrics of the scheduler and of requested runs, as the database knows them. They are gone while it cannot be asked. */
@@ -12,25 +13,25 @@ final class SchedulerMetrics {
     /** A trigger fires within a second; Quartz itself calls 5 s a misfire. */
     private static final double LATE_SECONDS = 10;
 
-    private final MultiGauge checkIn;
-    private final MultiGauge runs;
-    private final MultiGauge oldest;
+    private final Readings checkIn;
+    private final Readings runs;
+    private final Readings oldest;
     private volatile double triggers = Double.NaN;
     private volatile double late = Double.NaN;
     private volatile double inError = Double.NaN;
 
     SchedulerMetrics(MeterRegistry registry) {
-        checkIn = MultiGauge.builder("countersink.scheduler.checkin.age")
-                .description("time since an instance last told the others that it lives")
-                .baseUnit("seconds")
-                .register(registry);
-        runs = MultiGauge.builder("countersink.runs")
-                .description("requested runs that wait or are at work")
-                .register(registry);
-        oldest = MultiGauge.builder("countersink.runs.oldest.age")
-                .description("how long the oldest run that waits, or is at work, has done so")
-                .baseUnit("seconds")
-                .register(registry);
+        checkIn = new Readings(
+                registry,
+                "countersink.scheduler.checkin.age",
+                "time since an instance last told the others that it lives",
+                "seconds");
+        runs = new Readings(registry, "countersink.runs", "requested runs that wait or are at work", null);
+        oldest = new Readings(
+                registry,
+                "countersink.runs.oldest.age",
+                "how long the oldest run that waits, or is at work, has done so",
+                "seconds");
         Gauge.builder("countersink.scheduler.triggers", this, metrics -> metrics.triggers)
                 .description("triggers that fire by the clock")
                 .register(registry);
@@ -51,21 +52,20 @@ final class SchedulerMetrics {
         inError = count(fired.stream()
                 .filter(trigger -> "error".equals(trigger.path("state").asString("")))
                 .toList());
-        checkIn.register(rows(instances, "name", "silent"), true);
-        runs.register(rows(unfinished, "state", "runs"), true);
-        oldest.register(rows(unfinished, "state", "oldest"), true);
+        checkIn.set(rows(instances, "name", "silent"));
+        runs.set(rows(unfinished, "state", "runs"));
+        oldest.set(rows(unfinished, "state", "oldest"));
     }
 
     private static double count(List<? extends JsonNode> found) {
         return found.size();
     }
 
-    private static List<MultiGauge.Row<?>> rows(List<? extends JsonNode> found, String tag, String value) {
-        return found.stream()
-                .<MultiGauge.Row<?>>map(row -> MultiGauge.Row.of(
-                        Tags.of(tag, row.path(tag).asString("")),
-                        row.path(value).asDouble(0)))
-                .toList();
+    private static Map<Tags, Double> rows(List<? extends JsonNode> found, String tag, String value) {
+        Map<Tags, Double> rows = new LinkedHashMap<>();
+        found.forEach(row -> rows.put(
+                Tags.of(tag, row.path(tag).asString("")), row.path(value).asDouble(0)));
+        return rows;
     }
 
     /** The database could not be asked. */
@@ -73,6 +73,6 @@ final class SchedulerMetrics {
         triggers = Double.NaN;
         late = Double.NaN;
         inError = Double.NaN;
-        List.of(checkIn, runs, oldest).forEach(gauge -> gauge.register(List.of(), true));
+        List.of(checkIn, runs, oldest).forEach(gauge -> gauge.set(Map.of()));
     }
 }

@@ -2,12 +2,10 @@ package dev.countersink.monitor;
 
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
-import io.micrometer.core.instrument.MultiGauge;
 import io.micrometer.core.instrument.Tags;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -18,7 +16,7 @@ import tools.jackson.databind.JsonNode;
 final class ViewMetrics {
     private static final double MILLIS = 1000;
 
-    private final Map<String, MultiGauge> gauges = new LinkedHashMap<>();
+    private final Map<String, Readings> gauges = new LinkedHashMap<>();
     private volatile Instant readAt = Instant.now();
     private volatile double deadLetters = Double.NaN;
     private volatile double problems = Double.NaN;
@@ -54,21 +52,20 @@ final class ViewMetrics {
     }
 
     private void add(MeterRegistry registry, String name, String description, @Nullable String unit) {
-        MultiGauge.Builder gauge = MultiGauge.builder(name).description(description);
-        gauges.put(name, (unit == null ? gauge : gauge.baseUnit(unit)).register(registry));
+        gauges.put(name, new Readings(registry, name, description, unit));
     }
 
     /** Takes over what was read: views as {@link ViewBoard.Now} has them. */
     void read(List<? extends JsonNode> views, long letters) {
         readAt = Instant.now();
         deadLetters = letters;
-        Map<String, List<MultiGauge.Row<?>>> rows = new LinkedHashMap<>();
-        gauges.keySet().forEach(name -> rows.put(name, new ArrayList<>()));
+        Map<String, Map<Tags, Double>> rows = new LinkedHashMap<>();
+        gauges.keySet().forEach(name -> rows.put(name, new LinkedHashMap<>()));
         views.forEach(view -> addRows(view, rows));
-        gauges.forEach((name, gauge) -> gauge.register(rows.getOrDefault(name, List.of()), true));
+        gauges.forEach((name, gauge) -> gauge.set(rows.getOrDefault(name, Map.of())));
     }
 
-    private static void addRows(JsonNode view, Map<String, List<MultiGauge.Row<?>>> rows) {
+    private static void addRows(JsonNode view, Map<String, Map<Tags, Double>> rows) {
         Tags tags = Tags.of("view", view.path("name").asString());
         if (!view.path("projection").isString()) {
             add(rows, "countersink.view.lag", tags, number(view.path("lag")));
@@ -95,17 +92,17 @@ final class ViewMetrics {
         }
     }
 
-    private static void add(Map<String, List<MultiGauge.Row<?>>> rows, String name, Tags tags, @Nullable Double value) {
-        List<MultiGauge.Row<?>> of = rows.get(name);
+    private static void add(Map<String, Map<Tags, Double>> rows, String name, Tags tags, @Nullable Double value) {
+        Map<Tags, Double> of = rows.get(name);
         if (of != null && value != null) {
-            of.add(MultiGauge.Row.of(tags, value));
+            of.put(tags, value);
         }
     }
 
     /** The database could not be asked: nothing old is shown as if it were new. */
     void unknown() {
         deadLetters = Double.NaN;
-        gauges.values().forEach(gauge -> gauge.register(List.of(), true));
+        gauges.values().forEach(gauge -> gauge.set(Map.of()));
     }
 
     void checked(int found) {

@@ -83,7 +83,14 @@ class UnfollowedTest {
                 "SELECT * FROM tally.verify('app.p')"
             }) {
                 Throwable refused = catchThrowable(() -> session.run(read));
-                assertThat(refused).as(read).rootCause().hasMessageContaining("app.p has yet to follow a migration");
+                if (migration.contains("DOMAIN") && read.contains("_live")) { // what the engine keeps has no domains
+                    assertThat(refused).as(read).isNull();
+                } else {
+                    assertThat(refused)
+                            .as(read)
+                            .rootCause()
+                            .hasMessageContaining("app.p has yet to follow a migration");
+                }
             }
         }
         engine.run("UPDATE app.k SET v = v + 1, m = 'b' WHERE s < 5; SELECT tally.refresh('app.p')");

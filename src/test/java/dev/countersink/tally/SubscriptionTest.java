@@ -16,7 +16,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A database that a subscription writes. Publisher and subscriber are databases of one server. */
 class SubscriptionTest {
-    private static final String ROWS = "SELECT coalesce(string_agg(concat_ws(':', id, v), ' ' ORDER BY id), '') FROM app.t";
+    private static final String ROWS =
+            "SELECT coalesce(string_agg(concat_ws(':', id, v), ' ' ORDER BY id), '') FROM app.t";
 
     @Test
     void whatASubscriptionWritesIsToldAndComparedOnceItIsGone(@TempDir Path dir) throws Exception {

@@ -231,8 +231,10 @@ public final class StreamWatcher {
         trouble.againNanos = System.nanoTime() + (FIRST_CHECK_NANOS << trouble.times);
     }
 
+    /** The first trouble that came again: one answer that is late makes no instance unready. */
     private @Nullable String firstTrouble() {
         return troubles.values().stream()
+                .filter(trouble -> trouble.times > 1)
                 .map(trouble -> trouble.what)
                 .findFirst()
                 .orElse(null);

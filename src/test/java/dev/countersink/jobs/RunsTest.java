@@ -13,6 +13,7 @@ import dev.countersink.testing.TestNats;
 import dev.countersink.testing.TestPostgres;
 import java.sql.Connection;
 import java.sql.Statement;
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
@@ -21,6 +22,8 @@ class RunsTest {
     private static final String VIEW = "/api/views/" + ItemView.NAME;
     private static final String RUNNING = "SELECT count(*) FROM control.run WHERE state = 'running'";
     private static final String INSTANCE = "SELECT instance FROM control.run";
+    /** The instance that takes the run up has yet to start, in a process of its own. */
+    private static final Duration START = Duration.ofMinutes(3);
 
     @Test
     void aRunWhoseInstanceIsKilledIsTakenUpByAnother() throws Exception {
@@ -32,7 +35,7 @@ class RunsTest {
             ItemView.create(sql);
             hold(holder);
             long run = sql.number("SELECT control.request_run('app.item_fact', 'verify')");
-            Eventually.await("taken up", () -> sql.number(RUNNING), n -> n == 1);
+            Eventually.await("taken up", START, () -> sql.number(RUNNING), n -> n == 1);
             String killed = sql.text(INSTANCE);
             try (TestInstance second = TestInstance.start(db, nats)) {
                 first.kill();

@@ -33,6 +33,7 @@ BEGIN
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
     PERFORM tally.note_doubts(v);
+    PERFORM tally.require_watched_columns(v, s) FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL;
     PERFORM tally.generate(v);
     PERFORM tally.install_triggers(v, v.definition);
     PERFORM tally.take_fingerprint(v);

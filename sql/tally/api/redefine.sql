@@ -63,6 +63,12 @@ BEGIN
     ELSIF next.id IS NOT NULL THEN
         PERFORM tally.drop(tally.part(next));
     END IF;
+    BEGIN
+        PERFORM tally.follow_definition(v);  -- the sources are copied with the names that their columns have now
+        v := tally.view_by_id(v.id);
+    EXCEPTION WHEN sqlstate 'TL006' OR sqlstate 'TL007' OR sqlstate 'TL008' OR sqlstate 'TL010' OR sqlstate 'TL016' OR sqlstate 'TL018' OR sqlstate 'TL023' THEN
+        NULL;  -- the definition cannot be followed; perhaps that is why it is replaced
+    END;
     PERFORM tally.require_unused(v);
     PERFORM tally.require_written_columns(v, definition);
     PERFORM tally.create_projection(tally.next_name(v), definition, v.key::text[], v.identity::text[]);

@@ -59,6 +59,7 @@ BEGIN
     RETURNING * INTO s;
     IF v.state <> 'defined' THEN
         PERFORM tally.lock_sources(v);
+        PERFORM tally.require_watched_columns(v, x) FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL;
     END IF;
     IF expand IS NULL THEN
         PERFORM tally.require_keys(v, s, path);

@@ -60,6 +60,14 @@ class DefinitionChangesTest {
                     .contains("app.thing has no column \"id\" any more");
             own.run("""
                     SELECT tally.drop('app.thing_fact');
+                    SELECT tally.create_projection('app.thing_fact', 'app.thing_def', '{id}');
+                    SELECT tally.watch('app.thing_fact', 'app.thing', '{n}', expand => 'SELECT t.number FROM changed ch JOIN app.thing t ON t.n = ch.n');
+                    ALTER TABLE app.thing RENAME n TO m;
+                    """);
+            assertThat(own.refused("TL006", "SELECT tally.activate('app.thing_fact')"))
+                    .contains("app.thing has no column \"n\" any more");
+            own.run("""
+                    SELECT tally.drop('app.thing_fact');
                     SELECT tally.keep('app.thing_fact', 'app.thing_def', '{id}');
                     """);
         }
@@ -301,6 +309,23 @@ class DefinitionChangesTest {
         }
         engine.storedAgrees("it was redefined");
         assertThat(engine.text(TOLD)).isEmpty();
+    }
+
+    @Test
+    void aDefinitionIsReplacedBeforeARenameIsFollowed() {
+        engine.run("""
+                CREATE TABLE a.kind (id int PRIMARY KEY, grp int, label text); INSERT INTO a.kind SELECT i, i, 'k' || i FROM generate_series(0, 2) i;
+                CREATE VIEW a.k_def AS SELECT t.id, k.label FROM a.t JOIN a.kind k ON k.grp = t.grp; CREATE VIEW a.k_new AS SELECT t.id, upper(k.label) AS label FROM a.t JOIN a.kind k ON k.grp = t.grp;
+                SELECT tally.create_projection('a.k', 'a.k_def', '{id}'); SELECT tally.watch('a.k', 'a.t', '{id}');
+                SELECT tally.watch('a.k', 'a.kind', '{grp}', expand => 'SELECT t.id FROM changed ch JOIN a.t ON t.grp = ch.grp');
+                SELECT tally.activate('a.k'); SELECT tally.refresh('a.k');
+                ALTER TABLE a.kind RENAME COLUMN grp TO "its group"; UPDATE a.kind SET "its group" = ("its group" + 1) % 3;
+                SELECT tally.redefine('a.k', 'a.k_new'); UPDATE a.kind SET label = label || '!'""");
+        for (int i = 0; i < 4; i++) {
+            engine.run("SELECT tally.refresh('a.k'); SELECT tally.refresh('a.f')");
+        }
+        engine.storedAgrees("it was redefined");
+        assertThat(engine.text("SELECT max(label) FROM a.k")).isEqualTo("K2!");
     }
 
     @Test

@@ -30,6 +30,7 @@ final class Migrations {
 
     private final RandomSchema schema;
     private final List<Family> families;
+    private final boolean allActive;
     private final Statement statement;
     private final Random random;
     private String kind = "";
@@ -40,9 +41,12 @@ final class Migrations {
     private String back = "";
     private boolean restored;
 
-    Migrations(RandomSchema schema, List<Family> families, Statement statement, Random random) {
+    /** @param families those that are active
+     * @param allActive whether these are all; a column that is renamed between watch and activate is refused */
+    Migrations(RandomSchema schema, List<Family> families, boolean allActive, Statement statement, Random random) {
         this.schema = schema;
         this.families = families;
+        this.allActive = allActive;
         this.statement = statement;
         this.random = random;
     }
@@ -154,7 +158,7 @@ final class Migrations {
     }
 
     private boolean renameColumn() throws SQLException {
-        if (!schema.renames()) {
+        if (!schema.renames() || !allActive) {
             return false;
         }
         Table table = Type.any(schema.tables(), random);

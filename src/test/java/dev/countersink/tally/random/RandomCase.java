@@ -392,7 +392,8 @@ final class RandomCase {
         try (Statement statement = connection.createStatement()) {
             connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             statement.execute("SET LOCAL lock_timeout = '3s'");
-            Migrations migration = new Migrations(schema, new ArrayList<>(active), statement, random);
+            Migrations migration =
+                    new Migrations(schema, new ArrayList<>(active), activated.getCount() == 0, statement, random);
             if (!active.isEmpty() && random.nextBoolean()) {
                 besideAWriter(connection, migration, random);
                 return;

@@ -135,16 +135,22 @@ RETURNS text LANGUAGE sql STABLE AS $$
     WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 
+-- tally.under_domains: the type under a domain, or under a domain over a domain, with its modifier; any other type as it is.
+CREATE OR REPLACE FUNCTION tally.under_domains(INOUT type oid, INOUT modifier integer)
+LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE under(type, modifier) AS (
+        VALUES (under_domains.type, under_domains.modifier)
+        UNION ALL
+        SELECT t.typbasetype, t.typtypmod FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype = 'd')
+    SELECT u.type, u.modifier FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype <> 'd'
+$$;
+
 -- tally.plain_type: a type as SQL; for a domain, the type below it. What the engine makes for itself has no domains: a new check of a domain would look at
 -- the engine's columns too (also at rows that name no key, where they are NULL), and PostgreSQL refuses it as long as there is an array of the domain in a
 -- table or in a function's body. The user's migration would fail.
 CREATE OR REPLACE FUNCTION tally.plain_type(type oid, modifier integer)
 RETURNS text LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE under(type, modifier) AS (
-        VALUES (plain_type.type, plain_type.modifier)
-        UNION ALL
-        SELECT t.typbasetype, t.typtypmod FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype = 'd')
-    SELECT format_type(u.type, u.modifier) FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype <> 'd'
+    SELECT format_type(u.type, u.modifier) FROM tally.under_domains(plain_type.type, plain_type.modifier) u
 $$;
 
 -- tally.plain_type: the same for a column's type.

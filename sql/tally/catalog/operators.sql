@@ -2,15 +2,9 @@
 -- operator class of the type, and with the column's collation. Its search_path is pg_catalog alone. An operator of another schema is
 -- written OPERATOR(schema.=), so an operator that another user made is never called by mistake.
 
--- tally.base_type: the type under a domain, or under a domain over a domain.
+-- tally.base_type: the type under a domain, or under a domain over a domain; any other type as it is.
 CREATE OR REPLACE FUNCTION tally.base_type(type oid)
-RETURNS oid LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE under(type, base) AS (
-        SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = base_type.type
-        UNION ALL
-        SELECT t.oid, t.typbasetype FROM under u JOIN pg_type t ON t.oid = u.base)
-    SELECT u.type FROM under u WHERE u.base = 0
-$$;
+RETURNS oid LANGUAGE sql STABLE AS 'SELECT u.type FROM tally.under_domains(base_type.type, -1) u';
 
 -- tally.default_opclass: the operator class by which PostgreSQL indexes, groups and sorts values of a type; NULL if it has none.
 --   Parameters type; method: 'btree' or 'hash'

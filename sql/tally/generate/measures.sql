@@ -72,11 +72,9 @@ $$;
 -- tally.numeric_scale: the scale that the type modifier of a numeric column fixes; NULL if it has none.
 CREATE OR REPLACE FUNCTION tally.numeric_scale(relation regclass, col name)
 RETURNS integer LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE under(type, modifier) AS (
-        SELECT a.atttypid, a.atttypmod FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0
-        UNION ALL
-        SELECT t.typbasetype, t.typtypmod FROM under u JOIN pg_type t ON t.oid = u.type AND t.typtype = 'd')
-    SELECT greatest((((modifier - 4) & 2047) # 1024) - 1024, 0) FROM under WHERE type = 'numeric'::regtype AND modifier > 0
+    SELECT greatest((((u.modifier - 4) & 2047) # 1024) - 1024, 0)
+    FROM pg_attribute a CROSS JOIN LATERAL tally.under_domains(a.atttypid, a.atttypmod) u
+    WHERE a.attrelid = relation AND a.attname = col AND a.attnum > 0 AND u.type = 'numeric'::regtype AND u.modifier > 0
 $$;
 
 -- tally.number_kinds: which kinds of values a column may hold.

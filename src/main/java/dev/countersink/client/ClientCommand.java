@@ -1,5 +1,6 @@
 package dev.countersink.client;
 
+import dev.countersink.tls.CertificateAuthority;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -7,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -50,8 +52,15 @@ abstract class ClientCommand implements Callable<Integer> {
         if (caFile != null && !url.toLowerCase(Locale.ROOT).startsWith("https:")) {
             throw misused(String.format(Locale.ROOT, "--ca-file is for an address with https, and --url is %s.", url));
         }
-        return execute(new ApiClient(
-                url.replaceFirst("/+$", ""), token(), caFile == null ? null : CertificateAuthority.trusted(caFile)));
+        return execute(new ApiClient(url.replaceFirst("/+$", ""), token(), caFile == null ? null : trusting(caFile)));
+    }
+
+    private static SSLContext trusting(Path file) {
+        return CertificateAuthority.trusted(file)
+                .orElseThrow(() -> new ClientException(
+                        ClientException.REFUSED,
+                        String.format(Locale.ROOT, "No certificate can be read from %s.", file),
+                        "Name a file in PEM with the certificate of the authority that has signed the server's."));
     }
 
     /** Returns the exit status. */

@@ -3,6 +3,7 @@ package dev.countersink.monitor;
 import dev.countersink.config.StartupException;
 import dev.countersink.config.WebhookSettings;
 import dev.countersink.digest.Sha256;
+import dev.countersink.tls.CertificateAuthority;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.ConnectException;
@@ -14,21 +15,15 @@ import java.net.http.HttpTimeoutException;
 import java.nio.channels.UnresolvedAddressException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
-import java.security.KeyStore;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
-import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
-import javax.net.ssl.TrustManagerFactory;
-import org.jspecify.annotations.Nullable;
-import org.springframework.boot.ssl.pem.PemContent;
 
 /** The HTTP server that the webhook tells. Whatever it does, there is an answer in time, and what is wrong is a sentence that names the setting. */
 final class Receiver {
@@ -136,42 +131,14 @@ final class Receiver {
         return false;
     }
 
-    /** TLS that trusts the certificates of a file alone, and what they have signed. */
     private static SSLContext trusting(Path file) {
-        try {
-            KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-            store.load(null, null);
-            int n = 0;
-            for (X509Certificate certificate : certificates(file)) {
-                store.setCertificateEntry("ca-" + n++, certificate);
-            }
-            TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-            trust.init(store);
-            SSLContext context = SSLContext.getInstance("TLS");
-            context.init(null, trust.getTrustManagers(), null);
-            return context;
-        } catch (IOException | GeneralSecurityException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static List<X509Certificate> certificates(Path file) {
-        try {
-            List<X509Certificate> all = PemContent.load(file).getCertificates();
-            if (!all.isEmpty()) {
-                return all;
-            }
-        } catch (IOException | IllegalStateException | IllegalArgumentException e) {
-            throw refused(file, e);
-        }
-        throw refused(file, null);
-    }
-
-    private static StartupException refused(Path file, @Nullable Exception cause) {
-        return new StartupException(
-                String.format(
-                        Locale.ROOT, "COUNTERSINK_WEBHOOK_CA_FILE is %s, where no certificate can be read.", file),
-                "Name a file in PEM with the certificate of the authority that has signed the receiver's.",
-                cause);
+        return CertificateAuthority.trusted(file)
+                .orElseThrow(() -> new StartupException(
+                        String.format(
+                                Locale.ROOT,
+                                "COUNTERSINK_WEBHOOK_CA_FILE is %s, where no certificate can be read.",
+                                file),
+                        "Name a file in PEM with the certificate of the authority that has signed the receiver's.",
+                        null));
     }
 }

@@ -1,6 +1,6 @@
 -- tally.regenerate: after an upgrade of the engine, generate the functions and views of every active derived view again, if an
 -- older engine made them. Stored rows, delta rows and triggers are kept. A rollup whose running sums have another form now is filled
--- again from the stored rows below it.
+-- again from the stored rows below it. A projection of which this engine derives other watches is compared as a whole by the next merge.
 --   Returns    the derived views whose code was generated. Those of other owners are skipped with a warning, and tally.health names them
 --   Locks      each projection's advisory lock (waits for its merge); a delta table that an older engine made otherwise, for a moment; none on a source
 --   Used by    the migration at start, sql/tally/upgrade.sql
@@ -32,6 +32,10 @@ BEGIN
            OR EXISTS (SELECT FROM tally.derived_view d WHERE d.root_id = v.id AND tally.breaks_in_quotes(d.filter)) THEN
             PERFORM tally.enqueue_sweep(v);  -- engines up to 2026-11 put blanks into strings of several lines
             EXECUTE format('SELECT %s()', tally.declarers(v, '_mend'));
+        END IF;
+        IF tally.derives_otherwise(v) THEN  -- the next merge watches what is derived now, with patience for locks, and compares every key
+            PERFORM tally.enqueue_sweep(v);
+            UPDATE tally.fingerprint f SET meaning = '', glance = '' WHERE f.view_id = v.id;
         END IF;
         IF EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL AND tally.lacks_moves(v, s)) THEN
             PERFORM tally.enqueue_sweep(v);  -- makes a merge due, which puts the triggers on and holds their locks only briefly

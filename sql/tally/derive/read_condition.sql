@@ -18,7 +18,7 @@ BEGIN
     END IF;
     FOR part IN SELECT v FROM jsonb_array_elements(tally.resolve(env, n)) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 2 LOOP
         FOREACH s IN ARRAY scopes LOOP
-            st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END, tally.membership(st, env, n, part));
+            st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END, tally.membership(st, env, n, part), cardinality(scopes) > 1);
         END LOOP;
     END LOOP;
     RETURN tally.read_sublinks(st, env, n, scopes[1], truth);
@@ -26,7 +26,9 @@ END
 $$;
 
 -- tally.add_condition: store a condition on two instances, unless it could hold for a row that an outer join has filled with NULLs.
-CREATE OR REPLACE FUNCTION tally.add_condition(st jsonb, c jsonb, scope integer, sides jsonb, steps jsonb)
+--   Parameters of_full: it is that of a full join, so a side may have a row for which it does not hold
+DROP FUNCTION IF EXISTS tally.add_condition(jsonb, jsonb, integer, jsonb, jsonb);  -- it did not know of full joins
+CREATE OR REPLACE FUNCTION tally.add_condition(st jsonb, c jsonb, scope integer, sides jsonb, steps jsonb, of_full boolean)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     two integer[] := ARRAY(SELECT k::integer FROM jsonb_object_keys(c -> 'v') k ORDER BY 1);
@@ -46,7 +48,7 @@ BEGIN
         'to', CASE WHEN c -> 'f' = '{}' THEN steps ELSE tally.membership_of_function(st, c, sides) END,
         'q', CASE WHEN c -> 'f' = '{}' THEN c ->> 'q' ELSE format('EXISTS (SELECT FROM %s WHERE %s)',
             (SELECT string_agg(f.value ->> 'sql', ', ' ORDER BY f.key) FROM jsonb_each(c -> 'f') f), c ->> 'q') END,
-        'm', (st -> 'scopes' -> scope -> 'm') || (st -> 'instances' -> two[1] -> 'm') || (st -> 'instances' -> two[2] -> 'm') || (c -> 'm')), true);
+        'm', (st -> 'scopes' -> scope -> 'm') || (st -> 'instances' -> two[1] -> 'm') || (st -> 'instances' -> two[2] -> 'm') || (c -> 'm'), 'full', of_full), true);
 END
 $$;
 

@@ -25,14 +25,15 @@ BEGIN
 END
 $$;
 
--- tally.forced_sides: the sides of outer joins that a condition outside of them compares. The condition can hold only if they have a row.
+-- tally.forced_sides: the sides of outer joins that a condition outside of them compares. The condition can hold only if they have a row. That of a
+-- full join need not hold, even if one side has a row.
 CREATE OR REPLACE FUNCTION tally.forced_sides(st jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('scope', u, 'by', c -> 'scope', 'm', c -> 'm')), '[]')
         FROM jsonb_array_elements(st -> 'conditions') c, jsonb_array_elements(c -> 's') i, jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> i::integer ->> 'scope')::integer -> 'up') u
-        WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND NOT st -> 'scopes' -> (c ->> 'scope')::integer -> 'up' @> u);
+        WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND NOT st -> 'scopes' -> (c ->> 'scope')::integer -> 'up' @> u AND NOT (c ->> 'full')::boolean);
 END
 $$;
 

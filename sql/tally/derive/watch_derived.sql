@@ -82,6 +82,23 @@ BEGIN
 END
 $$;
 
+-- tally.derives_otherwise: whether this engine would derive another watch of some source than the engine that declared it.
+--   Notes     what cannot be derived now is left as it is, with a warning
+--   Used by   tally.regenerate
+CREATE OR REPLACE FUNCTION tally.derives_otherwise(v tally.derived_view)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM tally.source s WHERE s.projection_id = v.id AND s.derived) AND EXISTS (
+        SELECT FROM tally.derive(v.definition, v.key, tally.part(v)) x
+        JOIN pg_class c ON c.oid = x.source AND c.relkind IN ('r', 'p')
+        LEFT JOIN tally.source s ON s.projection_id = v.id AND s.relation = x.source
+        WHERE s.relation IS NULL OR s.derived AND (s.columns <> x.columns OR s.expand IS DISTINCT FROM x.expand));
+EXCEPTION WHEN OTHERS THEN
+    RAISE WARNING 'What % watches was not derived again: %', tally.part(v), SQLERRM;
+    RETURN false;
+END
+$$;
+
 -- tally.watch_new: watch a table that the changed definition reads, if the merging role may put triggers on it; otherwise tally.refuse_unsafe names the table.
 CREATE OR REPLACE FUNCTION tally.watch_new(v tally.derived_view, source regclass, columns name[], expand text, ways jsonb, shape jsonb)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -171,4 +171,7 @@ INSERT INTO definition (name, key, query) VALUES
 ('scalar_values', '{id}', 'select a.id, l.k from a cross join lateral (values ((select max(b.x) from b where b.a_id = a.id)), ((select count(*)::int from c))) l(k)'),
 ('xml_table', '{id}', 'select a.id, t.i, t.x from a cross join lateral xmltable(''/r/v'' passing (select xmlelement(name r, xmlagg(xmlelement(name v, b.x) order by b.id)) from b where b.a_id = a.id) columns i for ordinality, x text path ''.'') t'),
 ('scalar_function', '{id}', 'select a.id, s.s from a cross join lateral generate_series(1, (select max(c.v) from c where c.b_id = a.x)) s(s)'),
-('cte_of_unused', '{id}', 'with s as (select * from c), t as (select * from s) select a.id, a.x from a');
+('cte_of_unused', '{id}', 'with s as (select * from c), t as (select * from s) select a.id, a.x from a'),
+('full_forced', '{id}', 'select a.id, count(*) n from a full join b on b.a_id = a.id join c on c.id = b.c_id group by a.id'),
+('full_forced_by_left', '{id}', 'select b.id, count(*) n from a full join b on b.a_id = a.id join c on c.b_id = a.id group by b.id'),
+('full_forced_deep', '{g}', 'select a.g, sum(p.x) n from p left join (a full join b on b.a_id = a.id) on b.c_id = p.x group by a.g');

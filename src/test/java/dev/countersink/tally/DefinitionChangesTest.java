@@ -73,6 +73,27 @@ class DefinitionChangesTest {
         }
     }
 
+    /** An older engine did not name the key NULL here; its watch stays wrong until it is derived again. */
+    @Test
+    void whatAnOlderEngineDerivedIsDerivedAgainAfterAnUpgrade() throws Exception {
+        try (Engine own = new Engine()) {
+            own.run("""
+                    CREATE TABLE app.left_side (id int PRIMARY KEY);
+                    CREATE TABLE app.right_side (id int PRIMARY KEY, left_id int, n int);
+                    CREATE TABLE app.more (id int PRIMARY KEY, right_id int);
+                    INSERT INTO app.left_side VALUES (1), (2); INSERT INTO app.right_side VALUES (1, 1, 1), (2, 2, 1), (3, 3, 1); INSERT INTO app.more SELECT i, i FROM generate_series(1, 3) i;
+                    CREATE INDEX ON app.right_side (left_id); CREATE INDEX ON app.more (right_id);
+                    CREATE VIEW app.kept_def AS SELECT l.id, count(*) AS n FROM app.left_side l FULL JOIN app.right_side r ON r.left_id = l.id JOIN app.more m ON m.right_id = r.id GROUP BY l.id;
+                    SELECT tally.keep('app.kept', 'app.kept_def', '{id}'); SELECT tally.refresh('app.kept');
+                    UPDATE tally.source SET expand = 'SELECT changed.id FROM changed' WHERE relation = 'app.left_side'::regclass;
+                    UPDATE tally.derived_view SET generated_by = 'an older one' WHERE kind = 'projection'; SELECT tally.regenerate();
+                    """);
+            own.liveAgrees("the upgrade");
+            own.write("SELECT 1", "DELETE FROM app.left_side WHERE id = 1", "INSERT INTO app.left_side VALUES (3)");
+            assertThat(own.text(TOLD)).isEmpty();
+        }
+    }
+
     @Test
     void whatIsReplacedBelowHoldsForEveryKey() {
         for (String change : List.of(

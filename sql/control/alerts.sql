@@ -33,6 +33,12 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM jsonb_to_recordset($2) f(rule text, subject text) WHERE f.rule = $1.rule AND f.subject = $1.subject)
 $$;
 
+-- control.is_past: whether an alert has been over for a day, and nobody was told that it had begun: so a webhook that is set up later is not told of a month.
+CREATE OR REPLACE FUNCTION control.is_past(alert control.alert)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT coalesce($1.sent IS NULL AND $1.resolved_at < clock_timestamp() - interval '1 day', false)
+$$;
+
 -- control.alerts: what is wrong, and what was, the newest first, a page at a time.
 --   Parameters after: the last id of the previous page, NULL for the first page; most: rows of a page; wanted: firing or resolved, NULL for both
 --   Returns    id; rule, subject, instance, level, state, sentence, remedy; since, fired_at, resolved_at; told: what the webhook was told last
@@ -59,7 +65,7 @@ $$;
 COMMENT ON FUNCTION control.alerts(bigint, int, text) IS 'what is wrong, and what was';
 
 -- control.take_notice: take up one alert of which the webhook has to be told. For lease no other instance takes it up, nor its end, so that an end is never told
--- before its beginning. Of one rule and subject, what is older is told first.
+-- before its beginning. Of one rule and subject, what is older is told first. What control.is_past says is told no more.
 --   Parameters lease
 --   Returns    a row of control.alerts, or none; attempts: how often it was tried, with this time
 --   Writes     control.alert
@@ -71,15 +77,27 @@ LANGUAGE sql AS $$
     UPDATE control.alert a SET taken_until = clock_timestamp() + $1, attempts = a.attempts + 1
     WHERE a.id = (SELECT n.id FROM control.alert n
                   WHERE n.fired_at IS NOT NULL AND (n.sent IS NULL OR n.resolved_at IS NOT NULL AND n.sent = 'firing')
-                    AND (n.retry_at IS NULL OR n.retry_at <= clock_timestamp()) AND (n.taken_until IS NULL OR n.taken_until <= clock_timestamp())
+                    AND (n.retry_at IS NULL OR n.retry_at <= clock_timestamp()) AND (n.taken_until IS NULL OR n.taken_until <= clock_timestamp()) AND NOT control.is_past(n)
                     AND NOT EXISTS (SELECT FROM control.alert o
-                                    WHERE o.fired_at IS NOT NULL AND (o.sent IS NULL OR o.resolved_at IS NOT NULL AND o.sent = 'firing')
+                                    WHERE o.fired_at IS NOT NULL AND (o.sent IS NULL OR o.resolved_at IS NOT NULL AND o.sent = 'firing') AND NOT control.is_past(o)
                                       AND o.id < n.id AND o.source = n.source AND o.rule = n.rule AND o.subject = n.subject)
                   ORDER BY n.id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING a.id, a.rule, nullif(a.subject, ''), nullif(a.source, ''), a.level, CASE WHEN a.resolved_at IS NULL THEN 'firing' ELSE 'resolved' END, a.sentence, a.remedy,
               a.since, a.fired_at, a.resolved_at, a.attempts
 $$;
 COMMENT ON FUNCTION control.take_notice(interval) IS 'take up one alert of which the webhook has to be told';
+
+-- control.untold_notices: what the webhook has still to be told.
+--   Returns    notices: how many; oldest: for how many seconds the oldest has waited, 0 if none does
+--   Reads      control.alert by the index alert_unsent
+CREATE OR REPLACE FUNCTION control.untold_notices()
+RETURNS TABLE (notices bigint, oldest float8)
+LANGUAGE sql STABLE AS $$
+    SELECT count(*), coalesce(max(extract(epoch FROM clock_timestamp() - CASE WHEN a.sent IS NULL THEN a.fired_at ELSE a.resolved_at END)), 0)::float8
+    FROM control.alert a
+    WHERE a.fired_at IS NOT NULL AND (a.sent IS NULL OR a.resolved_at IS NOT NULL AND a.sent = 'firing') AND NOT control.is_past(a)
+$$;
+COMMENT ON FUNCTION control.untold_notices() IS 'what the webhook has still to be told';
 
 -- control.finish_notice: store whether the webhook took a notice. One that it did not take is tried again after 2 s, then 4 s and so on, up to 5 min; its end, if
 -- that has come meanwhile, at once. When it takes one, it is there again: whatever else waits is tried at once.

@@ -24,6 +24,13 @@ async function send(path, options = {}) {
     return answer;
 }
 
+/** A number of JSON, or a string, which is left alone. */
+const NUMBERS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+
+/** Rows of the database: a number that JavaScript cannot hold digit for digit stays text. */
+const exact = async path => JSON.parse((await (await send(path)).text()).replace(NUMBERS,
+    found => found[0] === '"' || String(Number(found)) === found ? found : `"${found}"`));
+
 const json = async (path, options) => (await send(path, options)).json();
 const view = name => `api/views/${encodeURIComponent(name)}`;
 
@@ -55,8 +62,8 @@ export const changeSchedule = (name, etag, changes) => json(`${view(name)}/sched
 export const details = name => json(`${view(name)}/details`);
 export const explain = name => json(`${view(name)}/explain`);
 export const quarantine = name => json(`${view(name)}/quarantine`);
-export const row = (name, cell) => json(`${view(name)}/row?${new URLSearchParams({ cell })}`);
-export const sourceRows = (name, cell) => json(`${view(name)}/row/sources?${new URLSearchParams({ cell })}`);
+export const row = (name, cell) => exact(`${view(name)}/row?${new URLSearchParams({ cell })}`);
+export const sourceRows = (name, cell) => exact(`${view(name)}/row/sources?${new URLSearchParams({ cell })}`);
 export const lastChange = (name, cell) => json(`${view(name)}/row/changed?${new URLSearchParams({ cell })}`);
 export const trust = name => json(`${view(name)}/trust?limit=20`);
 export const history = name => json(`${view(name)}/history`);

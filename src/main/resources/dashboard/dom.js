@@ -36,10 +36,14 @@ function set(element, name, value) {
     }
 }
 
+/** Text of the database may have characters that turn what follows them round, or that nobody sees; here one sees them. */
+const seen = text => text.replace(/[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F\u061C\u200B\u200E\u200F\u2028-\u202E\u2060-\u2069\uFEFF]/g,
+    c => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
+
 function append(element, children) {
     for (const child of children.flat(Infinity)) {
         if (child !== null && child !== undefined && child !== false) {
-            element.append(child instanceof Node ? child : String(child));
+            element.append(child instanceof Node ? child : seen(String(child)));
         }
     }
 }

@@ -24,13 +24,23 @@ let deafUntil = 0;
 let busy = false;
 let missed = false;
 
+/** A part of the address, as it is if somebody has typed what cannot be decoded. */
+function decoded(part) {
+    try {
+        return decodeURIComponent(part);
+    } catch {
+        return part;
+    }
+}
+
 /** The page and its parameters, from the address: #/view/shop.order_fact?tab=runs */
 function address() {
     const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
     const [page, ...rest] = path.split('/');
+    const name = rest.map(decoded).join('/');
     return {
-        page: pages[page] ? page : 'now',
-        name: rest.map(decodeURIComponent).join('/'),
+        page: pages[page] && (page !== 'view' || name) ? page : 'now',
+        name,
         query: new URLSearchParams(query),
     };
 }

@@ -248,7 +248,7 @@ function comparison(rows) {
     const first = rows.find(r => r.form !== 'below')?.row ?? {};
     const heads = Object.keys(first);
     const texts = forms.map(([form]) => JSON.stringify(rows.filter(r => r.form === form).map(r => r.row)));
-    const verdict = texts[1] !== texts[2] ? 'Live and definition differ: please report it.'
+    const verdict = texts[1] !== texts[2] ? 'The stored row is wrong, and no pending change will correct it: repair the view, and look for what wrote to it or held up its triggers. If live differs from the definition after that, please report it.'
         : texts[0] === texts[2] ? 'All three are equal.' : 'The stored row is behind: refresh the view. If it still differs then, repair it.';
     return [
         h('p', { id: 'why-verdict' }, verdict),

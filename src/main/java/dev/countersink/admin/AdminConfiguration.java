@@ -13,6 +13,7 @@ import org.apache.catalina.Valve;
 import org.apache.catalina.connector.Connector;
 import org.apache.catalina.core.StandardHost;
 import org.apache.catalina.valves.ErrorReportValve;
+import org.apache.coyote.ContinueResponseTiming;
 import org.apache.coyote.http11.AbstractHttp11Protocol;
 import org.apache.tomcat.util.buf.EncodedSolidusHandling;
 import org.slf4j.Logger;
@@ -138,6 +139,8 @@ class AdminConfiguration {
         // Parameters are those of the query: no form is read.
         connector.setParseBodyMethods("");
         if (connector.getProtocolHandler() instanceof AbstractHttp11Protocol<?> protocol) {
+            // Nobody is asked for a body that is not read.
+            protocol.setContinueResponseTiming(ContinueResponseTiming.ON_REQUEST_BODY_READ.toString());
             protocol.setDisableUploadTimeout(false);
             protocol.setConnectionUploadTimeout((int) BODY.toMillis());
         }

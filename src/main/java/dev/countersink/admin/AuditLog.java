@@ -41,7 +41,7 @@ final class AuditLog {
 
     /** What a request means, if its path does not say. */
     static void target(HttpServletRequest request, String target) {
-        request.setAttribute(TARGET, target);
+        request.setAttribute(TARGET, target.replace('\0', ' ')); // PostgreSQL's text cannot have it
     }
 
     /** The runs that a request has requested or cancelled. */

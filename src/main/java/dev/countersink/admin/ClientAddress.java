@@ -1,6 +1,7 @@
 package dev.countersink.admin;
 
 import jakarta.servlet.http.HttpServletRequest;
+import java.util.Enumeration;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -16,9 +17,12 @@ final class ClientAddress {
         this.trusted = trusted;
     }
 
-    /** Who is connected; behind a trusted proxy whoever is connected with that, which is what it has added at the end. */
+    /**
+     * Who is connected; behind a trusted proxy whoever is connected with that, which is what it has added at the end: to the header
+     * that the client has sent, or as a header of its own, as HAProxy does.
+     */
     String of(HttpServletRequest request) {
-        @Nullable String forwarded = trusted ? request.getHeader(FORWARDED_FOR) : null;
+        @Nullable String forwarded = trusted ? last(request.getHeaders(FORWARDED_FOR)) : null;
         if (forwarded != null) {
             String last = forwarded.substring(forwarded.lastIndexOf(',') + 1).strip();
             if (ADDRESS.matcher(last).matches()) {
@@ -26,5 +30,13 @@ final class ClientAddress {
             }
         }
         return String.valueOf(request.getRemoteAddr());
+    }
+
+    private static @Nullable String last(Enumeration<String> values) {
+        @Nullable String last = null;
+        while (values.hasMoreElements()) {
+            last = values.nextElement();
+        }
+        return last;
     }
 }

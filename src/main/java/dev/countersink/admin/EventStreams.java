@@ -68,16 +68,21 @@ class EventStreams implements SmartLifecycle {
      * @param admitted whether its caller may still call; it ends when not
      */
     SseEmitter open(BooleanSupplier admitted) {
-        if (streams.size() >= MOST) {
-            throw RefusedException.tooManyStreams(MOST);
-        }
         Stream stream = new Stream(new SseEmitter(0L), admitted, new AtomicBoolean());
+        add(stream);
         stream.emitter().onCompletion(() -> streams.remove(stream));
         stream.emitter().onError(failure -> streams.remove(stream));
         // Sent with the head of the answer, which would wait for it otherwise.
         write(stream);
-        streams.add(stream);
         return stream.emitter();
+    }
+
+    /** However many are opened at the same time, there are no more than so many. */
+    private synchronized void add(Stream stream) {
+        if (streams.size() >= MOST) {
+            throw RefusedException.tooManyStreams(MOST);
+        }
+        streams.add(stream);
     }
 
     /** How many there are. */

@@ -18,6 +18,7 @@ import org.springframework.security.web.firewall.RequestRejectedException;
 import org.springframework.transaction.TransactionException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.ServletWebRequest;
 import org.springframework.web.context.request.WebRequest;
 import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
 
@@ -38,6 +39,8 @@ class Problems extends ResponseEntityExceptionHandler {
     static final String INTERNAL = "XX000";
     /** More requests than are answered at the same time. */
     static final String TOO_MANY = "53400";
+    /** As PostgreSQL has it: a program limit is exceeded. */
+    static final String TOO_LARGE = "54000";
 
     private static final String UNIQUE_VIOLATION = "23505";
     private static final String TOO_MANY_CONNECTIONS = "53300";
@@ -149,6 +152,19 @@ class Problems extends ResponseEntityExceptionHandler {
                                 INTERNAL,
                                 "The request failed for a reason that was not foreseen.",
                                 "The log of the program says more; please report it."));
+    }
+
+    /** The web server may have answered already, as when a body ends too early. */
+    @Override
+    protected @Nullable ResponseEntity<Object> handleExceptionInternal(
+            Exception e, @Nullable Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+        if (request instanceof ServletWebRequest web
+                && web.getResponse() != null
+                && web.getResponse().isCommitted()) {
+            LOG.debug("A request was answered already: {}", e.getMessage());
+            return null;
+        }
+        return super.handleExceptionInternal(e, body, headers, status, request);
     }
 
     /** Errors that Spring itself raises, such as an unsupported method, get a code too. */

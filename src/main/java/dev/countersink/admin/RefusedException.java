@@ -53,6 +53,14 @@ class RefusedException extends RuntimeException {
                 "Ask GET /api/now every two seconds instead.");
     }
 
+    static RefusedException tooLarge(int most) {
+        return new RefusedException(
+                HttpStatus.CONTENT_TOO_LARGE,
+                Problems.TOO_LARGE,
+                String.format(Locale.ROOT, "The body of the request has more than %d bytes.", most),
+                "Send less at once.");
+    }
+
     static RefusedException noToken() {
         return new RefusedException(
                 HttpStatus.FORBIDDEN,

@@ -4,6 +4,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.ResponseCookie;
 import org.springframework.http.ResponseEntity;
@@ -71,8 +72,9 @@ class SessionController {
         return new SessionCookie.Place(ForwardedPrefix.of(request), isSecure(request));
     }
 
-    /** Whether the browser speaks TLS, with us or with a proxy before us. */
+    /** Whether the browser speaks TLS, with us or with a proxy before us; of several proxies the first is the one that it speaks with. */
     private static boolean isSecure(HttpServletRequest request) {
-        return request.isSecure() || "https".equalsIgnoreCase(request.getHeader("X-Forwarded-Proto"));
+        @Nullable String forwarded = request.getHeader("X-Forwarded-Proto");
+        return request.isSecure() || forwarded != null && "https".equalsIgnoreCase(forwarded.split(",", 2)[0].strip());
     }
 }

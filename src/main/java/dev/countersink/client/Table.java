@@ -4,6 +4,7 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import tools.jackson.databind.JsonNode;
@@ -12,6 +13,7 @@ import tools.jackson.databind.JsonNode;
 final class Table {
     private static final String GAP = "  ";
     private static final int WIDEST = 80;
+    private static final Pattern UNSEEN = Pattern.compile("[\\p{Cc}\\u2028-\\u202E\\u2066-\\u2069]");
 
     private Table() {}
 
@@ -36,16 +38,20 @@ final class Table {
                 .stripTrailing()));
     }
 
-    /** A value for people. Control characters of data do nothing to their terminal. */
+    /** A value for people. Control characters of data, and those that turn the direction of text, do nothing to their terminal. */
     static String text(JsonNode value) {
         if (value.isMissingNode() || value.isNull()) {
             return "–";
         }
         String text = value.isValueNode() ? value.asString() : value.toString();
-        return text.replaceAll("\\p{Cntrl}", " ");
+        return UNSEEN.matcher(text).replaceAll(" ");
     }
 
     private static String cut(String text) {
-        return text.length() <= WIDEST ? text : text.substring(0, WIDEST - 1) + "…";
+        if (text.length() <= WIDEST) {
+            return text;
+        }
+        int end = Character.isHighSurrogate(text.charAt(WIDEST - 2)) ? WIDEST - 2 : WIDEST - 1;
+        return text.substring(0, end) + "…";
     }
 }

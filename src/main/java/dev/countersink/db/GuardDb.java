@@ -64,6 +64,20 @@ public class GuardDb {
                 .query(row -> {});
     }
 
+    /**
+     * What the webhook has still to be told.
+     *
+     * @param notices how many alerts, or ends of alerts
+     * @param oldestSeconds for how long the oldest has waited, 0 if none does
+     */
+    public record Untold(long notices, double oldestSeconds) {}
+
+    public Untold untold() {
+        return jdbc.sql("SELECT u.notices, u.oldest FROM control.untold_notices() u")
+                .query((row, n) -> new Untold(row.getLong(1), row.getDouble(2)))
+                .single();
+    }
+
     /** Deletes the alerts that were resolved longer ago; returns how many. */
     public long forgetAlerts(Duration olderThan) {
         return jdbc.sql("SELECT r FROM control.forget_alerts(make_interval(secs => ?)) r")

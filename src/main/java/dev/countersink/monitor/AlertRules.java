@@ -22,6 +22,7 @@ final class AlertRules {
     private static final double LATE_SECONDS = 10;
     private static final double SILENT_SECONDS = 60;
     private static final double WAITING_SECONDS = 600;
+    private static final double UNTOLD_SECONDS = 600;
 
     private final MeterRegistry meters;
 
@@ -55,6 +56,11 @@ final class AlertRules {
         INSTANCE_SILENT(Level.WARN, 0, false, "It has died or hangs: look at its log, and start it again."),
         RUNS_WAIT(
                 Level.WARN, 0, false, "All threads for runs are at work: GET /api/runs?state=running shows with what."),
+        WEBHOOK_FAILS(
+                Level.WARN,
+                0,
+                false,
+                "Look at the receiver: the log says why it does not take alerts, and GET /api/alerts has them meanwhile."),
         NATS_AWAY(Level.BAD, 60, true, "No message arrives at this instance, and none is lost: look at nats-server."),
         POOL_EXHAUSTED(Level.WARN, 300, true, "Look at what holds the database up, or raise COUNTERSINK_DB_POOL_SIZE.");
 
@@ -117,6 +123,12 @@ final class AlertRules {
                 "countersink.ingest.stalled.seconds",
                 STALLED_SECONDS,
                 "Messages of a job have waited %.0f s without any being finished");
+        addCount(
+                all,
+                Rule.WEBHOOK_FAILS,
+                "countersink.webhook.oldest.age",
+                UNTOLD_SECONDS,
+                "The webhook has not taken an alert for %.0f s");
         triggers.forEach(trigger -> addTrigger(all, trigger));
         instances.stream()
                 .filter(instance -> instance.path("silent").asDouble(0) > SILENT_SECONDS)

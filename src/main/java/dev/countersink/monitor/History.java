@@ -62,13 +62,15 @@ final class History {
         byView.keySet().retainAll(views);
     }
 
-    /** The sample of each view that was taken first at a time or after it: what it tells of merges is of the time before. */
+    /** The sample of each view that was taken first at a time or after it: what it tells of merges is of the time before. Of the first one that is 15 s. */
     Map<String, Sample> at(double time) {
         Map<String, Sample> samples = new LinkedHashMap<>();
         for (int i = 0; i < size; i++) {
             int slot = slot(i);
             if (times[slot] >= time) {
-                byView.forEach((view, series) -> samples.put(view, series.at(slot)));
+                if (i > 0 || times[slot] - time < SECONDS) {
+                    byView.forEach((view, series) -> samples.put(view, series.at(slot)));
+                }
                 break;
             }
         }

@@ -56,6 +56,7 @@ public class ViewBoard implements SmartLifecycle {
     private static final int STATE_LINE_SECONDS = 60;
     private static final double SECONDS_PER_MINUTE = 60;
     private static final double MILLIS = 1000;
+    private static final double NANOS = 1e9;
 
     private final TallyDb tally;
     private final ControlDb control;
@@ -223,7 +224,7 @@ public class ViewBoard implements SmartLifecycle {
     public Moment at(Instant time) {
         List<Merged> merged = locked(() -> {
             List<Merged> found = new ArrayList<>();
-            history.at(time.toEpochMilli() / MILLIS).forEach((view, sample) -> {
+            history.at(time.getEpochSecond() + time.getNano() / NANOS).forEach((view, sample) -> {
                 if (!Double.isNaN(sample.mergeMillis())) {
                     found.add(new Merged(
                             view, Math.round(sample.mergeMillis()), sample.lag(), Math.round(sample.pending())));

@@ -73,6 +73,31 @@ class ApiTest {
     }
 
     @Test
+    void numbersKeepEveryDigit() {
+        sql.run("CREATE TABLE app.big (id numeric PRIMARY KEY, amount numeric NOT NULL)");
+        sql.run("CREATE VIEW app.big_fact_def AS SELECT id, amount, 1e400 AS huge FROM app.big");
+        sql.run("SELECT tally.keep('app.big_fact', 'app.big_fact_def')");
+        sql.run("INSERT INTO app.big VALUES (9007199254740993, 0.1234567890123456789), (2, 1.50)");
+        sql.run("SELECT count(*) FROM tally.refresh('app.big_fact')");
+        String row = "/api/views/app.big_fact/row";
+        assertThat(instance.get(row + "?cell=%7B%22id%22:9007199254740993%7D")
+                        .response()
+                        .body())
+                .contains(
+                        "\"id\":9007199254740993", "\"amount\":0.1234567890123456789", "\"huge\":1" + "0".repeat(400));
+        assertThat(instance.get(row + "/sources?cell=%7B%22id%22:2%7D")
+                        .response()
+                        .body())
+                .contains("\"amount\":1.50");
+        sql.run("UPDATE app.big_fact SET amount = 0.1234567890123456788 WHERE id > 2");
+        String run = instance.post("/api/views/app.big_fact/verify").header("Location");
+        Eventually.await(
+                "it is verified", () -> instance.get(run).json().path("state").asString(), "done"::equals);
+        assertThat(instance.get(run).response().body()).contains("0.1234567890123456788", "0.1234567890123456789");
+        sql.run("SELECT tally.drop('app.big_fact'); DROP VIEW app.big_fact_def; DROP TABLE app.big");
+    }
+
+    @Test
     void whatIsNotThereIsAProblem() {
         assertProblem(instance.get("/api/views/app.gone"), 404, "TL001");
         assertProblem(instance.post("/api/views/app.gone/refresh"), 404, "TL001");

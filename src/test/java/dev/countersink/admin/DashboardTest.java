@@ -274,6 +274,102 @@ class DashboardTest {
     }
 
     @Test
+    void numbersAreComparedDigitForDigit() {
+        sql.run("""
+                CREATE TABLE app.big (id bigint PRIMARY KEY, amount numeric NOT NULL);
+                CREATE VIEW app.big_fact_def AS SELECT id, amount FROM app.big;
+                SELECT count(*) FROM tally.keep('app.big_fact', 'app.big_fact_def');
+                INSERT INTO app.big VALUES (9007199254740993, 1.50);
+                SELECT count(*) FROM tally.refresh('app.big_fact');
+                UPDATE app.big_fact SET amount = 1.5000000000000000001""");
+        try {
+            browser.open(base + "#/view/app.big_fact?cell=%7B%22id%22:9007199254740993%7D");
+            browser.await("#why-verdict", "repair the view");
+            browser.await("#why-forms tbody tr:nth-child(1)", "9007199254740993", "1.5000000000000000001");
+            browser.await("#why-forms tbody tr:nth-child(3)", "9007199254740993", "1.50");
+        } finally {
+            browser.open(base + "#/now");
+            sql.run("SELECT tally.drop('app.big_fact'); DROP VIEW app.big_fact_def; DROP TABLE app.big");
+        }
+    }
+
+    /** Names are text, whatever is in them, and no page is wider than the telephone. */
+    @Test
+    void hostileNamesAreShownAsTheyAre() throws Exception {
+        String[] names = {
+            "\"<script>document.title='x'</script>\"",
+            "\"'\"\"&amp;<img src=x onerror=alert(1)>\"",
+            "\"two\nlines\"",
+            "\"" + "w".repeat(38) + "\"",
+            "\"عدد الطلبات اليومية\"",
+            "\"訂單數量統計\"",
+            "\"\u202egnp.exe\"",
+            "\"50%/?#x\"",
+            "\"__proto__\""
+        };
+        sql.run("CREATE SCHEMA \"<b>&\"");
+        for (String name : names) {
+            sql.run("CREATE VIEW \"<b>&\".%s AS SELECT id, n FROM app.item"
+                    .formatted(name.substring(0, name.length() - 1) + "_d\""));
+            sql.run("SELECT count(*) FROM tally.keep('\"<b>&\".%s', '\"<b>&\".%s')"
+                    .formatted(
+                            name.replace("'", "''"),
+                            (name.substring(0, name.length() - 1) + "_d\"").replace("'", "''")));
+        }
+        sql.run("SELECT control.request_run(name, 'refresh') FROM tally.status WHERE name LIKE '%<b>%'");
+        try {
+            for (String page : new String[] {"now", "activity", "runs"}) {
+                browser.open(base + "#/" + page);
+                browser.await("#main", "<script>document.title='x'</script>", "⟨U+202E⟩gnp.exe");
+                screenshots("names-" + page);
+                assertNarrow();
+                assertThat(browser.driver().findElements(By.cssSelector("#main b, #main script, #main img")))
+                        .isEmpty();
+                assertThat(browser.driver().getTitle()).isNotEqualTo("x");
+            }
+            browser.open(base + "#/now");
+            for (String part :
+                    new String[] {"script", "onerror", "lines", "wwww", "عدد", "訂單", "gnp", "50%", "__proto__"}) {
+                browser.type("#q", part);
+                browser.await("#views tbody tr:nth-child(1) th", part);
+                browser.click("#views tbody tr:nth-child(1) a");
+                browser.await("h1", part);
+                browser.await("#state", "active");
+                browser.await("#schedule-save", "Store");
+                assertNarrow();
+                assertThat(browser.inaccessible()).as(part).isEmpty();
+                browser.driver().navigate().back();
+            }
+        } finally {
+            browser.open(base + "#/now");
+            sql.run(
+                    "SELECT count(*) FROM (SELECT tally.drop(name) FROM tally.status WHERE name LIKE '%<b>%') d; DROP SCHEMA \"<b>&\" CASCADE");
+        }
+    }
+
+    private static void assertNarrow() {
+        browser.resize(390);
+        Eventually.await(
+                "the page is as wide as the window",
+                () -> browser.driver()
+                        .executeScript(
+                                "return document.documentElement.scrollWidth - document.documentElement.clientWidth"),
+                Long.valueOf(0)::equals);
+        browser.resize(1440);
+    }
+
+    @Test
+    void anAddressThatCannotBeDecodedIsAnswered() {
+        for (String odd : new String[] {"#/view/%zz", "#/view/100%", "#/nothing/%", "#/view/"}) {
+            browser.open(base + odd);
+            browser.await("#main", odd.matches("#/view/.+") ? "is not a name" : "app.item_fact");
+        }
+        browser.open(base + "#/now");
+        browser.await(ROW + "th", ItemView.NAME);
+        assertThat(browser.errors()).allMatch(message -> message.contains("status of 404"));
+    }
+
+    @Test
     void whatIsAtWorkIsShown() throws Exception {
         browser.open(base + "#/activity");
         browser.await("#triggers", "maintenance", "waiting");

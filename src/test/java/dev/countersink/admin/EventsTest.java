@@ -14,7 +14,12 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -80,6 +85,52 @@ class EventsTest {
                     }
                 },
                 status -> status == 200);
+    }
+
+    @Test
+    void noMoreStreamsAreOpenedThanThereMayBeHoweverManyAskAtOnce() throws Exception {
+        int many = 2 * EventStreams.MOST;
+        ExecutorService threads = Executors.newFixedThreadPool(many);
+        List<Listener> all = new ArrayList<>();
+        try {
+            for (Future<Listener> listener :
+                    threads.invokeAll(Collections.<Callable<Listener>>nCopies(many, Listener::new))) {
+                all.add(listener.get());
+            }
+            assertThat(all).extracting(Listener::status).containsOnly(200, 429);
+            assertThat(all.stream().filter(listener -> listener.status() == 200).count())
+                    .isPositive()
+                    .isLessThanOrEqualTo(EventStreams.MOST);
+        } finally {
+            threads.shutdownNow();
+            for (Listener listener : all) {
+                listener.close();
+            }
+        }
+    }
+
+    /** A browser that was cut off sends the last event's id, if it has one; whatever has happened meanwhile, it is told to ask at once. */
+    @Test
+    void whoComesBackIsToldAtOnce() throws Exception {
+        for (String id : new String[] {"1", "", "x".repeat(1000)}) {
+            HttpResponse<InputStream> answer = HttpClient.newHttpClient()
+                    .send(
+                            HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + instance.port() + "/api/events"))
+                                    .header("Authorization", "Bearer " + TestInstance.token())
+                                    .header("Last-Event-ID", id)
+                                    .header("Accept-Encoding", "gzip")
+                                    .build(),
+                            HttpResponse.BodyHandlers.ofInputStream());
+            try (InputStream body = answer.body()) {
+                assertThat(new String(body.readNBytes("event:changed".length()), StandardCharsets.US_ASCII))
+                        .isEqualTo("event:changed");
+            }
+            // Nothing between us gathers, compresses or keeps it.
+            assertThat(answer.headers().map())
+                    .containsEntry("X-Accel-Buffering", List.of("no"))
+                    .doesNotContainKeys("Content-Encoding", "content-encoding", "Content-Length", "content-length");
+            assertThat(answer.headers().firstValue("Cache-Control").orElse("")).contains("no-store");
+        }
     }
 
     @Test

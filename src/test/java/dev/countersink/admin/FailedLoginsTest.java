@@ -7,6 +7,8 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import jakarta.servlet.http.HttpServletRequest;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Test;
@@ -93,12 +95,22 @@ class FailedLoginsTest {
         assertThat(new ClientAddress(false).of(request)).isEqualTo("192.0.2.1");
         assertThat(new ClientAddress(true).of(request)).isEqualTo("203.0.113.9");
         assertThat(new ClientAddress(true).of(request("x y"))).isEqualTo("192.0.2.1");
+        assertThat(new ClientAddress(true).of(request())).isEqualTo("192.0.2.1");
     }
 
-    private static HttpServletRequest request(String forwarded) {
+    /** HAProxy adds a header of its own after the client's. */
+    @Test
+    void theLastOfSeveralHeadersIsTheProxys() {
+        assertThat(new ClientAddress(true).of(request("198.51.100.7", "203.0.113.9")))
+                .isEqualTo("203.0.113.9");
+    }
+
+    private static HttpServletRequest request(String... forwarded) {
         return (HttpServletRequest) Proxy.newProxyInstance(
                 FailedLoginsTest.class.getClassLoader(),
                 new Class<?>[] {HttpServletRequest.class},
-                (proxy, method, arguments) -> method.getName().equals("getHeader") ? forwarded : "192.0.2.1");
+                (proxy, method, arguments) -> method.getName().equals("getHeaders")
+                        ? Collections.enumeration(List.of(forwarded))
+                        : "192.0.2.1");
     }
 }

@@ -7,6 +7,7 @@ import dev.countersink.testing.RawHttp;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestInstance;
 import java.io.IOException;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Random;
@@ -100,6 +101,51 @@ class HttpErrorsTest {
         assertProblem(send("GET /api/views HTTP/1.1\r\nHost: a b\r\n" + TOKEN + "\r\n"), 400, "22023");
         assertProblem(get("/api/views", TOKEN + "Transfer-Encoding: foo\r\n"), 501, null);
         assertProblem(get("/api/views", TOKEN + "Content-Length: -1\r\n"), 400, "22023");
+    }
+
+    @Test
+    void aBodyThatWouldFillTheMemoryIsRefused() throws IOException {
+        String begin = "PATCH /api/views/" + ItemView.NAME + "/schedule HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\n" + TOKEN
+                + "Content-Type: application/json\r\n";
+        String large = "{\"interval\":\"" + "9".repeat(BodyLimit.MOST_BYTES) + "\"}";
+        assertProblem(
+                send(begin + "Transfer-Encoding: chunked\r\n\r\n" + Integer.toHexString(large.length()) + "\r\n" + large
+                        + "\r\n0\r\n\r\n"),
+                413,
+                "54000");
+        assertProblem(send(begin + "Content-Length: 1000000000\r\n\r\n{"), 413, "54000");
+        String fits = "{\"interval\":\"" + "9".repeat(BodyLimit.MOST_BYTES / 2) + "\"}";
+        assertProblem(send(begin + "Content-Length: " + fits.length() + "\r\n\r\n" + fits), 422, "TL018");
+    }
+
+    @Test
+    void nobodyIsAskedForABodyThatIsNotRead() throws IOException {
+        String request = "PATCH /api/views/" + ItemView.NAME + "/schedule HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\n%s"
+                + "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 14\r\n\r\n";
+        assertProblem(send(request.formatted("")), 401, "28000");
+        try (Socket socket = RawHttp.connect(instance.port())) {
+            socket.getOutputStream().write(request.formatted(TOKEN).getBytes(StandardCharsets.US_ASCII));
+            String asked = "HTTP/1.1 100";
+            assertThat(new String(socket.getInputStream().readNBytes(asked.length()), StandardCharsets.US_ASCII))
+                    .isEqualTo(asked);
+            socket.getOutputStream().write("{\"priority\":0}".getBytes(StandardCharsets.US_ASCII));
+            socket.shutdownOutput();
+            assertThat(new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                    .contains("HTTP/1.1 200", "\"priority\":0");
+        }
+    }
+
+    @Test
+    void nothingWasAtWorkAtATimeThatNoClockHasShown() throws IOException {
+        for (String time : List.of("-999999999-01-01T00:00:00Z", "2020-01-01T00:00:00Z")) {
+            RawHttp.Reply reply = get("/api/now/at?time=" + time, TOKEN);
+            assertThat(reply.status()).as(reply.body()).isEqualTo(200);
+            assertThat(reply.body()).contains("\"merges\":[],\"runs\":[]");
+        }
+        RawHttp.Reply late = get("/api/now/at?time=%2B999999999-12-31T23:59:59Z", TOKEN);
+        assertThat(late.status()).as(late.body()).isEqualTo(400);
+        assertThat(get("/api/runs?since=-999999999-01-01T00:00:00Z", TOKEN).status())
+                .isEqualTo(400);
     }
 
     @Test

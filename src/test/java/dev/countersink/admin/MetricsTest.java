@@ -230,6 +230,15 @@ class MetricsTest {
         }
     }
 
+    /** Some of its threads would be gone, and it would neither work nor end. */
+    @Test
+    void whoeverStartsItHasItEndWhenItsMemoryIsFull() throws Exception {
+        for (Path starter :
+                List.of(Path.of("countersink"), OPS.resolve("Dockerfile"), OPS.resolve("countersink.service"))) {
+            assertThat(Files.readString(starter)).contains("-XX:+ExitOnOutOfMemoryError");
+        }
+    }
+
     @Test
     void theProbeOfTheImageAsksWhatListensOnThePortThatIsSet() throws Exception {
         int port = instance.port();

@@ -64,6 +64,15 @@ class RequestsTest {
     }
 
     @Test
+    void whatAnActWasIsNotedWhateverWasSent() {
+        for (String odd : new String[] {"a\\u0000.b", "a.\\ud800", "a.b".repeat(5000)}) {
+            assertThat(refresh("{\"views\":[\"%s\"]}".formatted(odd)).status()).isBetween(400, 499);
+        }
+        assertThat(sql.number("SELECT count(*) FROM control.audit WHERE path = '/api/refresh' AND status IS NULL"))
+                .isZero();
+    }
+
+    @Test
     void theSameRequestWithTheSameKeyHasTheSameAnswer() {
         TestInstance.Answer first = keyed(VIEW + "/verify?sample=0.5", "key-1");
         assertThat(first.status()).isEqualTo(202);

@@ -113,6 +113,21 @@ class SessionTest {
     }
 
     @Test
+    void theCookieIsSecureIfTheBrowserSpeaksTlsWithTheFirstProxy() {
+        for (String proto : new String[] {"https", "HTTPS", "https, http", "https,http"}) {
+            assertThat(signedIn(proto)).as(proto).contains("; Secure");
+        }
+        for (String proto : new String[] {"http", "http, https", "", "x"}) {
+            assertThat(signedIn(proto)).as(proto).doesNotContain("Secure");
+        }
+    }
+
+    private static String signedIn(String proto) {
+        return instance.send("POST", "/api/session", TestInstance.token(), null, "X-Forwarded-Proto", proto)
+                .header("Set-Cookie");
+    }
+
+    @Test
     void nobodyIsSignedInWithoutAValidCookie() {
         String cookie = cookie();
         String forged = cookie.substring(0, cookie.length() - 1) + (cookie.endsWith("0") ? "1" : "0");

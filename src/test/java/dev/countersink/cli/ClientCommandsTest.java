@@ -156,12 +156,13 @@ class ClientCommandsTest {
 
     @Test
     void dataDoesNothingToATerminal() {
-        sql.run("CREATE SCHEMA \"a\u001b[31mb\"");
-        sql.run("CREATE VIEW \"a\u001b[31mb\".v_def AS SELECT id, n FROM app.item");
-        sql.run("SELECT tally.keep('\"a\u001b[31mb\".v', '\"a\u001b[31mb\".v_def', ARRAY['id'])");
-        assertThat(run("views").out()).contains("\"a [31mb\".v").doesNotContain("\u001b");
-        assertThat(run("view", "\"a\u001b[31mb\".v").status()).isZero();
-        sql.run("SELECT tally.drop('\"a\u001b[31mb\".v')");
+        sql.run("CREATE SCHEMA \"a\u001b[31mb\u009b\u202e\"");
+        sql.run("CREATE VIEW \"a\u001b[31mb\u009b\u202e\".v_def AS SELECT id, n FROM app.item");
+        sql.run(
+                "SELECT tally.keep('\"a\u001b[31mb\u009b\u202e\".v', '\"a\u001b[31mb\u009b\u202e\".v_def', ARRAY['id'])");
+        assertThat(run("views").out()).contains("\"a [31mb  \".v").doesNotContain("\u001b", "\u009b", "\u202e");
+        assertThat(run("view", "\"a\u001b[31mb\u009b\u202e\".v").status()).isZero();
+        sql.run("SELECT tally.drop('\"a\u001b[31mb\u009b\u202e\".v')");
     }
 
     @Test

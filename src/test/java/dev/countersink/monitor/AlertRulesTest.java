@@ -51,6 +51,7 @@ class AlertRulesTest {
         meters.gauge("countersink.problems", 2);
         meters.gauge("countersink.dead.letters", 3);
         meters.gauge("countersink.ingest.stalled.seconds", 301);
+        meters.gauge("countersink.webhook.oldest.age", 601);
         meters.gauge("countersink.nats.connected", 0);
         meters.gauge("hikaricp.connections.pending", 4);
         ViewBoard.Now now = now("""
@@ -75,6 +76,7 @@ class AlertRulesTest {
     void nothingIsWrongWithWhatIsRight() {
         meters.gauge("countersink.problems", Double.NaN);
         meters.gauge("countersink.dead.letters", 0);
+        meters.gauge("countersink.webhook.oldest.age", 600);
         meters.gauge("countersink.nats.connected", 1);
         assertThat(rules.shared(
                         now(

@@ -43,6 +43,17 @@ class HistoryTest {
     }
 
     @Test
+    void ofATimeBeforeTheFirstSampleOnlyTheLastQuarterOfAMinuteIsKnown() {
+        history.add(100, Map.of("a", sample(1)));
+        history.add(130, Map.of("a", sample(2)));
+        assertThat(history.at(85)).isEmpty();
+        assertThat(history.at(86).get("a").lag()).isEqualTo(1);
+        assertThat(history.at(101).get("a").lag()).isEqualTo(2);
+        assertThat(history.at(131)).isEmpty();
+        assertThat(history.at(-1e15)).isEmpty();
+    }
+
+    @Test
     void viewsThatAreNoMoreAreForgotten() {
         history.add(1, Map.of("a", sample(1), "b", sample(2)));
         history.retain(Set.of("b"));

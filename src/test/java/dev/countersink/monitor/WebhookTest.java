@@ -12,6 +12,7 @@ import dev.countersink.db.GuardDb;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -41,6 +42,7 @@ class WebhookTest {
     private final List<String> unsigned = new CopyOnWriteArrayList<>();
     private final CountDownLatch end = new CountDownLatch(1);
     private final ExecutorService threads = Executors.newCachedThreadPool();
+    private final SimpleMeterRegistry meters = new SimpleMeterRegistry();
     private volatile String mood = "fails";
     private HttpServer server;
     private HikariDataSource pool;
@@ -177,6 +179,72 @@ class WebhookTest {
                 .containsExactly("a.one", "a.two");
     }
 
+    @Test
+    void aReceiverThatTakesNothingIsMeasured() {
+        Webhook webhook = webhook();
+        webhook.start();
+        try {
+            Eventually.await("nothing waits", () -> metric("waiting"), waiting -> waiting == 0);
+            guard.noteAlerts("", ALERT);
+            Eventually.await("it is refused", () -> attempts("refused"), refused -> refused >= 1);
+            sql.run("UPDATE control.alert SET fired_at = fired_at - interval '1 hour'");
+            forward();
+            Eventually.await("its age is known", () -> metric("oldest.age"), age -> age > 3600);
+            assertThat(metric("waiting")).isEqualTo(1);
+            assertThat(attempts("taken")).isZero();
+            mood = "takes";
+            forward();
+            Eventually.await("it is taken", () -> attempts("taken"), taken -> taken == 1);
+            Eventually.await("nothing waits", () -> metric("waiting"), waiting -> waiting == 0);
+            assertThat(metric("oldest.age")).isZero();
+        } finally {
+            webhook.stop();
+        }
+    }
+
+    private double metric(String name) {
+        return meters.get("countersink.webhook." + name).gauge().value();
+    }
+
+    private double attempts(String outcome) {
+        return meters.get("countersink.webhook.attempts")
+                .tag("outcome", outcome)
+                .counter()
+                .count();
+    }
+
+    @Test
+    void whatWaitsIsCountedFromWhenItHadToBeTold() {
+        assertThat(guard.untold()).isEqualTo(new GuardDb.Untold(0, 0));
+        guard.noteAlerts("", ALERT);
+        sql.run("UPDATE control.alert SET fired_at = fired_at - interval '1 hour'");
+        assertThat(guard.untold().notices()).isEqualTo(1);
+        assertThat(guard.untold().oldestSeconds()).isBetween(3600.0, 3660.0);
+        guard.finishNotice(taken().path("id").asLong(), "firing", true);
+        assertThat(guard.untold().notices()).isZero();
+        guard.noteAlerts("", "[]");
+        assertThat(guard.untold().notices()).isEqualTo(1);
+        assertThat(guard.untold().oldestSeconds()).isLessThan(60);
+    }
+
+    @Test
+    void aReceiverThatIsSetUpLaterIsNotToldOfWhatIsLongOver() {
+        guard.noteAlerts("", "[" + alert("a.told") + "," + alert("a.old") + "]");
+        guard.finishNotice(taken().path("id").asLong(), "firing", true);
+        guard.noteAlerts("", "[]");
+        sql.run(
+                "UPDATE control.alert SET fired_at = fired_at - interval '2 days', resolved_at = resolved_at - interval '25 hours'");
+        guard.noteAlerts("", "[" + alert("a.old") + "]");
+        assertThat(guard.untold().notices()).isEqualTo(2);
+        JsonNode end = taken();
+        assertThat(List.of(end.path("subject").asString(), end.path("state").asString()))
+                .containsExactly("a.told", "resolved");
+        JsonNode again = taken();
+        assertThat(List.of(again.path("subject").asString(), again.path("state").asString()))
+                .containsExactly("a.old", "firing");
+        assertThat(guard.takeNotice()).isEmpty();
+    }
+
     private static String alert(String subject) {
         return "{\"rule\":\"ViewLate\",\"subject\":\"%s\",\"level\":\"bad\",\"sentence\":\"s\",\"remedy\":\"r\",\"hold\":0}"
                 .formatted(subject);
@@ -189,7 +257,7 @@ class WebhookTest {
     private Webhook webhook() {
         WebhookSettings settings =
                 new WebhookSettings("http://127.0.0.1:" + server.getAddress().getPort() + "/alerts", SECRET, null);
-        return new Webhook(settings, guard, JsonMapper.shared(), Duration.ofSeconds(1));
+        return new Webhook(settings, guard, JsonMapper.shared(), meters, Duration.ofSeconds(1));
     }
 
     private void answer(HttpExchange exchange) throws IOException {

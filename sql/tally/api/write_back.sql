@@ -250,8 +250,17 @@ $$;
 CREATE OR REPLACE FUNCTION tally.values_back(b tally.write_back, v tally.derived_view)
 RETURNS TABLE (col text, value text, i bigint) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT e.key, format(CASE WHEN a.attnotnull AND t.typcategory = 'N' THEN 'coalesce(s.%I, 0)::%s' ELSE 's.%I::%s' END, e.value,
-        CASE WHEN a.atttypid = 'bpchar'::regtype THEN 'bpchar' ELSE format_type(a.atttypid, CASE WHEN t.typcategory NOT IN ('S', 'V') THEN a.atttypmod END) END), row_number() OVER (ORDER BY e.key)
+        format_type(a.atttypid, CASE WHEN t.typcategory IN ('S', 'V') THEN -1 ELSE a.atttypmod END)), row_number() OVER (ORDER BY e.key)
     FROM jsonb_each_text(b.columns) e JOIN pg_attribute a ON a.attrelid = b.target AND a.attname = e.key JOIN pg_type t ON t.oid = a.atttypid
+$$;
+
+-- tally.sql_differs: a condition that a row g of the target has other values than those that are written back, by their image: 1.0 is not 1.00, and
+-- a type without equality (json) can be compared. A padded text is compared without its blanks.
+CREATE OR REPLACE FUNCTION tally.sql_differs(b tally.write_back, v tally.derived_view)
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT format('ROW(%s)::record *<> ROW(%s)::record', string_agg(format(CASE WHEN p.is_padded THEN 'g.%I::text' ELSE 'g.%I' END, n.col), ', ' ORDER BY n.col),
+                  string_agg(CASE WHEN p.is_padded THEN format('(%s)::text', n.value) ELSE n.value END, ', ' ORDER BY n.col))
+    FROM tally.values_back(b, v) n CROSS JOIN LATERAL (SELECT tally.type_id(b.target, n.col) = 'bpchar'::regtype) p(is_padded)
 $$;
 
 -- tally.write_back_step: write some of the changed keys of a view to its targets: only values that differ, and only rows that nobody holds. If a
@@ -457,7 +466,7 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET stand
     DELETE FROM tally.to_write_back q WHERE q.id IN (SELECT f.id FROM tally.to_write_back f WHERE f.write_back_id = {id} AND f.id <= $2 AND f.key <> '{}' ORDER BY f.id LIMIT $1) RETURNING q.key),
 keys AS MATERIALIZED (SELECT DISTINCT {typed_keys} FROM taken t),
 due AS MATERIALIZED (
-    SELECT g.tableoid AS tally_table, g.ctid AS tally_tid, {new_values}, {named_keys} FROM keys k JOIN {target} g ON {same_target} LEFT JOIN {view} s ON {same_view} WHERE ({old}) IS DISTINCT FROM ({new})),
+    SELECT g.tableoid AS tally_table, g.ctid AS tally_tid, {new_values}, {named_keys} FROM keys k JOIN {target} g ON {same_target} LEFT JOIN {view} s ON {same_view} WHERE {differs}),
 held AS MATERIALIZED (SELECT g.tableoid AS tally_table, g.ctid AS tally_tid FROM {target} g WHERE g.ctid = ANY (ARRAY(SELECT d.tally_tid FROM due d)) AND (g.tableoid, g.ctid) IN (SELECT d.tally_table, d.tally_tid FROM due d)
     FOR NO KEY UPDATE SKIP LOCKED),
 written AS (UPDATE {target} g SET {assignments} FROM due d JOIN held h USING (tally_table, tally_tid) WHERE g.tableoid = d.tally_table AND g.ctid = d.tally_tid RETURNING 1),
@@ -471,8 +480,7 @@ SELECT count(*) FROM written$template$, jsonb_build_object(
         'key_pairs',   (SELECT string_agg(format('%L, d.tally_key_%s::text', e.key, e.n), ', ' ORDER BY e.key) FROM (SELECT x.*, row_number() OVER (ORDER BY x.key) AS n FROM jsonb_each_text(b.key) x) e),
         'same_target', tally.sql_same_target(b, v, 'k'),
         'same_view',   (SELECT string_agg(format('s.%1$I %2$s k.%1$I', e.key, tally.sql_operator(tally.part(v)::regclass, e.key)), ' AND ') FROM jsonb_each_text(b.key) e),
-        'old',         (SELECT string_agg(format('g.%I', e.key), ', ' ORDER BY e.key) FROM jsonb_each_text(b.columns) e),
-        'new',         (SELECT string_agg(n.value, ', ' ORDER BY n.col) FROM tally.values_back(b, v) n),
+        'differs',     tally.sql_differs(b, v),
         'new_values',  (SELECT string_agg(format('%s AS tally_new_%s', n.value, n.i), ', ' ORDER BY n.col) FROM tally.values_back(b, v) n),
         'assignments', (SELECT string_agg(format('%I = d.tally_new_%s', n.col, n.i), ', ' ORDER BY n.col) FROM tally.values_back(b, v) n)))
 $generator$;
@@ -488,7 +496,7 @@ SELECT {id}, jsonb_build_object({key_pairs}) FROM {target} g LEFT JOIN {view} s 
         'key_pairs',   (SELECT string_agg(format('%L, g.%I::text', e.key, e.value), ', ' ORDER BY e.key) FROM jsonb_each_text(b.key) e),
         'keyed',       (SELECT string_agg(format('g.%I IS NOT NULL', e.value), ' AND ' ORDER BY e.key) FROM jsonb_each_text(b.key) e),
         'same',        tally.sql_same_target(b, v, 's'),
-        'others',      CASE WHEN only_others THEN (SELECT format(' AND (%s) IS DISTINCT FROM (%s)', string_agg(format('g.%I', n.col), ', ' ORDER BY n.col), string_agg(n.value, ', ' ORDER BY n.col)) FROM tally.values_back(b, v) n) ELSE '' END))
+        'others',      CASE WHEN only_others THEN ' AND ' || tally.sql_differs(b, v) ELSE '' END))
 $generator$;
 
 -- tally.write_every_key: compare every row of the targets of a projection and the rollups above it with the kept values.

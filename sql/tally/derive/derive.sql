@@ -1,17 +1,22 @@
 -- tally.derive: which rows of which tables affect which keys of a view.
---   Parameters definition: any view; key: its key columns; stored: the table that keeps it, or SQL in place of that table
+--   Parameters definition: any view; key: its key columns; stored: the table that keeps it, or SQL in place of that table; guarded: evaluate
+--              what may raise an error only for rows that fulfil the view's conditions
 --   Returns    a row per table: columns to watch, expand (NULL: the columns are the key), reach, why (a code), ways (for indexes and
 --              estimates), shape
 --   Notes      If several rows that led to a key change at once, at least one of them must still lead to it without the others. So
 --              ways are put in an order (tally.order_ways). If no order is enough, the rest of the key is looked up in the stored rows.
 --   Called by  tally.explain, tally.watch
-CREATE OR REPLACE FUNCTION tally.derive(definition regclass, key name[], stored text)
+DROP FUNCTION IF EXISTS tally.derive(regclass, name[], text);  -- it could not leave filters out
+CREATE OR REPLACE FUNCTION tally.derive(definition regclass, key name[], stored text, guarded boolean DEFAULT true)
 RETURNS TABLE (source regclass, columns name[], expand text, reach text, why text, ways jsonb, shape jsonb) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
 DECLARE
     starts jsonb;
     vals   jsonb;
 BEGIN
     shape := tally.read_definition(definition);
+    IF NOT guarded THEN
+        shape := jsonb_set(shape, '{filters}', '[]');
+    END IF;
     shape := shape || jsonb_build_object('edges', tally.common_edges(shape));
     SELECT jsonb_agg(shape -> 'columns' -> k ORDER BY n) INTO vals FROM unnest(key) WITH ORDINALITY u(k, n);
     SELECT coalesce(jsonb_agg(jsonb_build_object('i', i, 'jumps', to_jsonb(s.jumps), 'result', s.result) ORDER BY i, s.jumps), '[]') INTO starts
@@ -228,13 +233,14 @@ DECLARE
                             tally.bare(j ->> 'q')), '' ORDER BY n)
                      FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n) JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid);
     calls   text := (SELECT string_agg(DISTINCT format(E'\nCROSS JOIN LATERAL %s', f.value), '') FROM jsonb_array_elements(way -> 'targets') t, jsonb_each_text(t -> 'f') f);
+    guards  text := (SELECT string_agg(DISTINCT t ->> 'g', ' AND ') FROM jsonb_array_elements(way -> 'targets') t);
     nulls   text := (SELECT string_agg(DISTINCT format('%s IS NOT NULL', t ->> 'q'), ' AND ') FROM jsonb_array_elements(way -> 'targets') t
                      JOIN pg_attribute a ON a.attrelid = (shape -> 'instances' -> (way ->> 'i')::integer ->> 'relation')::oid AND a.attnum = (t ->> 'col')::integer
                      WHERE t ? 'equal' AND t -> 'node' = way -> 'home' AND NOT a.attnotnull);
 BEGIN
     RETURN tally.with_aliases(format('SELECT %s FROM changed', (SELECT string_agg(CASE WHEN t ? 'constant' AND t ->> 'q' = 'NULL' THEN 'NULL::' || tally.null_type((t ->> 't')::oid) ELSE t ->> 'q' END, ', ' ORDER BY n)
                                                              FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)))
-        || coalesce(joins, '') || coalesce(calls, '') || coalesce(E'\nWHERE ' || nulls, ''), aliases);
+        || coalesce(joins, '') || coalesce(calls, '') || coalesce(E'\nWHERE ' || nullif(concat_ws(' AND ', guards, nulls), ''), ''), aliases);
 END
 $$;
 
@@ -284,6 +290,7 @@ BEGIN
         SELECT format(E'SELECT %s FROM changed\nJOIN %s AS stored ON %s', tally.column_list(key, 'stored.'), stored,
             string_agg(format(CASE WHEN t ? 'equal' THEN 'stored.%I = %s' ELSE 'stored.%I IS NOT DISTINCT FROM %s' END, key[n],
                 CASE WHEN t ->> 'q' = 'NULL' THEN 'NULL' ELSE tally.with_aliases(t ->> 'q', jsonb_build_object(way ->> 'home', 'changed')) END), ' AND ' ORDER BY n))
+            || coalesce(E'\nWHERE ' || tally.with_aliases(string_agg(DISTINCT t ->> 'g', ' AND '), jsonb_build_object(way ->> 'home', 'changed')), '')
         FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)
         WHERE t ? 'constant' OR t -> 'node' = way -> 'home' AND t -> 'f' = '{}');
 END

@@ -14,7 +14,8 @@ BEGIN
             RETURN '{"none": "expression"}';
         END IF;
         SELECT jsonb_agg(c -> 0 ORDER BY i) INTO vals FROM jsonb_array_elements(vals) WITH ORDINALITY u(c, i);
-        IF EXISTS (SELECT FROM jsonb_array_elements(vals) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) > 1) THEN
+        IF EXISTS (SELECT FROM jsonb_array_elements(vals) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) > 1
+                      OR v -> 'v' = '{}' AND v -> 'f' <> '{}') THEN  -- of a function whose arguments are constants
             RETURN '{"none": "expression"}';
         END IF;
         way := tally.find_way(st, start, jumps, fixed, vals);

@@ -94,7 +94,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.columns IS NOT NULL AND NOT x.derived) THEN
         RETURN;
     END IF;
-    FOR d IN SELECT * FROM tally.derive(v.definition, v.key, tally.part(v)) LOOP
+    FOR d IN SELECT * FROM tally.derive(v.definition, v.key, tally.part(v), false) LOOP
         SELECT * INTO s FROM tally.source x WHERE x.projection_id = v.id AND x.relation = d.source AND x.columns IS NOT NULL AND NOT x.derived;
         CONTINUE WHEN NOT FOUND;
         UPDATE tally.source x SET doubt = tally.doubt(v, s, d.columns, d.expand, d.reach), wanted = tally.wanted_indexes(d.ways, d.shape)

@@ -31,7 +31,7 @@ BEGIN
             ends := ends || jsonb_build_array(t || '{"constant": true}');
             CONTINUE;
         END IF;
-        goals := tally.way_goals(st, edges, jumps, t);
+        goals := tally.way_goals(st, edges, start, jumps, fixed, t);
         path := tally.search_way(edges, tree, goals);
         IF path IS NULL THEN
             RETURN NULL;
@@ -106,25 +106,30 @@ BEGIN
               AND NOT (jumps = '{}' AND st -> 'scopes' -> (st -> 'instances' -> start ->> 'scope')::integer -> 'up' @> substr(f.key, 2)::jsonb)
         ), usable AS (
             SELECT c, tally.copy_of(st, (c ->> 'i')::integer, l.copy, jumps) + (c ->> 'i')::integer * 8 AS a, tally.copy_of(st, (c ->> 'j')::integer, l.copy, jumps) + (c ->> 'j')::integer * 8 AS b, n,
-                   CASE WHEN l.last THEN c -> 'm' ELSE '{}' END AS m
+                   CASE WHEN l.last THEN c -> 'm' ELSE '{}' END AS m,
+                   CASE WHEN (c ->> 'x')::boolean THEN tally.guard(st, l.scopes, (c ->> 'i')::integer, l.made || (c -> 'm')) END AS gi, CASE WHEN (c ->> 'x')::boolean THEN tally.guard(st, l.scopes, (c ->> 'j')::integer, l.made || (c -> 'm')) END AS gj
             FROM jsonb_array_elements(st -> 'conditions') WITH ORDINALITY AS u(c, n) JOIN level l ON (c ->> 'scope')::integer = ANY (l.scopes)
             WHERE CASE WHEN l.last THEN tally.agree(c -> 'm', l.made) ELSE c -> 'm' <@ l.made END AND NOT (l.last AND EXISTS (
                 SELECT FROM shut WHERE st -> 'scopes' -> (st -> 'instances' -> (c ->> 'i')::integer ->> 'scope')::integer -> 'up' @> shut.scope
                                     OR st -> 'scopes' -> (st -> 'instances' -> (c ->> 'j')::integer ->> 'scope')::integer -> 'up' @> shut.scope))
+        ), guarded AS (
+            SELECT u.*, concat(tally.at_node(gi ->> 'q', (c ->> 'i')::integer, a) || ' AND ', tally.at_node(gj ->> 'q', (c ->> 'j')::integer, b) || ' AND ') AS before,
+                   jsonb_strip_nulls(jsonb_build_object(a::text, tally.at_node(gi ->> 'q', (c ->> 'i')::integer, a), b::text, tally.at_node(gj ->> 'q', (c ->> 'j')::integer, b))) AS g
+            FROM usable u
         ), edge AS (
-            SELECT DISTINCT a, b, n, tally.at_node(tally.at_node(coalesce(c -> 'to' -> (c ->> 'j') ->> 'q', c ->> 'q'), (c ->> 'i')::integer, a), (c ->> 'j')::integer, b) AS q,
-                   jsonb_build_object(a::text, c -> 'v' -> (c ->> 'i'), b::text, c -> 'v' -> (c ->> 'j')) AS v, m,
+            SELECT DISTINCT a, b, n, before || tally.at_node(tally.at_node(coalesce(c -> 'to' -> (c ->> 'j') ->> 'q', c ->> 'q'), (c ->> 'i')::integer, a), (c ->> 'j')::integer, b) AS q,
+                   jsonb_build_object(a::text, tally.merged_columns(c -> 'v', coalesce(gi -> 'v', '{}')) -> (c ->> 'i'), b::text, tally.merged_columns(c -> 'v', coalesce(gj -> 'v', '{}')) -> (c ->> 'j')) AS v, m, g,
                    CASE WHEN coalesce((c -> 'e' ->> 'eq')::boolean, false) AND c -> 'e' -> 'fi' = '{}' AND c -> 'e' -> 'fj' = '{}' THEN
                        CASE WHEN c -> 'e' -> 'i' = c -> 'i' THEN jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'ti', 'ca', c -> 'e' -> 'ci',
                                                         'qb', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'tj', 'cb', c -> 'e' -> 'cj')
                             ELSE jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'tj', 'ca', c -> 'e' -> 'cj',
                                                         'qb', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'ti', 'cb', c -> 'e' -> 'ci') END
                         WHEN c -> 'to' <> 'null' THEN jsonb_build_object('in', true, 'cb', c -> 'to' -> (c ->> 'j') -> 'col', 'mb', c -> 'to' -> (c ->> 'j') -> 'am', 'ca', c -> 'to' -> (c ->> 'i') -> 'col', 'ma', c -> 'to' -> (c ->> 'i') -> 'am',
-                            'back', tally.at_node(tally.at_node(c -> 'to' -> (c ->> 'i') ->> 'q', (c ->> 'i')::integer, a), (c ->> 'j')::integer, b)) END AS e
-            FROM usable
+                            'back', before || tally.at_node(tally.at_node(c -> 'to' -> (c ->> 'i') ->> 'q', (c ->> 'i')::integer, a), (c ->> 'j')::integer, b)) END AS e
+            FROM guarded
             UNION ALL
             SELECT (p.i * 8 + k - 1), (p.i * 8 + k), 1000 + k, string_agg(tally.sql_alike((p.v ->> 't')::oid, tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k - 1), tally.at_node(p.v ->> 'q', p.i, p.i * 8 + k)), ' AND ' ORDER BY p.v ->> 'q'),
-                   jsonb_build_object((p.i * 8 + k - 1)::text, jsonb_agg(c), (p.i * 8 + k)::text, jsonb_agg(c)), '{}', jsonb_build_object('part', true, 'cb', max(c::integer), 'ca', max(c::integer))
+                   jsonb_build_object((p.i * 8 + k - 1)::text, jsonb_agg(c), (p.i * 8 + k)::text, jsonb_agg(c)), '{}', '{}', jsonb_build_object('part', true, 'cb', max(c::integer), 'ca', max(c::integer))
             FROM generate_subscripts(jumps, 1) k
             CROSS JOIN LATERAL (SELECT v, (SELECT o::integer FROM jsonb_object_keys(v -> 'v') o) AS i FROM jsonb_array_elements(st -> 'scopes' -> jumps[k] -> 'barrier') v
                                 WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 1 AND v -> 'f' = '{}' AND tally.agree(v -> 'm', fixed)) p
@@ -132,10 +137,10 @@ BEGIN
             WHERE st -> 'scopes' -> (st -> 'instances' -> p.i ->> 'scope')::integer -> 'up' @> to_jsonb(jumps[k])
             GROUP BY p.i, k
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('a', x.a, 'b', x.b, 'q', x.q, 'v', x.v, 'm', x.m, 'e', x.e) ORDER BY x.e IS NULL, x.n, x.a, x.b), '[]') FROM (
-            SELECT a, b, n, q, v, m, e FROM edge
+        SELECT coalesce(jsonb_agg(jsonb_build_object('a', x.a, 'b', x.b, 'q', x.q, 'v', x.v, 'm', x.m, 'g', x.g, 'e', x.e) ORDER BY x.e IS NULL, x.n, x.a, x.b), '[]') FROM (
+            SELECT a, b, n, q, v, m, g, e FROM edge
             UNION ALL
-            SELECT b, a, n, coalesce(e ->> 'back', q), v, m, e - '{qa,qb,ta,tb,ca,cb,back}'::text[] || CASE WHEN e ? 'in' THEN jsonb_build_object('cb', e -> 'ca', 'mb', e -> 'ma', 'ca', e -> 'cb', 'ma', e -> 'mb') ELSE '{}' END || jsonb_build_object('qa', e -> 'qb', 'qb', e -> 'qa', 'ta', e -> 'tb', 'tb', e -> 'ta', 'ca', e -> 'cb', 'cb', e -> 'ca') FROM edge WHERE NOT coalesce((e ->> 'part')::boolean, false)) x);
+            SELECT b, a, n, coalesce(e ->> 'back', q), v, m, g, e - '{qa,qb,ta,tb,ca,cb,back}'::text[] || CASE WHEN e ? 'in' THEN jsonb_build_object('cb', e -> 'ca', 'mb', e -> 'ma', 'ca', e -> 'cb', 'ma', e -> 'mb') ELSE '{}' END || jsonb_build_object('qa', e -> 'qb', 'qb', e -> 'qa', 'ta', e -> 'tb', 'tb', e -> 'ta', 'ca', e -> 'cb', 'cb', e -> 'ca') FROM edge WHERE NOT coalesce((e ->> 'part')::boolean, false)) x);
 END
 $$;
 
@@ -146,16 +151,16 @@ BEGIN
     RETURN (
         WITH RECURSIVE link AS MATERIALIZED (
             SELECT DISTINCT (x ->> 'a')::integer AS a, x -> 'e' ->> 'qa' AS qa, x -> 'e' -> 'ta' AS ta, x -> 'e' -> 'ca' AS ca, (x ->> 'b')::integer AS b, x -> 'e' ->> 'qb' AS qb, x -> 'e' -> 'tb' AS tb, x -> 'e' -> 'cb' AS cb,
-                   x -> 'e' ->> 'op' AS op, x -> 'v' AS v, x -> 'm' AS m
+                   x -> 'e' ->> 'op' AS op, x -> 'v' AS v, x -> 'm' AS m, x -> 'g' AS g
             FROM jsonb_array_elements(edges) x WHERE x -> 'e' ? 'op'
         ), reach AS (
-            SELECT a, qa, ta, ca, b, qb, tb, cb, v -> a::text AS va, v -> b::text AS vb, m, op, 1 AS n, ta = tb AS same FROM link
+            SELECT a, qa, ta, ca, b, qb, tb, cb, v -> a::text AS va, v -> b::text AS vb, m, g, op, 1 AS n, ta = tb AS same FROM link
             UNION ALL
-            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, CASE WHEN l.ta = l.tb THEN l.op ELSE r.op END, r.n + 1, r.same AND l.ta = l.tb
+            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, r.g || l.g, CASE WHEN l.ta = l.tb THEN l.op ELSE r.op END, r.n + 1, r.same AND l.ta = l.tb
             FROM reach r JOIN link l ON l.a = r.b AND l.qa = r.qb AND l.b <> r.a
             WHERE r.n < 4 AND tally.agree(r.m, l.m)
         )
-        SELECT coalesce(jsonb_agg(jsonb_build_object('a', a, 'b', b, 'q', format('(%s %s %s)', qa, replace(op, '%%', '%'), qb), 'm', m, 'v', jsonb_build_object(a::text, va, b::text, vb),
+        SELECT coalesce(jsonb_agg(jsonb_build_object('a', a, 'b', b, 'q', concat(g ->> a::text || ' AND ', g ->> b::text || ' AND ', format('(%s %s %s)', qa, replace(op, '%%', '%'), qb)), 'm', m, 'g', g, 'v', jsonb_build_object(a::text, va, b::text, vb),
                    'e', jsonb_build_object('op', op, 'qa', qa, 'ta', ta, 'ca', ca, 'qb', qb, 'tb', tb, 'cb', cb)) ORDER BY n, a, b, qa, qb), '[]')
         FROM (SELECT DISTINCT ON (a, b, qa, qb, m) * FROM reach WHERE n > 1 AND same AND a <> b ORDER BY a, b, qa, qb, m, n) x
         WHERE (SELECT count(*) FROM link) < 400);
@@ -163,23 +168,37 @@ END
 $$;
 
 -- tally.way_goals: where a target's value can be read: in its own column, or in one that equals it and has its type.
-CREATE OR REPLACE FUNCTION tally.way_goals(st jsonb, edges jsonb, jumps integer[], target jsonb)
+DROP FUNCTION IF EXISTS tally.way_goals(jsonb, jsonb, integer[], jsonb);  -- it knew no filters
+CREATE OR REPLACE FUNCTION tally.way_goals(st jsonb, edges jsonb, start integer, jumps integer[], fixed jsonb, target jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         WITH own AS (
-            SELECT i * 8 + tally.copy_of(st, i, cardinality(jumps), jumps) AS node, i, target -> 'v' -> i::text AS cols
-            FROM (SELECT k::integer FROM jsonb_object_keys(target -> 'v') k) x(i))
+            SELECT i * 8 + tally.copy_of(st, i, cardinality(jumps), jumps) AS node, i, tally.merged_columns(target -> 'v', coalesce(g -> 'v', '{}')) -> i::text AS cols, g ->> 'q' AS g
+            FROM (SELECT k::integer FROM jsonb_object_keys(target -> 'v') k) x(i)
+            CROSS JOIN LATERAL (SELECT CASE WHEN coalesce((target ->> 'x')::boolean, false)
+                THEN tally.guard(st, tally.usable_scopes(st, coalesce(jumps[cardinality(jumps)], (st -> 'instances' -> start ->> 'scope')::integer), NULL, fixed), i, fixed || (target -> 'm')) END) y(g))
         SELECT jsonb_agg(g ORDER BY g -> 'n') FROM (
-            SELECT jsonb_build_object('n', 0, 'node', own.node, 'q', tally.at_node(target ->> 'q', own.i, own.node), 'v', jsonb_build_object(own.node::text, own.cols), 'col', target -> 'col' -> 1,
+            SELECT jsonb_build_object('n', 0, 'node', own.node, 'q', tally.at_node(target ->> 'q', own.i, own.node), 'v', jsonb_build_object(own.node::text, own.cols), 'g', tally.at_node(own.g, own.i, own.node), 'col', target -> 'col' -> 1,
                 'f', (SELECT coalesce(jsonb_object_agg(f.key, tally.at_node(f.value ->> 'sql', own.i, own.node)), '{}') FROM jsonb_each(target -> 'f') f)) AS g
             FROM own
             UNION
-            SELECT jsonb_build_object('n', 1, 'node', x -> 'b', 'q', x -> 'e' -> 'qb', 'v', jsonb_build_object(x ->> 'b', x -> 'v' -> (x ->> 'b')), 'col', x -> 'e' -> 'cb', 'f', '{}'::jsonb, 'equal', true, 'm', x -> 'm')
+            SELECT jsonb_build_object('n', 1, 'node', x -> 'b', 'q', x -> 'e' -> 'qb', 'v', jsonb_build_object(x ->> 'b', x -> 'v' -> (x ->> 'b')), 'g', x -> 'g' -> (x ->> 'b'), 'col', x -> 'e' -> 'cb', 'f', '{}'::jsonb, 'equal', true, 'm', x -> 'm')
             FROM own, jsonb_array_elements(edges) x
             WHERE target -> 'f' = '{}' AND (x ->> 'a')::integer = own.node AND x -> 'e' ->> 'qa' = tally.at_node(target ->> 'q', own.i, own.node)
               AND x -> 'e' -> 'ta' = target -> 't' AND x -> 'e' -> 'tb' = target -> 't') y);
 END
+$$;
+
+-- tally.guard: the conditions on one instance that hold wherever its rows matter: q, v; NULL: there is none.
+CREATE OR REPLACE FUNCTION tally.guard(st jsonb, scopes integer[], instance integer, made jsonb)
+RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    WITH usable AS (
+        SELECT f, n FROM jsonb_array_elements(st -> 'filters') WITH ORDINALITY u(f, n)
+        WHERE (f ->> 'i')::integer = instance AND (f ->> 'scope')::integer = ANY (scopes) AND f -> 'm' <@ made
+    )
+    SELECT jsonb_build_object('q', (SELECT string_agg(f ->> 'q', ' AND ' ORDER BY n) FROM usable),
+        'v', jsonb_build_object(instance::text, (SELECT jsonb_agg(DISTINCT c) FROM usable, jsonb_array_elements(f -> 'v' -> instance::text) c))) WHERE EXISTS (SELECT FROM usable)
 $$;
 
 -- tally.common_edges: the steps from the instances of a scope. All instances of a scope share them, so they are computed once, by scope.

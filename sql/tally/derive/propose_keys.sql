@@ -1,6 +1,6 @@
 -- tally.propose_keys: the columns of a view that can be its key, the best first.
 --   Returns    key; singly: whether the view is known to have one row per key
---   Notes      Candidates are the columns of GROUP BY or DISTINCT ON, and primary keys of its tables that are output columns (tally.row_keys). The best one
+--   Notes      Candidates are the columns of GROUP BY (also of the only subquery or CTE that the view reads) or DISTINCT ON, and primary keys of its tables that are output columns (tally.row_keys). The best one
 --              can be reached cheaply from every table; then those with one row per key come first, then those that come first in the view.
 CREATE OR REPLACE FUNCTION tally.propose_keys(definition regclass)
 RETURNS TABLE (key name[], singly boolean) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
@@ -31,6 +31,7 @@ BEGIN
         RETURN QUERY SELECT ARRAY[k.k::name], true, 0::bigint FROM jsonb_object_keys(shape -> 'columns') k(k) WHERE NOT EXISTS (SELECT FROM jsonb_array_elements(shape -> 'columns' -> k.k) v WHERE v -> 'v' <> '{}') AND shape -> 'columns' -> k.k <> '[]' LIMIT 1;
         RETURN;
     END IF;
+    RETURN QUERY SELECT array_agg(a.attname ORDER BY a.attnum), true, 0::bigint FROM pg_attribute a WHERE a.attrelid = definition AND a.attnum = ANY (tally.group_columns(tree, '[]')) HAVING count(*) > 0;
     RETURN QUERY
     WITH pk AS (
         SELECT (i ->> 'id')::integer AS instance, k.attnums FROM jsonb_array_elements(shape -> 'instances') i CROSS JOIN LATERAL tally.row_keys((i ->> 'relation')::oid) k
@@ -47,6 +48,39 @@ BEGIN
     SELECT DISTINCT kind.columns || h.columns, NOT tally.returns_sets(definition) AND CASE WHEN shape -> 'passing' = '{}' THEN tally.determines(ARRAY[h.instance], shape) AND tally.node(tree, 'groupingSets') IS NULL
            ELSE kind.apart AND (SELECT count(*) = kind.arms AND tally.determines(array_agg(o.instance), shape) FROM held o WHERE o.columns = h.columns AND cardinality(o.columns) = o.wanted) END, h.instance::bigint + 1
     FROM held h, kind WHERE cardinality(h.columns) = h.wanted;
+END
+$$;
+
+-- tally.group_columns: the numbers of the output columns that tell the rows of a query apart, because it groups by them, or the only subquery, CTE or
+-- view that it reads does; NULL: there are none.
+--   Parameters ctes: those of the queries around it
+CREATE OR REPLACE FUNCTION tally.group_columns(tree jsonb, ctes jsonb)
+RETURNS integer[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    groups  jsonb := tree -> 'groupClause' -> 0;
+    members jsonb := coalesce(tally.node(tree, 'jointree') -> 'fromlist' -> 0, '[]');
+    member  jsonb;
+    below   integer[];
+    made    integer[];
+BEGIN
+    IF tree IS NULL OR tally.node(tree, 'setOperations') IS NOT NULL OR tally.node(tree, 'groupingSets') IS NOT NULL OR tree -> 'hasTargetSRFs' ->> 0 = 'true' THEN
+        RETURN NULL;
+    ELSIF tally.node(tree, 'groupClause') IS NOT NULL THEN
+        made := ARRAY(SELECT (t.item -> 'resno' ->> 0)::integer FROM tally.node_items(tree, 'targetList') t
+                      WHERE t.item -> 'resname' ->> 0 IS NOT NULL AND t.item -> 'ressortgroupref' ->> 0 IN (SELECT g -> 'tleSortGroupRef' ->> 0 FROM jsonb_array_elements(groups) g));
+        RETURN CASE WHEN cardinality(made) = jsonb_array_length(groups) THEN made END;
+    ELSIF tree -> 'hasAggs' ->> 0 = 'true' OR jsonb_array_length(members) <> 1 OR members -> 0 ->> '_' <> 'RANGETBLREF' THEN
+        RETURN NULL;
+    END IF;
+    ctes := (SELECT coalesce(jsonb_agg(c.item ORDER BY c.i), '[]') FROM tally.node_items(tree, 'cteList') c) || ctes;
+    member := tree -> 'rtable' -> 0 -> (members -> 0 -> 'rtindex' ->> 0)::integer - 1;
+    below := CASE member -> 'rtekind' ->> 0
+        WHEN '0' THEN tally.group_columns(tally.view_tree((member -> 'relid' ->> 0)::oid), '[]')
+        WHEN '1' THEN tally.group_columns(tally.node(member, 'subquery'), ctes)
+        WHEN '6' THEN tally.group_columns((SELECT tally.node(c, 'ctequery') FROM jsonb_array_elements(ctes) WITH ORDINALITY u(c, i) WHERE c -> 'ctename' = member -> 'ctename' AND c -> 'cterecursive' ->> 0 = 'false' ORDER BY i LIMIT 1), ctes) END;
+    made := ARRAY(SELECT min((t.item -> 'resno' ->> 0)::integer) FROM unnest(below) b JOIN tally.node_items(tree, 'targetList') t ON t.item -> 'resname' ->> 0 IS NOT NULL AND tally.node(t.item, 'expr') ->> '_' = 'VAR'
+                  AND tally.node(t.item, 'expr') -> 'varlevelsup' ->> 0 = '0' AND tally.node(t.item, 'expr') -> 'varno' ->> 0 = members -> 0 -> 'rtindex' ->> 0 AND (tally.node(t.item, 'expr') -> 'varattno' ->> 0)::integer = b GROUP BY b);
+    RETURN CASE WHEN cardinality(made) = cardinality(below) THEN made END;
 END
 $$;
 

@@ -21,7 +21,36 @@ BEGIN
             st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END, tally.membership(st, env, n, part), cardinality(scopes) > 1);
         END LOOP;
     END LOOP;
+    IF cardinality(scopes) = 1 THEN  -- in a full join, a row that does not fulfil it is in the result, too
+        FOR part IN SELECT v FROM jsonb_array_elements(tally.resolve(env, n)) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 1 AND v -> 'f' = '{}' AND NOT coalesce((v ->> 'x')::boolean, false) LOOP
+            st := tally.add_filter(st, part, scopes[1]);
+        END LOOP;
+    END IF;
     RETURN tally.read_sublinks(st, env, n, scopes[1], truth);
+END
+$$;
+
+-- tally.add_filter: store a condition on one instance. Ways need it only where an expression may raise an error for other rows.
+CREATE OR REPLACE FUNCTION tally.add_filter(st jsonb, c jsonb, scope integer)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    i        integer := (SELECT k FROM jsonb_object_keys(c -> 'v') k);
+    relation oid := (st -> 'instances' -> i ->> 'relation')::oid;
+BEGIN
+    IF NOT tally.holds_for(st, c, scope, i) OR tally.not_scalar(relation::regclass, ARRAY(SELECT a.attname FROM pg_attribute a JOIN jsonb_array_elements(c -> 'v' -> i::text) n(n) ON a.attnum = n.n::integer WHERE a.attrelid = relation), true) IS NOT NULL THEN
+        RETURN st;  -- its columns cannot be watched
+    END IF;
+    RETURN jsonb_insert(st, '{filters,-1}', jsonb_build_object('scope', scope, 'i', i, 'q', c -> 'q', 'v', c -> 'v', 'm', (st -> 'scopes' -> scope -> 'm') || (st -> 'instances' -> i -> 'm') || (c -> 'm')), true);
+END
+$$;
+
+-- tally.holds_for: whether a condition cannot hold for a row of an instance that an outer join has filled with NULLs.
+CREATE OR REPLACE FUNCTION tally.holds_for(st jsonb, c jsonb, scope integer, instance integer)
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN c -> 's' @> to_jsonb(instance) OR NOT EXISTS (
+        SELECT FROM jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> instance ->> 'scope')::integer -> 'up') u
+        WHERE st -> 'scopes' -> u::integer ->> 'kind' <> 'query' AND NOT st -> 'scopes' -> scope -> 'up' @> u);
 END
 $$;
 
@@ -35,16 +64,14 @@ DECLARE
     i   integer;
 BEGIN
     FOREACH i IN ARRAY two LOOP
-        IF NOT c -> 's' @> to_jsonb(i) AND EXISTS (
-            SELECT FROM jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> i ->> 'scope')::integer -> 'up') u
-            WHERE st -> 'scopes' -> u::integer ->> 'kind' <> 'query' AND NOT st -> 'scopes' -> scope -> 'up' @> u) THEN
+        IF NOT tally.holds_for(st, c, scope, i) THEN
             RETURN st;
         END IF;
     END LOOP;
     IF c -> 'f' <> '{}' AND sides IS NULL THEN  -- with a function in FROM, only a condition that is NULL for a NULL
         RETURN st;
     END IF;
-    RETURN jsonb_insert(st, '{conditions,-1}', jsonb_build_object('scope', scope, 'i', two[1], 'j', two[2], 'v', c -> 'v', 's', c -> 's', 'f', c -> 'f', 'e', sides,
+    RETURN jsonb_insert(st, '{conditions,-1}', jsonb_build_object('scope', scope, 'i', two[1], 'j', two[2], 'v', c -> 'v', 's', c -> 's', 'f', c -> 'f', 'x', coalesce(c -> 'x', 'false'), 'e', sides,
         'to', CASE WHEN c -> 'f' = '{}' THEN steps ELSE tally.membership_of_function(st, c, sides) END,
         'q', CASE WHEN c -> 'f' = '{}' THEN c ->> 'q' ELSE format('EXISTS (SELECT FROM %s WHERE %s)',
             (SELECT string_agg(f.value ->> 'sql', ', ' ORDER BY f.key) FROM jsonb_each(c -> 'f') f), c ->> 'q') END,

@@ -6,6 +6,7 @@
 --               by joins (a window, DISTINCT ON, LIMIT), the values by which the rows are partitioned
 --   instances   references of tables: relation, scope, lost (the reason why no way leads from it)
 --   conditions  that joined rows fulfil: scope, q (SQL over two instances, i and j), v, m, e (for an equality: both sides)
+--   filters     conditions on one table: scope, i, q, v, m
 --   passing     the arms of each set operation whose rows are in its result (not the right arms of EXCEPT)
 --   forced      sides of outer joins that have a row wherever a condition outside of them holds: scope, by (the condition's scope), m
 --   notes       why something could not be used, for the reason that explain gives: scope, text
@@ -15,7 +16,7 @@
 CREATE OR REPLACE FUNCTION tally.read_definition(definition regclass)
 RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on SET jit = off AS $$
 DECLARE
-    st   jsonb := '{"scopes": [], "instances": [], "conditions": [], "passing": {}, "notes": [], "next": 0}';
+    st   jsonb := '{"scopes": [], "instances": [], "conditions": [], "filters": [], "passing": {}, "notes": [], "next": 0}';
     cols jsonb;
 BEGIN
     SELECT * INTO st, cols FROM tally.open_scope(st, NULL, 'query', '{}');
@@ -284,7 +285,7 @@ BEGIN
         up := (rte -> 'ctelevelsup' ->> 0)::integer;
         inner_ := env -> up -> 'ctes' -> (rte -> 'ctename' ->> 0);
         IF inner_ IS NULL OR inner_ -> 'cterecursive' ->> 0 = 'true' THEN
-            st := tally.read_recursion(st, inner_, scope);
+            st := tally.read_recursion(st, env, inner_, scope);
         ELSE
             below := tally.node(inner_, 'ctequery');
             outer_ := tally.levels_up(env, up);
@@ -315,17 +316,30 @@ END
 $$;
 
 -- tally.read_recursion: store every table under a recursive query. No way leads from them to the key.
-CREATE OR REPLACE FUNCTION tally.read_recursion(st jsonb, cte jsonb, scope integer)
+DROP FUNCTION IF EXISTS tally.read_recursion(jsonb, jsonb, integer);  -- it did not look into the other CTEs that the query reads
+CREATE OR REPLACE FUNCTION tally.read_recursion(st jsonb, env jsonb, cte jsonb, scope integer)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     rel oid;
 BEGIN
-    FOR rel IN SELECT DISTINCT t.oid FROM jsonb_path_query(coalesce(cte, '{}'), 'strict $.** ? (@._ == "RANGETBLENTRY" && @.rtekind[0] == "0").relid[0]') r,
+    FOR rel IN SELECT DISTINCT t.oid FROM tally.ctes_read(env, cte) c, jsonb_path_query(c, 'strict $.** ? (@._ == "RANGETBLENTRY" && @.rtekind[0] == "0").relid[0]') r,
                LATERAL (SELECT tally.tables_in((r #>> '{}')::oid)) t(oid) LOOP
         SELECT (a).st INTO st FROM tally.add_instance(st, rel, scope, 'recursion') a;
     END LOOP;
     RETURN st;
 END
+$$;
+
+-- tally.ctes_read: a CTE and all those that it reads, also through others. Of several with one name, all.
+CREATE OR REPLACE FUNCTION tally.ctes_read(env jsonb, cte jsonb)
+RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE read(cte) AS (
+        SELECT ctes_read.cte WHERE ctes_read.cte IS NOT NULL
+        UNION
+        SELECT e.value FROM read r CROSS JOIN LATERAL jsonb_path_query(r.cte, 'strict $.** ? (@._ == "RANGETBLENTRY" && @.rtekind[0] == "6").ctename[0]') n
+        CROSS JOIN LATERAL jsonb_array_elements(ctes_read.env) l CROSS JOIN LATERAL jsonb_each(l -> 'ctes') e WHERE e.key = n #>> '{}'
+    )
+    SELECT r.cte FROM read r
 $$;
 
 -- tally.tables_in: a table, or the tables that a view reads.

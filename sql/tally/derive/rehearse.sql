@@ -103,12 +103,12 @@ END
 $$;
 
 -- tally.run_rehearsed: run a statement with a search_path.
---   Raises     TL018 if it cannot run inside a transaction: COMMIT, VACUUM, COPY from a client
+--   Raises     TL018 if it cannot run inside a transaction: COMMIT (also in a procedure), VACUUM, COPY from a client
 CREATE OR REPLACE FUNCTION tally.run_rehearsed(path text, statement text)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 BEGIN
     PERFORM tally.run_in(path, statement);
-EXCEPTION WHEN feature_not_supported OR active_sql_transaction OR undefined_parameter THEN
+EXCEPTION WHEN feature_not_supported OR active_sql_transaction OR invalid_transaction_termination OR undefined_parameter THEN
     PERFORM tally.fail('TL018', format('rehearse cannot run this statement inside its own transaction: %s.', left(statement, 200)),
         'Give it an INSERT, UPDATE, DELETE, MERGE or TRUNCATE without parameters, or a call of a function that writes.');
 END

@@ -7,6 +7,7 @@
 --   s  instances whose NULLs make it NULL (b: NULL or false)
 --   r  it stands for values that are equal but not identical (GROUP BY, DISTINCT), so it may only be compared for equality
 --   f  functions in FROM that it reads: {name: {sql, scope}}
+--   x  it may raise an error for some values (a text that is cast to a number), so it is evaluated only for rows that the view evaluates it for
 -- An expression has an array of values. The array is empty if the expression cannot be computed from columns alone (an aggregate).
 
 -- tally.resolve: the values of an expression.
@@ -91,7 +92,9 @@ BEGIN
     RETURN (SELECT coalesce(jsonb_agg(CASE
             WHEN NOT EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = (a ->> 't')::oid AND o.opcdefault AND o.opcmethod = 403) THEN a || jsonb_build_object('t', wanted::bigint)
             ELSE a - 'col' || jsonb_build_object('t', wanted::bigint, 'q', format('(%s)::%s', a ->> 'q', tally.type_name(wanted))) END), '[]')
-        FROM jsonb_array_elements(tally.resolve(env, tally.node(n, 'arg'))) a);
+        FROM jsonb_array_elements(tally.resolve(env, tally.node(n, 'arg'))) a
+        WHERE NOT (coalesce((a ->> 'r')::boolean, false) AND (a ->> 't')::oid <> 'text'::regtype  -- equal citext values are other texts
+                   AND EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = (a ->> 't')::oid AND o.opcdefault AND o.opcmethod = 403)));
 END
 $$;
 
@@ -101,7 +104,7 @@ RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     wanted oid := (n -> 'resulttype' ->> 0)::oid;
 BEGIN
-    RETURN (SELECT coalesce(jsonb_agg(a), '[]')
+    RETURN (SELECT coalesce(jsonb_agg(CASE WHEN (SELECT t.typcategory = 'S' FROM pg_type t WHERE t.oid = wanted) THEN a ELSE a || '{"x": true}' END), '[]')
         FROM jsonb_array_elements(tally.resolve_call(env, jsonb_build_array(tally.node(n, 'arg')), '(%s)::' || replace(tally.type_name(wanted), '%', '%%'), wanted, true, true)) a
         WHERE (SELECT p.provolatile = 'i' FROM pg_type t JOIN pg_proc p ON p.oid = t.typinput WHERE t.oid = wanted)
           AND (SELECT p.provolatile = 'i' FROM pg_type t JOIN pg_proc p ON p.oid = t.typoutput WHERE t.oid = (a ->> 'from')::oid));
@@ -123,8 +126,18 @@ BEGIN
     END IF;
     form := CASE WHEN cast_ THEN '(%s)::' || tally.cast_name((n -> 'funcresulttype' ->> 0)::oid, args)
                  ELSE format('%s(%s)', replace(tally.function_name(p.oid), '%', '%%'), array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(args)]), ', ')) END;
-    RETURN tally.resolve_call(env, CASE WHEN cast_ THEN jsonb_build_array(args -> 0) ELSE args END, form, (n -> 'funcresulttype' ->> 0)::oid, p.proisstrict, true);
+    RETURN (SELECT coalesce(jsonb_agg(CASE WHEN tally.may_raise(p) THEN v || '{"x": true}' ELSE v END), '[]')
+        FROM jsonb_array_elements(tally.resolve_call(env, CASE WHEN cast_ THEN jsonb_build_array(args -> 0) ELSE args END, form, (n -> 'funcresulttype' ->> 0)::oid, p.proisstrict, true)) v);
 END
+$$;
+
+-- tally.may_raise: whether a function may raise an error for values that the view keeps from it by other conditions: one of the user's, one that returns
+-- sets, one that takes JSON of a certain kind, or one that reads a text.
+CREATE OR REPLACE FUNCTION tally.may_raise(p pg_proc)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p.pronamespace <> 'pg_catalog'::regnamespace OR p.proretset AND p.proname NOT IN ('unnest', 'generate_series')
+        OR p.proargtypes[0] IN ('json'::regtype, 'jsonb'::regtype) AND p.prorettype IN ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+        OR p.proname IN ('to_number', 'decode', 'make_date')
 $$;
 
 -- tally.resolve_operator: an operator, IS DISTINCT FROM, = ANY (array).
@@ -230,7 +243,7 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'qs', c -> 'qs' || jsonb_build_array(a ->> 'q'), 'v', tally.merged_columns(c -> 'v', a -> 'v'), 'm', c -> 'm' || (a -> 'm'), 'f', c -> 'f' || (a -> 'f'),
                 's', c -> 's' || CASE WHEN strict AND (several OR NOT coalesce((a ->> 'b')::boolean, false)) THEN a -> 's' ELSE '[]' END,
-                'ss', c -> 'ss' || jsonb_build_array(a -> 's'), 'r', coalesce(c -> 'r', 'false')::boolean OR coalesce(a -> 'r', 'false')::boolean,
+                'ss', c -> 'ss' || jsonb_build_array(a -> 's'), 'x', coalesce(c -> 'x', 'false')::boolean OR coalesce(a -> 'x', 'false')::boolean, 'r', coalesce(c -> 'r', 'false')::boolean OR coalesce(a -> 'r', 'false')::boolean,
                 't', coalesce(type::bigint, (a ->> 't')::bigint), 'from', a -> 't')), '[]')
         INTO made
         FROM jsonb_array_elements(made) c, jsonb_array_elements(tally.resolve(env, arg)) a
@@ -274,9 +287,10 @@ BEGIN
 END
 $$;
 
--- tally.type_name, function_name, operator_name, collation_name: a name as SQL, without the schema if that is pg_catalog.
+-- tally.type_name, function_name, operator_name, collation_name: a name as SQL, without the schema if that is pg_catalog. Without a length it is
+-- bpchar, for a cast to character would cut the value.
 CREATE OR REPLACE FUNCTION tally.type_name(type oid, typmod integer DEFAULT NULL)
-RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT format_type(type, typmod)';
+RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT format_type(type, coalesce(typmod, -1))';
 
 CREATE OR REPLACE FUNCTION tally.function_name(function oid)
 RETURNS text LANGUAGE plpgsql STABLE AS $$

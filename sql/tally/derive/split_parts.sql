@@ -250,7 +250,7 @@ BEGIN
     SELECT coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = (t.item -> 'resno' ->> 0)::smallint), (t.item -> 'resname' ->> 0)::name), (t.item -> 'resno' ->> 0)::smallint
     FROM tally.node_items(below, 'targetList') t CROSS JOIN LATERAL (SELECT tally.node(t.item, 'expr') AS e) x
     CROSS JOIN LATERAL (SELECT below -> 'rtable' -> 0 -> (e -> 'varno' ->> 0)::integer - 1 AS member) m
-    WHERE e ->> '_' = 'VAR' AND e -> 'varlevelsup' ->> 0 = '0'
+    WHERE e ->> '_' = 'VAR' AND e -> 'varlevelsup' ->> 0 = '0' AND t.item -> 'resname' ->> 0 IS NOT NULL  -- what only ORDER BY names is no column
       AND EXISTS (SELECT FROM tally.key_columns(below, m.member) k WHERE CASE WHEN m.member -> 'rtekind' ->> 0 IN ('0', '1', '6') THEN k.n = (e -> 'varattno' ->> 0)::smallint END);
 END
 $$;

@@ -36,7 +36,7 @@ BEGIN
             tally.views(text), tally.views_by_name(text), tally.due(), tally.missing_indexes(jsonb) TO %I$grant$, wanted);
         EXECUTE format($grant$GRANT EXECUTE ON FUNCTION tally.explain(regclass, text[]), tally.explain(text), tally.explain(text, text[]), tally.explain_named(text, text), tally.explain_view(text, text[]), tally.explain_in(text, text[], text), tally.view_named(text, text),
             tally.relation_named(text, text), tally.keep_statements(text, text[]), tally.keep_statements_in(text, text[], text), tally.name_for(regclass), tally.cut_name(text, integer), tally.explain_key(regclass, name[], text, integer),
-            tally.derive(regclass, name[], text), tally.propose_keys(regclass), tally.no_key(regclass),
+            tally.derive(regclass, name[], text, boolean), tally.propose_keys(regclass), tally.no_key(regclass),
             tally.declared_as(text), tally.compared(integer, regclass, name[], text), tally.estimated_rows(regclass), tally.way_steps(jsonb, jsonb), tally.key_lookups(jsonb, jsonb), tally.same_sql(text, text), tally.is_gin_on(pg_index, smallint),
             tally.reason(regclass, name[], text, text, jsonb, jsonb), tally.reason_of_cost(name[], jsonb), tally.reason_of_ways(regclass, text, text, jsonb, jsonb),
             tally.reason_of_barrier(regclass, text, jsonb), tally.instances_of(regclass, jsonb), tally.readable(jsonb, jsonb), tally.bare(text), tally.with_aliases(text, jsonb), tally.way_aliases(jsonb, jsonb), tally.unused_name(text, text[]), tally.no_view(regclass),

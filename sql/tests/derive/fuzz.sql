@@ -17,7 +17,7 @@ SET search_path = fuzz, pg_catalog;
 CREATE TABLE a (id int PRIMARY KEY, x int, y int, g int);
 CREATE TABLE b (id int PRIMARY KEY, x int, a_id int, c_id int);
 CREATE TABLE c (id int PRIMARY KEY, v int, x int, b_id int);
-CREATE TABLE d (id int PRIMARY KEY, name text, tags int[], doc jsonb, at timestamp, a_id int NOT NULL, n numeric);
+CREATE TABLE d (id int PRIMARY KEY, name text, tags int[], doc jsonb, at timestamp, a_id int NOT NULL, n numeric, code char(3));
 CREATE TABLE p (id int, k int, x int, b_id int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
 CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1, 2);
 CREATE TABLE p_2 PARTITION OF p DEFAULT;
@@ -31,7 +31,7 @@ CREATE UNLOGGED TABLE tried (at timestamptz DEFAULT clock_timestamp(), transacti
 \ir views.sql
 \ir tpch.sql
 
-INSERT INTO domain VALUES ('k', '{1,2,3,4}'), ('name', '{n1,N1,n2,m,k%}'), ('n', '{1,1.0,1.00,2,3.5}'), ('tags', '{"{}","{1}","{1,2}","{2,2,NULL}","{3,4,5}","{5,1,4}"}'),
+INSERT INTO domain VALUES ('k', '{1,2,3,4}'), ('name', '{n1,N1,n2,m,k%}'), ('code', '{n1,n2,m,k%}'), ('n', '{1,1.0,1.00,2,3.5}'), ('tags', '{"{}","{1}","{1,2}","{2,2,NULL}","{3,4,5}","{5,1,4}"}'),
     ('doc', '{"{\"a\": 1, \"l\": [1, 2], \"t\": \"n1\"}","{\"a\": 2, \"l\": [3, 3]}","{\"a\": 3, \"l\": [], \"t\": \"n3\"}","{\"l\": [5, 1], \"t\": \"n2\"}","{}"}'),
     ('at', '{2026-01-01,2026-01-01 07:00,2026-01-02,2026-01-03 14:00,2026-01-04}');
 

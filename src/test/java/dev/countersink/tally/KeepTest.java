@@ -191,6 +191,57 @@ class KeepTest {
     }
 
     @Test
+    void whatAConditionKeepsFromACastIsKeptFromItInMergesToo() {
+        engine.run("""
+                CREATE TABLE app.note (id int PRIMARY KEY, about text, object_id text, body text);
+                INSERT INTO app.note SELECT g, CASE g % 3 WHEN 0 THEN 'page' ELSE 'order' END, CASE g % 3 WHEN 0 THEN '/a' || g ELSE (g % 20)::text END, 'b' || g FROM generate_series(1, 60) g;
+                CREATE VIEW app.told_def AS SELECT n.id, n.body, o.amount FROM app.note n JOIN app.orders o ON o.id = n.object_id::int WHERE n.about = 'order';
+                CREATE VIEW app.noted_of_def AS SELECT o.id, count(n.id) AS notes FROM app.orders o LEFT JOIN app.note n ON n.about LIKE 'ord%r' AND n.about NOT LIKE '%{id}' AND o.id = n.object_id::int GROUP BY o.id;
+                CREATE VIEW app.noted_by_def AS SELECT n.object_id::int AS about_id, count(*) AS notes, max(n.body) || '' AS last FROM app.note n WHERE n.about = 'order' GROUP BY 1;
+                SELECT tally.keep('app.' || v, 'app.' || v || '_def'), tally.refresh('app.' || v) FROM unnest('{told,noted_of,noted_by}'::text[]) v;
+                """);
+        for (String write : new String[] {
+            "INSERT INTO app.note VALUES (61, 'page', '/b', 'x'), (62, 'order', '7', 'x')",
+            "UPDATE app.orders SET amount = amount + 1",
+            "UPDATE app.note SET about = 'page', object_id = '/c' WHERE id IN (1, 2)",
+            "UPDATE app.note SET about = 'order', object_id = '9' WHERE id IN (3, 61)",
+            "DELETE FROM app.note WHERE id < 30"
+        }) {
+            engine.run(write);
+            for (String view : new String[] {"told", "noted_of", "noted_by"}) {
+                for (String kept : new String[] {view + "_live", view}) {
+                    assertThat(engine.text(Differences.sql("to_jsonb(x)", "app." + kept, "app." + view + "_def")))
+                            .as(kept + " after " + write)
+                            .isEmpty();
+                    engine.run("SELECT tally.refresh('app." + view + "')");
+                }
+            }
+        }
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok")).isZero();
+    }
+
+    @Test
+    void aViewOverGroupsHasTheColumnsThatTheyAreGroupedBy() {
+        engine.run("""
+                CREATE VIEW app.rank_def AS WITH o AS (SELECT customer_id, count(*) AS orders, sum(amount) AS amount FROM app.orders GROUP BY customer_id)
+                    SELECT CASE WHEN amount > 15 THEN 'big' ELSE 'small' END AS size, customer_id, orders FROM o WHERE orders > 1;
+                CREATE VIEW app.ranked_def AS SELECT r.customer_id AS id, r.orders + 1 AS orders FROM (SELECT * FROM app.rank_def) r WHERE r.size = 'big';
+                SELECT tally.keep('app.' || v, 'app.' || v || '_def'), tally.refresh('app.' || v) FROM unnest('{rank,ranked}'::text[]) v;
+                UPDATE app.orders SET amount = amount + 2 WHERE customer_id < 5; DELETE FROM app.orders WHERE customer_id = 9 AND id > 20;
+                """);
+        for (String view : new String[] {"rank", "ranked"}) {
+            assertThat(engine.text(Differences.sql("to_jsonb(x)", "app." + view + "_live", "app." + view + "_def")))
+                    .isEmpty();
+        }
+        assertThat(engine.text(
+                        "SELECT string_agg(key::text, ' ' ORDER BY relation_name) FROM tally.derived_view WHERE relation_name LIKE 'rank%'"))
+                .isEqualTo("{customer_id} {id}");
+        engine.run("CREATE VIEW app.size_def AS SELECT size, orders FROM app.rank_def");
+        assertThat(engine.refused("TL018", "SELECT tally.keep('app.size', 'app.size_def')"))
+                .contains("has no primary key");
+    }
+
+    @Test
     void theStatementsThatExplainPrintsWorkForQuotedNamesToo() {
         engine.run("""
                 CREATE SCHEMA "My App"; CREATE TABLE "My App"."T %s" ("Id" int PRIMARY KEY, "G '%I" int, v int); INSERT INTO "My App"."T %s" SELECT g, g % 3, g FROM generate_series(1, 9) g;

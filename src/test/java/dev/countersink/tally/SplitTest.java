@@ -80,6 +80,7 @@ class SplitTest {
             "SELECT c.region, count(*) AS n FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region HAVING count(*) > 3",
             "SELECT c.id, count(o.id) AS n FROM app.customer c LEFT JOIN app.orders o ON o.customer_id = c.id GROUP BY c.id",
             "SELECT c.region, string_agg(o.id::text, ',' ORDER BY o.id) AS ids FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region",
+            "SELECT c.region, sum(l.qty) AS qty FROM app.customer c CROSS JOIN LATERAL (SELECT o.qty FROM app.orders o WHERE o.customer_id = c.id ORDER BY o.at, o.id LIMIT 2) l GROUP BY c.region",
             "SELECT c.region, stddev(o.qty) AS spread FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region"
         }) {
             keep(query);

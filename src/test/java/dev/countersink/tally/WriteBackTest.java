@@ -315,6 +315,25 @@ class WriteBackTest {
         assertThat(engine.text("SELECT mean FROM app.tag WHERE doc = '7'")).isEqualTo("7.0");
     }
 
+    @Test
+    void valuesAreComparedByTheirImageWhateverTheirType() {
+        engine.run("""
+                CREATE TABLE app.thing (id int PRIMARY KEY, x numeric, f float8, flags bit(8), doc json, at point, code varchar);
+                INSERT INTO app.thing SELECT g, g, 0, b'10101010', '{"a":1}', point(g, g), 'ab' FROM generate_series(1, 3) g;
+                CREATE TABLE app.copy (id int PRIMARY KEY, x numeric, f float8, flags bit(8), doc json, at point, code char(4)); INSERT INTO app.copy (id) SELECT id FROM app.thing;
+                CREATE VIEW app.thing_def AS SELECT * FROM app.thing; SELECT tally.keep('app.kept', 'app.thing_def');
+                SELECT tally.write_back('app.kept', 'app.copy', '{"x":"x","f":"f","flags":"flags","doc":"doc","at":"at","code":"code"}'); SELECT tally.refresh('app.kept');
+                UPDATE app.thing SET x = x::numeric(9,2), f = '-0', doc = '{"a": 1}', flags = b'11110000' WHERE id < 3; SELECT tally.refresh('app.kept');
+                """);
+        assertThat(engine.number(
+                        "SELECT count(*) FROM (SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.thing EXCEPT SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.copy) x"))
+                .isZero();
+        engine.run("UPDATE app.thing SET code = 'ab  '; CREATE TABLE app.written AS SELECT xmin::text AS was FROM app.copy;"
+                + " SELECT tally.refresh('app.kept')");
+        assertThat(engine.number("SELECT count(*) FROM app.copy c WHERE c.xmin::text NOT IN (SELECT was FROM app.written)"))
+                .isZero();
+    }
+
     private static String back(String view, String target, String column, String value) {
         return "SELECT tally.write_back('app.%s', 'app.%s', '{\"%s\":\"%s\"}')".formatted(view, target, column, value);
     }

@@ -130,7 +130,7 @@ class ProblemWriter {
         HttpStatus status = HttpStatus.resolve(value);
         HttpStatus known = status == null ? HttpStatus.BAD_REQUEST : status;
         if (known == HttpStatus.NOT_FOUND) {
-            return Problems.problem(known, Problems.NO_DATA, "There is nothing at this path.", Problems.PATHS);
+            return Problems.problem(known, Problems.NO_DATA, Problems.NOTHING_HERE, Problems.PATHS);
         }
         if (known == HttpStatus.METHOD_NOT_ALLOWED) {
             return Problems.problem(

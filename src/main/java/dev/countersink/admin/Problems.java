@@ -2,11 +2,13 @@ package dev.countersink.admin;
 
 import dev.countersink.db.SqlError;
 import jakarta.servlet.http.HttpServletResponse;
+import java.util.Locale;
 import java.util.Set;
 import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.beans.TypeMismatchException;
 import org.springframework.dao.DataAccessException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatus;
@@ -14,6 +16,7 @@ import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
+import org.springframework.http.converter.HttpMessageNotReadableException;
 import org.springframework.security.web.firewall.RequestRejectedException;
 import org.springframework.transaction.TransactionException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
@@ -54,6 +57,9 @@ class Problems extends ResponseEntityExceptionHandler {
             "The paths are /, /api/now, /api/events, /api/activity, /api/alerts, /api/health, /api/views, /api/refresh,"
                     + " /api/runs, /api/ingest, /api/jobs, /api/dead-letters, /api/transactions, /api/audit, /api/tokens, /api/session, /api/openapi.json and"
                     + " /api/v2/jobs/{id}/result/.";
+    static final String NOTHING_HERE = "There is nothing at this path.";
+    private static final String DESCRIBED =
+            "/api/openapi.json describes each call, and /ui/try.html has a form for it.";
     static final String SOON_SECONDS = "1";
     private static final String LATER_SECONDS = "5";
 
@@ -171,11 +177,41 @@ class Problems extends ResponseEntityExceptionHandler {
     @Override
     protected ResponseEntity<Object> createResponseEntity(
             @Nullable Object body, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
-        if (body instanceof ProblemDetail problem) {
-            problem.setProperty("code", status.value() == HttpStatus.NOT_FOUND.value() ? NO_DATA : INVALID_PARAMETER);
-            problem.setProperty("hint", PATHS);
+        if (body instanceof ProblemDetail problem && !hasHint(problem)) {
+            boolean missing = status.value() == HttpStatus.NOT_FOUND.value();
+            if (missing) {
+                problem.setDetail(NOTHING_HERE);
+            }
+            problem.setProperty("code", missing ? NO_DATA : INVALID_PARAMETER);
+            problem.setProperty("hint", missing ? PATHS : DESCRIBED);
         }
         return new ResponseEntity<>(body, headers, status);
+    }
+
+    private static boolean hasHint(ProblemDetail problem) {
+        return problem.getProperties() != null && problem.getProperties().containsKey("hint");
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleHttpMessageNotReadable(
+            HttpMessageNotReadableException e, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+        ProblemDetail problem = problem(
+                HttpStatus.BAD_REQUEST,
+                INVALID_PARAMETER,
+                "The body of the request is not the JSON that is expected here.",
+                DESCRIBED);
+        return handleExceptionInternal(e, problem, headers, status, request);
+    }
+
+    @Override
+    protected @Nullable ResponseEntity<Object> handleTypeMismatch(
+            TypeMismatchException e, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+        ProblemDetail problem = problem(
+                HttpStatus.BAD_REQUEST,
+                INVALID_PARAMETER,
+                String.format(Locale.ROOT, "%s is '%s', which cannot be read.", e.getPropertyName(), e.getValue()),
+                DESCRIBED);
+        return handleExceptionInternal(e, problem, headers, status, request);
     }
 
     private static HttpStatus status(SqlError error) {

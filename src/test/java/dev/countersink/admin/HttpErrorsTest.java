@@ -149,6 +149,23 @@ class HttpErrorsTest {
     }
 
     @Test
+    void whatIsWrongIsSaidInTheWordsOfTheRequest() throws IOException {
+        assertThat(json(get("/api/views/a.b/explode", TOKEN)).path("detail").asString())
+                .isEqualTo("There is nothing at this path.");
+        assertThat(json(get("/api/runs?after=1e3", TOKEN)).path("detail").asString())
+                .isEqualTo("after is '1e3', which cannot be read.");
+        assertThat(json(get("/api/runs/x", TOKEN)).path("detail").asString())
+                .isEqualTo("id is 'x', which cannot be read.");
+        String body = "{\"priority\":NaN}";
+        JsonNode problem = json(
+                send("PATCH /api/views/" + ItemView.NAME + "/schedule HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\n" + TOKEN
+                        + "Content-Type: application/json\r\nContent-Length: " + body.length() + "\r\n\r\n" + body));
+        assertThat(problem.path("detail").asString())
+                .isEqualTo("The body of the request is not the JSON that is expected here.");
+        assertThat(problem.path("hint").asString()).contains("/api/openapi.json");
+    }
+
+    @Test
     void anErrorIsAProblemWhateverIsAccepted() throws IOException {
         for (String accept : List.of("text/html", "application/xml", "image/*", "nonsense", "*/*;q=x", "")) {
             RawHttp.Reply reply = get("/api/runs/999999", TOKEN + "Accept: " + accept + "\r\n");

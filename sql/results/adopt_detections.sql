@@ -2,6 +2,7 @@
 --   Reads      results.detection, by (capture_id, bbox)
 --   Writes     pg_temp.batch_detection
 --   Locks      none
+--   Raises     RS007 if a box was neither inserted nor found: its reserved id belongs to another row
 --   Notes      It looks up by index whatever the statistics say, as results.resolve_detections does.
 CREATE OR REPLACE FUNCTION results.adopt_detections()
 RETURNS void LANGUAGE plpgsql AS $$
@@ -14,6 +15,16 @@ BEGIN
           AND (d.bbox = n.bbox OR d.bbox IS NULL AND n.bbox IS NULL AND d.algorithm_id + 0 = n.algorithm_id)
         OFFSET 0) f
     WHERE NOT n.known AND b.det = n.det;
+
+    -- Classifications would be written to somebody else's detection.
+    IF EXISTS (
+        SELECT FROM pg_temp.batch_detection b
+        WHERE NOT b.known AND (   -- a count is always looked up by index
+            SELECT count(*) FROM results.detection d
+            WHERE d.id = b.detection_id AND d.capture_id = b.capture_id AND d.bbox IS NOT DISTINCT FROM b.bbox) = 0) THEN
+        PERFORM results.fail('RS007', 'A detection was neither inserted nor found: the sequence of results.detection is behind its'
+                                      ' rows, or a trigger leaves rows out.');
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION results.adopt_detections() IS 'take the rows of another writer who was first with the same boxes';

@@ -10,6 +10,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('RS004', 'unknown_capture',    'Load the capture into results.capture, then replay the dead letter.'),
     ('RS005', 'foreign_capture',    'Send the message under a job of the capture''s project.'),
     ('RS006', 'ambiguous_finder',   'Give the pipeline exactly one algorithm with task type detection, localization or segmentation.'),
+    ('RS007', 'lost_detection',     'Sequences are moved by themselves; look for triggers on results.detection that return NULL.'),
     ('RS010', 'undecodable',        'Correct the message and publish it again.'),
     ('RS011', 'empty_scores',       'Give every classification at least one score.'),
     ('RS012', 'too_large',          'Send less in one message, or raise the setting that the reason names; then replay the dead letter.'),

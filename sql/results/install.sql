@@ -1,6 +1,7 @@
 -- Schema results for psql, after liquibase/migrations/020-results.sql, 060-delivery-attempt.sql, 060-number-classes.sql, 070-job-state.sql, 080-job-touched.sql, 091-bounded-reads.sql and the engine: psql -f sql/results/install.sql
 \ir errors.sql
 \ir place_taxa.sql
+\ir advance_sequences.sql
 \ir open_stage.sql
 \ir analyze_stage.sql
 \ir finder.sql

@@ -1,5 +1,6 @@
--- results.open_stage: make the session's stage tables, which every commit empties.
---   Writes     pg_temp.stage_*: filled by COPY, with the columns in the order given here;
+-- results.open_stage: make the session's stage tables, which every commit empties. A session that failed is followed by another,
+-- so this is also where sequences are moved.
+--   Writes     sequences, see results.advance_sequences; pg_temp.stage_*: filled by COPY, with the columns in the order given here;
 --              pg_temp.batch_*: what apply_batch computes from them
 --   Locks      none that other sessions could wait for
 --   Notes      msg is the index of the message in the batch; det and cls number detections and classifications within the
@@ -7,6 +8,7 @@
 CREATE OR REPLACE FUNCTION results.open_stage()
 RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
 BEGIN
+    PERFORM results.advance_sequences();
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_message (msg int, job_id bigint, pipeline text, errors text) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_image (msg int, capture_id bigint) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_detection (

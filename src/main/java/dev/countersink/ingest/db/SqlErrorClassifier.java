@@ -17,6 +17,12 @@ public final class SqlErrorClassifier {
     /** The stage has other columns than this program writes: a newer one has migrated the schema. */
     private static final String BAD_COPY = "22P04";
 
+    private static final String UNIQUE_VIOLATION = "23505";
+    private static final String LOST_DETECTION = "RS007";
+    /** Their ids come from sequences, which may be behind what somebody has copied in with its ids. */
+    private static final Set<String> NUMBERED =
+            Set.of("taxon", "detection", "occurrence", "classification", "dead_letter");
+
     private static final String QUERY_CANCELED = "57014";
     private static final String TRANSACTION_TIMEOUT = "25P04";
     private static final String LOCK_NOT_AVAILABLE = "55P03";
@@ -74,8 +80,21 @@ public final class SqlErrorClassifier {
         if (state == null || state.length() != 5) {
             return false;
         }
-        return (OF_THE_MESSAGE.contains(state.substring(0, 2)) && !state.equals(BAD_COPY))
+        return (OF_THE_MESSAGE.contains(state.substring(0, 2)) && !state.equals(BAD_COPY) && !isOfSequence(e))
                 || state.equals(INTERNAL_ERROR);
+    }
+
+    /** Whether a row got an id that another one has. The next connection moves the sequence. */
+    private static boolean isOfSequence(SQLException e) {
+        if (LOST_DETECTION.equals(e.getSQLState())) {
+            return true;
+        }
+        ServerErrorMessage server = e instanceof PSQLException p ? p.getServerErrorMessage() : null;
+        return UNIQUE_VIOLATION.equals(e.getSQLState())
+                && server != null
+                && "results".equals(server.getSchema())
+                && NUMBERED.contains(String.valueOf(server.getTable()))
+                && (server.getTable() + "_pkey").equals(server.getConstraint());
     }
 
     /** Whether the next attempt can use the same connection. */

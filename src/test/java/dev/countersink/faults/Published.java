@@ -58,5 +58,6 @@ final class Published {
                         rig.number(
                                 "SELECT count(*) FROM (TABLE results.job_progress_def EXCEPT ALL TABLE results.job_progress) d"))
                 .isZero();
+        System.out.println("published and applied once: " + count + " messages, " + boxes + " detections");
     }
 }

@@ -3,23 +3,33 @@ package dev.countersink.ingest;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.countersink.config.MessageSettings;
+import dev.countersink.db.Database;
+import dev.countersink.digest.Sha256;
 import dev.countersink.ingest.message.DecodedMessage;
 import dev.countersink.ingest.message.MessageBody;
 import dev.countersink.ingest.message.MessageDecoder;
 import dev.countersink.ingest.message.Subjects;
 import dev.countersink.testing.Eventually;
+import io.nats.client.JetStream;
 import io.nats.client.api.PublishAck;
 import io.nats.client.impl.Headers;
 import io.nats.client.impl.NatsMessage;
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -31,8 +41,7 @@ class MutantsTest {
     private static final int CAPTURES = 500;
     private static final int IN_FLIGHT = 500;
     private static final long HEAP_GROWTH = 64L * 1024 * 1024;
-    /** What this test keeps of each besides its payload. */
-    private static final long BYTES_OF_A_MUTANT = 500;
+    private static final int ROWS_AT_ONCE = 1000;
 
     private static final String LEAKS =
             "(?s).*(jackson|JsonParser|StreamRead|java\\.|Exception|getMax|duplicate key|constraint|CONTEXT).*";
@@ -45,96 +54,171 @@ class MutantsTest {
     void everyMutantIsAppliedOrADeadLetterWithASentence() throws Exception {
         long seed = Long.getLong("countersink.seed", System.nanoTime());
         System.out.println("MutantsTest: -Dcountersink.seed=" + seed + " -Dcountersink.mutants=" + COUNT);
-        Mutants mutants = new Mutants(new Random(seed), CAPTURES);
         try (Rig rig = new Rig()) {
             rig.seed(CAPTURES);
             Ingestor ingestor = rig.ingest();
             long before = used();
-            Map<Long, Mutant> sent = publish(rig, mutants);
+            publish(rig, mutants(seed));
             Eventually.await(
-                    "every message is acked", Duration.ofSeconds(120 + COUNT / 100), rig::left, left -> left == 0);
-            long own = sent.values().stream()
-                    .mapToLong(mutant -> mutant.payload().length + BYTES_OF_A_MUTANT)
-                    .sum();
-            assertThat(used() - before - own).as("bytes of heap that stay").isLessThan(HEAP_GROWTH);
-            assertThat(sent).hasSize(COUNT);
-            check(rig, sent, ingestor.metrics().snapshot().redelivered());
+                    "every message is acked", Duration.ofSeconds(120 + COUNT / 50), rig::left, left -> left == 0);
+            long after = used();
+            System.out.println("MutantsTest: heap " + before / 1024 + " KB before, " + after / 1024 + " KB after, of "
+                    + Runtime.getRuntime().maxMemory() / 1024 + " KB");
+            assertThat(after - before).as("bytes of heap that stay").isLessThan(HEAP_GROWTH);
+            check(rig, mutants(seed), ingestor.metrics().snapshot().redelivered());
         }
     }
 
-    private static Map<Long, Mutant> publish(Rig rig, Mutants mutants) throws Exception {
-        Map<Long, Mutant> sent = new HashMap<>();
-        List<Mutant> batch = new ArrayList<>();
+    /** The same ones for the same seed, so that none has to be kept. */
+    private static Mutants mutants(long seed) {
+        return new Mutants(new Random(seed), CAPTURES);
+    }
+
+    /** Publishes them; the n-th gets the sequence number n. */
+    private static void publish(Rig rig, Mutants mutants) throws Exception {
+        JetStream stream = rig.connection().jetStream();
         List<CompletableFuture<PublishAck>> acks = new ArrayList<>();
-        for (int n = 0; n < COUNT; n++) {
+        for (long n = 1; n <= COUNT; n++) {
             Mutant mutant = mutants.next();
             Headers headers = new Headers();
             if (mutant.contentEncoding() != null) {
                 headers.add("Content-Encoding", mutant.contentEncoding());
             }
-            batch.add(mutant);
-            acks.add(rig.connection()
-                    .jetStream()
-                    .publishAsync(NatsMessage.builder()
-                            .subject(mutant.subject())
-                            .headers(headers)
-                            .data(mutant.payload())
-                            .build()));
-            if (acks.size() == IN_FLIGHT || n == COUNT - 1) {
-                for (int i = 0; i < acks.size(); i++) {
-                    sent.put(acks.get(i).get().getSeqno(), batch.get(i));
+            acks.add(stream.publishAsync(NatsMessage.builder()
+                    .subject(mutant.subject())
+                    .headers(headers)
+                    .data(mutant.payload())
+                    .build()));
+            if (acks.size() == IN_FLIGHT || n == COUNT) {
+                long sequence = n - acks.size();
+                for (CompletableFuture<PublishAck> ack : acks) {
+                    assertThat(ack.get().getSeqno()).isEqualTo(++sequence);
                 }
                 acks.clear();
-                batch.clear();
             }
         }
-        return sent;
     }
 
     /** Each redelivery, which only a very slow machine brings, counts as another attempt at every dead letter of its message. */
-    private void check(Rig rig, Map<Long, Mutant> sent, long redelivered) {
-        Map<Long, List<Dead>> dead = new HashMap<>();
-        for (List<Object> row : rig.rows("SELECT stream_seq, sqlstate, reason, attempts FROM results.dead_letter")) {
-            for (int attempt = 0; attempt < (Integer) row.get(3); attempt++) {
-                dead.computeIfAbsent((Long) row.get(0), seq -> new ArrayList<>())
-                        .add(new Dead((String) row.get(1), (String) row.get(2)));
+    private void check(Rig rig, Mutants mutants, long redelivered) throws Exception {
+        Digests written = new Digests();
+        eachWritten(rig, written::add);
+        // The tables hold only what accepted messages contain, and no part of a rejected one.
+        Digests expected = new Digests();
+        long applied = 0;
+        try (DeadLetters dead = new DeadLetters(rig)) {
+            for (long sequence = 1; sequence <= COUNT; sequence++) {
+                applied += checkOne(mutants.next(), sequence, dead.of(sequence), redelivered, written, expected);
             }
+            System.out.println("MutantsTest: " + applied + " results applied, " + dead.count + " dead letters");
+            assertThat(applied).isPositive();
+            assertThat(dead.count).isPositive();
+            assertThat(dead.ended()).as("no dead letter of another message").isTrue();
         }
-        dead.values().stream().flatMap(List::stream).forEach(letter -> {
+        eachWritten(rig, line -> assertThat(expected.contains(line)).as(line).isTrue());
+    }
+
+    private long checkOne(
+            Mutant mutant, long sequence, List<Dead> letters, long redelivered, Digests written, Digests expected) {
+        for (Dead letter : letters) {
             assertThat(letter.sqlState()).as(letter.reason()).startsWith("RS");
             assertThat(letter.reason()).matches("(?s)[A-Z].*\\.").doesNotMatch(LEAKS);
-        });
-        Set<String> written = written(rig);
-        int applied = 0;
-        for (Map.Entry<Long, Mutant> message : sent.entrySet()) {
-            Mutant mutant = message.getValue();
-            List<DecodedMessage> results = DecodedMessage.decode(
-                    decoder,
-                    new DecodedMessage.Origin(
-                            "RESULTS", message.getKey(), mutant.subject(), mutant.headers(), mutant.payload()));
-            int letters = dead.getOrDefault(message.getKey(), List.of()).size();
-            long faulty = results.stream().filter(r -> r.fault() != null).count();
-            long whole = results.stream()
-                    .filter(r -> r.fault() == null && written.containsAll(leaves(r)))
-                    .count();
-            String text = mutant + " has " + letters + " dead letters: " + dead.get(message.getKey());
-            assertThat((long) letters).as(text).isBetween(faulty, results.size() * (1 + redelivered));
-            assertThat(whole).as("whole in the tables: %s", text).isGreaterThanOrEqualTo(results.size() - letters);
-            applied += results.size() - letters;
         }
-        System.out.println("MutantsTest: " + applied + " results applied, "
-                + dead.values().stream().mapToInt(List::size).sum() + " dead letters");
-        assertThat(applied).isPositive();
-        assertThat(dead).isNotEmpty();
-        // The tables hold only what accepted messages contain, and no part of a rejected one.
-        Set<String> expected = new HashSet<>();
-        sent.forEach((seq, mutant) -> DecodedMessage.decode(
-                        decoder,
-                        new DecodedMessage.Origin("RESULTS", seq, mutant.subject(), mutant.headers(), mutant.payload()))
-                .stream()
-                .filter(r -> r.fault() == null)
-                .forEach(r -> expected.addAll(leaves(r))));
-        assertThat(expected).containsAll(written);
+        List<DecodedMessage> results = DecodedMessage.decode(
+                decoder,
+                new DecodedMessage.Origin("RESULTS", sequence, mutant.subject(), mutant.headers(), mutant.payload()));
+        long faulty = 0;
+        long whole = 0;
+        for (DecodedMessage result : results) {
+            if (result.fault() != null) {
+                faulty++;
+                continue;
+            }
+            Set<String> leaves = leaves(result);
+            leaves.forEach(expected::add);
+            whole += leaves.stream().allMatch(written::contains) ? 1 : 0;
+        }
+        Supplier<String> text = () -> mutant + " has " + letters.size() + " dead letters: " + letters;
+        assertThat((long) letters.size()).as(text).isBetween(faulty, results.size() * (1 + redelivered));
+        assertThat(whole).as(text).isGreaterThanOrEqualTo(results.size() - letters.size());
+        return results.size() - letters.size();
+    }
+
+    /** The dead letters of one message after the other, in their order. */
+    private static final class DeadLetters implements AutoCloseable {
+        private final Connection connection;
+        private final ResultSet rows;
+        private boolean any;
+        private long count;
+
+        DeadLetters(Rig rig) throws SQLException {
+            connection = Database.connect(rig.database());
+            connection.setAutoCommit(false);
+            Statement statement = connection.createStatement();
+            statement.setFetchSize(ROWS_AT_ONCE);
+            rows = statement.executeQuery(
+                    "SELECT stream_seq, sqlstate, reason, attempts FROM results.dead_letter ORDER BY stream_seq, id");
+            any = rows.next();
+        }
+
+        /** Each attempt counts. */
+        List<Dead> of(long sequence) throws SQLException {
+            List<Dead> letters = new ArrayList<>();
+            for (; any && rows.getLong(1) == sequence; any = rows.next()) {
+                letters.addAll(Collections.nCopies(rows.getInt(4), new Dead(rows.getString(2), rows.getString(3))));
+            }
+            count += letters.size();
+            return letters;
+        }
+
+        boolean ended() {
+            return !any;
+        }
+
+        @Override
+        public void close() throws SQLException {
+            connection.close();
+        }
+    }
+
+    /** Many lines in little memory: of each only 64 bits. */
+    private static final class Digests {
+        private long[] digests = new long[1024];
+        private int size;
+        private boolean sorted;
+
+        void add(String line) {
+            if (size == digests.length) {
+                sort();
+                digests = size > digests.length / 2 ? Arrays.copyOf(digests, 2 * digests.length) : digests;
+            }
+            digests[size++] = digest(line);
+            sorted = false;
+        }
+
+        boolean contains(String line) {
+            sort();
+            return Arrays.binarySearch(digests, 0, size, digest(line)) >= 0;
+        }
+
+        private void sort() {
+            if (sorted) {
+                return;
+            }
+            Arrays.sort(digests, 0, size);
+            int kept = 0;
+            for (int i = 0; i < size; i++) {
+                if (i == 0 || digests[i] != digests[i - 1]) {
+                    digests[kept++] = digests[i];
+                }
+            }
+            size = kept;
+            sorted = true;
+        }
+
+        private static long digest(String line) {
+            return ByteBuffer.wrap(Sha256.of(line)).getLong();
+        }
     }
 
     /** The rows that a result writes if it is applied, a line each. */
@@ -168,28 +252,38 @@ class MutantsTest {
         return lines;
     }
 
-    private static Set<String> written(Rig rig) {
-        Set<String> lines = new HashSet<>();
-        for (List<Object> row : rig.rows(
-                "SELECT 'capture ' || job_id || ' ' || capture_id FROM results.job_capture WHERE status = 'processed'")) {
-            lines.add((String) row.get(0));
-        }
-        for (List<Object> row : rig.rows(
-                "SELECT d.capture_id, d.bbox[1], d.bbox[2], d.bbox[3], d.bbox[4], a.key, t.name, ka.key, k.score"
-                        + " FROM results.detection d JOIN results.algorithm a ON a.id = d.algorithm_id"
-                        + " LEFT JOIN results.classification k ON k.detection_id = d.id LEFT JOIN results.taxon t ON t.id = k.taxon_id"
-                        + " LEFT JOIN results.algorithm ka ON ka.id = k.algorithm_id"
-                        + " WHERE d.bbox IS NOT NULL OR k.id IS NOT NULL")) {
-            String key = row.get(0) + "/"
-                    + (row.get(1) == null
-                            ? "none " + row.get(5)
-                            : row.get(1) + " " + row.get(2) + " " + row.get(3) + " " + row.get(4));
-            lines.add("detection " + key);
-            if (row.get(6) != null) {
-                lines.add("classification " + key + "/" + row.get(6) + "/" + row.get(7) + "/" + row.get(8));
+    /** The same lines, of the rows in the tables. */
+    private static void eachWritten(Rig rig, Consumer<String> line) throws SQLException {
+        try (Connection connection = Database.connect(rig.database());
+                Statement statement = connection.createStatement()) {
+            connection.setAutoCommit(false);
+            statement.setFetchSize(ROWS_AT_ONCE);
+            try (ResultSet row = statement.executeQuery(
+                    "SELECT job_id, capture_id FROM results.job_capture WHERE status = 'processed'")) {
+                while (row.next()) {
+                    line.accept("capture " + row.getLong(1) + " " + row.getLong(2));
+                }
+            }
+            try (ResultSet row = statement.executeQuery(
+                    "SELECT d.capture_id, d.bbox[1], d.bbox[2], d.bbox[3], d.bbox[4], a.key, t.name, ka.key, k.score"
+                            + " FROM results.detection d JOIN results.algorithm a ON a.id = d.algorithm_id"
+                            + " LEFT JOIN results.classification k ON k.detection_id = d.id LEFT JOIN results.taxon t ON t.id = k.taxon_id"
+                            + " LEFT JOIN results.algorithm ka ON ka.id = k.algorithm_id"
+                            + " WHERE d.bbox IS NOT NULL OR k.id IS NOT NULL")) {
+                while (row.next()) {
+                    String key = row.getLong(1) + "/"
+                            + (row.getObject(2) == null
+                                    ? "none " + row.getString(6)
+                                    : row.getDouble(2) + " " + row.getDouble(3) + " " + row.getDouble(4) + " "
+                                            + row.getDouble(5));
+                    line.accept("detection " + key);
+                    if (row.getString(7) != null) {
+                        line.accept("classification " + key + "/" + row.getString(7) + "/" + row.getString(8) + "/"
+                                + row.getDouble(9));
+                    }
+                }
             }
         }
-        return lines;
     }
 
     private static long used() {

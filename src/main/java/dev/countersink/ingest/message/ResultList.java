@@ -16,6 +16,7 @@ public final class ResultList {
     private static final int FIRST_BYTES = 4 * 1024;
     private static final int DEEPEST = 1000;
     private static final String KEY = "results";
+    private static final String CUT_OFF = "The body ends before the list does.";
     private static final int[] BYTE_ORDER_MARK = {0xEF, 0xBB, 0xBF};
 
     private final InputStream in;
@@ -26,6 +27,12 @@ public final class ResultList {
     private int index = -1;
     private boolean begun;
     private boolean over;
+    /** Whether the list's last bracket comes next. */
+    private boolean closing;
+    /** Whether the body has ended too early, and this was not said yet. */
+    private boolean cutOff;
+    /** Whether the list is a field of an object. */
+    private boolean inside;
 
     /** @param mostBytes the limit of an entry; a larger one is skipped */
     public ResultList(InputStream in, int mostBytes) {
@@ -55,23 +62,64 @@ public final class ResultList {
     /**
      * The next entry, or null after the last one.
      *
-     * @throws NotAListException if the body is not a list; entries returned before remain valid
+     * @throws NotAListException if the body is not a list, or more than one; entries returned before remain valid
      */
     public @Nullable Entry next() throws IOException {
         if (!begun) {
             begun = true;
             begin();
         }
+        if (closing) {
+            closing = false;
+            finish();
+        }
+        if (cutOff) {
+            cutOff = false;
+            return new Entry(++index, null, CUT_OFF);
+        }
         if (over) {
             return null;
         }
         int c = skipBlanks();
         if (c == ']' && index < 0) {
-            over = true;
-            return null;
+            closing = true;
+            return next();
         }
         index++;
         return entry(c);
+    }
+
+    /** Reads what follows the list: a second one must not be lost in silence. */
+    private void finish() throws IOException {
+        over = true;
+        at++;
+        int c = skipBlanks();
+        while (inside && c == ',') {
+            at++;
+            c = skipBlanks();
+            if (c != '"') {
+                break;
+            }
+            if (name().equals(KEY)) {
+                throw new NotAListException("The body has \"results\" twice.");
+            }
+            if (skipBlanks() == ':') {
+                at++;
+                skipBlanks();
+                new Scan(false).value();
+            }
+            c = skipBlanks();
+        }
+        if (inside && c == '}') {
+            at++;
+            c = skipBlanks();
+        } else if (inside && c < 0) {
+            cutOff = true;
+            return;
+        }
+        if (c >= 0) {
+            throw new NotAListException("Something follows the list of results.");
+        }
     }
 
     private void begin() throws IOException {
@@ -84,6 +132,7 @@ public final class ResultList {
             at++;
         } else if (c == '{') {
             at++;
+            inside = true;
             findResults();
         } else {
             throw new NotAListException(
@@ -141,7 +190,7 @@ public final class ResultList {
         scan.value();
         if (peek() < 0 && scan.kept == 0 && !scan.tooLarge) {
             over = true;
-            return new Entry(index, null, "The body ends before the list does.");
+            return new Entry(index, null, CUT_OFF);
         }
         separate(peek());
         if (scan.tooLarge) {
@@ -158,6 +207,8 @@ public final class ResultList {
             at++;
         } else {
             over = true;
+            closing = c == ']';
+            cutOff = c < 0;
         }
     }
 

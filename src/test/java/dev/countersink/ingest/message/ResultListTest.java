@@ -19,6 +19,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 class ResultListTest {
     private static final int MOST = 50;
+    private static final String CUT_OFF = "!The body ends before the list does.";
 
     @Test
     void aListIsCutIntoItsEntriesAsTheyAre() throws IOException {
@@ -53,10 +54,28 @@ class ResultListTest {
         assertThat(cut("[{\"a\":1}},{\"b\":3}]")).containsExactly("{\"a\":1}}", "{\"b\":3}");
         assertThat(cut("[{\"a\":\"never closed\n},\n{\"b\":3}]"))
                 .containsExactly("{\"a\":\"never closed\n}", "{\"b\":3}");
-        assertThat(cut("[1,{\"a\":1")).containsExactly("1", "{\"a\":1");
-        assertThat(cut("[1,")).containsExactly("1", "!The body ends before the list does.");
-        assertThat(cut("[1")).containsExactly("1");
+        assertThat(cut("[1,{\"a\":1")).containsExactly("1", "{\"a\":1", CUT_OFF);
+        assertThat(cut("[1,")).containsExactly("1", CUT_OFF);
+        assertThat(cut("[1")).containsExactly("1", CUT_OFF);
+        assertThat(cut("[")).containsExactly(CUT_OFF);
+        assertThat(cut("{\"results\":[1]")).containsExactly("1", CUT_OFF);
+        assertThat(cut("{\"results\":[1],\"a\":2")).containsExactly("1", CUT_OFF);
         assertThat(cut("[{\"a\":1]")).containsExactly("{\"a\":1");
+    }
+
+    @Test
+    void nothingThatFollowsTheListIsLostInSilence() {
+        for (String body : List.of(
+                "{\"results\":[1],\"results\":[2]}",
+                "{\"results\":[1],\"a\":[7,{\"b\":8}], \"results\":[2]}",
+                "[1][2]",
+                "[1]\n{\"a\":2}",
+                "[]1",
+                "[{\"a\":1]},{\"b\":2}]",
+                "{\"results\":[1]}{\"results\":[2]}",
+                "{\"results\":[1]]}")) {
+            assertThatThrownBy(() -> cut(body)).as(body).isInstanceOf(ResultList.NotAListException.class);
+        }
     }
 
     @Test

@@ -126,7 +126,7 @@ public final class Ingestor implements AutoCloseable {
                 settings.batchBytes().toBytes(),
                 settings.linger(),
                 settings.writersHere(),
-                connection.getMaxPayload());
+                connection::getMaxPayload);
         this.intake = new Intake(limits, link::request, metrics::holding, metrics.outage()::isTotal);
         this.watcher = new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), metrics::looked);
         this.setbacks = new Setbacks(settings.maxAttempts(), settings.giveUpAfter(), metrics.outage());
@@ -305,18 +305,18 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
-    /** Acks committed messages. If an ack is lost, the message is delivered again, which changes nothing. */
+    /**
+     * Acks committed messages. If an ack is lost, the message is delivered again, which changes nothing. So nothing is awaited here:
+     * after a lost connection the client may match an answer with an older question, and then each batch would wait for its time limit.
+     */
     private void ack(List<Delivery> batch) {
         try {
             for (Delivery delivery : batch) {
                 ack(delivery);
                 delivery.replySubjects().forEach(this::reply);
             }
-            connection.flush(FLUSH_PATIENCE);
-        } catch (TimeoutException | IllegalStateException | IllegalArgumentException e) {
+        } catch (IllegalStateException | IllegalArgumentException e) {
             LOG.debug("Acks may be lost: {}", e.toString());
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         } finally {
             intake.release(batch, true);
         }

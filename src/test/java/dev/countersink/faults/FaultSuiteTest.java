@@ -133,7 +133,7 @@ class FaultSuiteTest {
 
     @Test
     void aKilledNatsServerLosesNothingAndIsFoundAgain() throws Exception {
-        int kills = LONG ? 20 : 1;
+        int kills = LONG ? 20 : 5;
         long worst = 0;
         try (ServiceProcess service = start().awaitReady()) {
             for (int i = 0; i < kills; i++) {

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Counts finished messages, and measures the time from publication to commit. Thread-safe. */
@@ -100,7 +101,7 @@ public final class IngestMetrics {
         if (found != null) {
             subjects = List.copyOf(found);
             rates.keySet()
-                    .retainAll(found.stream().map(StreamWatcher.Subject::name).toList());
+                    .retainAll(found.stream().map(StreamWatcher.Subject::name).collect(Collectors.toSet()));
         }
         problem = why;
     }

@@ -28,6 +28,9 @@ import org.jspecify.annotations.Nullable;
  * unknown, it counts with the largest size that the server accepts. Thread-safe.
  */
 public final class Intake {
+    /** A single message must be delivered whatever its size: the server may have taken it while its limit was higher. */
+    static final long UNLIMITED = 0;
+
     private static final int SMALLEST_WINDOW = 16;
     /** So many messages wait for no others: what a batch costs at least is then a small part. */
     private static final int FEW = 200;
@@ -52,7 +55,7 @@ public final class Intake {
     /**
      * A request to a consumer.
      *
-     * @param maxBytes the limit of all messages together
+     * @param maxBytes the limit of all messages together; {@link #UNLIMITED} for none
      * @param noWait whether the server answers at once if it has nothing to deliver
      */
     public record PullRequest(String consumer, long id, int messages, long maxBytes, boolean noWait) {}
@@ -117,10 +120,19 @@ public final class Intake {
         this.paused = paused;
     }
 
-    /** Starts to pull from a subject's consumer. */
     public void open(String subject) {
+        open(subject, Integer.MAX_VALUE);
+    }
+
+    /**
+     * Starts to pull from a subject's consumer.
+     *
+     * @param mostAtOnce how many messages it gives for one request
+     */
+    void open(String subject, int mostAtOnce) {
         locked(() -> {
             SubjectConsumer consumer = consumers.computeIfAbsent(subject, SubjectConsumer::new);
+            consumer.limit(mostAtOnce);
             if (!consumer.isOpen()) {
                 consumer.open();
                 open++;
@@ -160,10 +172,11 @@ public final class Intake {
      * What this instance holds of a subject.
      *
      * @param held messages in memory
+     * @param asking whether a request waits for an answer
      * @param deliveredNanos when the last one arrived, by {@link System#nanoTime}
      * @param finishedNanos when the last one was finished
      */
-    record Activity(int held, long deliveredNanos, long finishedNanos) {}
+    record Activity(int held, boolean asking, long deliveredNanos, long finishedNanos) {}
 
     /** Null if the subject is unknown. */
     Activity activity(String subject) {
@@ -171,7 +184,8 @@ public final class Intake {
             SubjectConsumer consumer = consumers.get(subject);
             return consumer == null
                     ? null
-                    : new Activity(consumer.held(), consumer.deliveredNanos(), consumer.finishedNanos());
+                    : new Activity(
+                            consumer.held(), consumer.isAsking(), consumer.deliveredNanos(), consumer.finishedNanos());
         });
     }
 
@@ -188,9 +202,19 @@ public final class Intake {
         });
     }
 
-    /** A message has arrived; {@code stillPending} more wait on the server. */
-    void delivered(Delivery delivery, long stillPending) {
-        locked(() -> {
+    /** Whether there is room for messages that nobody has requested; the rest is for those that were. */
+    boolean hasRoom() {
+        return lockedGet(() -> held.size() < limits.mostMessages() / 2 && heldBytes < limits.mostBytes() / 2);
+    }
+
+    /**
+     * A message has arrived.
+     *
+     * @param stillPending how many more wait on the server
+     * @return whether it is new; if not, it is held already
+     */
+    boolean delivered(Delivery delivery, long stillPending) {
+        return lockedGet(() -> {
             SubjectConsumer consumer = consumers.computeIfAbsent(delivery.subject(), SubjectConsumer::new);
             Delivery before = held.get(delivery.key());
             if (before != null) {
@@ -205,6 +229,7 @@ public final class Intake {
                 pulls.remove(consumer.pullId());
             }
             requestFor(consumer);
+            return before == null;
         });
     }
 
@@ -437,7 +462,8 @@ public final class Intake {
                 heldBytes -= delivery.weight();
                 leaves(delivery);
                 SubjectConsumer consumer = Objects.requireNonNull(consumers.get(delivery.subject()));
-                consumer.released(finished);
+                // Where acks do not arrive, the same messages are finished again and again: that is no progress.
+                consumer.released(finished && delivery.deliveries() == 1);
                 if (consumer.isOpen()) {
                     waitingForRoom.add(consumer);
                 } else {
@@ -505,13 +531,13 @@ public final class Intake {
         if (!consumer.mayAsk(now)) {
             return Outcome.LATER;
         }
-        long each = limits.maxPayload() + OVERHEAD_BYTES;
+        long each = limits.maxPayload().getAsLong() + OVERHEAD_BYTES;
         boolean another = pulls.values().stream().anyMatch(asked -> !asked.isSizeKnown());
         // One probe at a time needs no room. Otherwise a subject could wait for ever while others use the room.
         if (another && committedBytes() + each > limits.mostBytes()) {
             return Outcome.NO_ROOM;
         }
-        send(consumer, 1, each, each, true, now + PROBE_OVERDUE_NANOS);
+        send(consumer, 1, each, UNLIMITED, true, now + PROBE_OVERDUE_NANOS);
         return Outcome.ASKED;
     }
 

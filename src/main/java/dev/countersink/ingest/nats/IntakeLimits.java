@@ -1,6 +1,7 @@
 package dev.countersink.ingest.nats;
 
 import java.time.Duration;
+import java.util.function.LongSupplier;
 
 /**
  * The limits of an instance's intake.
@@ -9,9 +10,9 @@ import java.time.Duration;
  * @param batchBytes bytes of a batch
  * @param linger how long a batch waits for more messages after its first
  * @param writers how many writers take batches at the same time
- * @param maxPayload the largest message that the server accepts
+ * @param maxPayload the largest message that the server accepts at present
  */
-public record IntakeLimits(int batchMessages, long batchBytes, Duration linger, int writers, long maxPayload) {
+public record IntakeLimits(int batchMessages, long batchBytes, Duration linger, int writers, LongSupplier maxPayload) {
     /** Batches that are ready or requested while each writer works on one. */
     private static final int BATCHES_AHEAD = 2;
 

@@ -161,13 +161,14 @@ public final class NatsLink {
             last = "";
         }
 
-        /** One line for the same error again and again. */
+        /** One line for the same error again and again, whatever subject it names. */
         @Override
         public void errorOccurred(Connection connection, String error) {
             String lower = error.toLowerCase(Locale.ROOT);
             refused |= lower.contains("authorization") || lower.contains("authentication");
-            if (!error.equals(last)) {
-                last = error;
+            String kind = error.replaceAll("[\"'][^\"']*[\"']", "…");
+            if (!kind.equals(last)) {
+                last = kind;
                 LOG.warn("NATS: {}", error);
             }
         }

@@ -55,7 +55,8 @@ public final class PullLink implements AutoCloseable {
 
     public void request(Intake.PullRequest pull) {
         String waiting = pull.noWait() ? "\"no_wait\":true" : "\"expires\":" + Intake.PULL_EXPIRES.toNanos();
-        String body = "{\"batch\":" + pull.messages() + "," + waiting + ",\"max_bytes\":" + pull.maxBytes() + "}";
+        String limit = pull.maxBytes() == Intake.UNLIMITED ? "" : ",\"max_bytes\":" + pull.maxBytes();
+        String body = "{\"batch\":" + pull.messages() + "," + waiting + limit + "}";
         try {
             connection.publish(
                     apiPrefix + "CONSUMER.MSG.NEXT." + ResultsStream.NAME + "." + pull.consumer(),

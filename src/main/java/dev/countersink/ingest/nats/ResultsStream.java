@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /** The stream and its consumers, as the server keeps them. */
@@ -42,8 +43,21 @@ public final class ResultsStream {
     private static final int CONSUMER_NOT_FOUND = 10014;
     private static final int MESSAGE_NOT_FOUND = 10037;
     private static final int TOO_MANY_CONSUMERS = 10026;
+    private static final int ACK_PENDING_EXCEEDED = 10121;
+
+    /** To tell the messages of so many subjects apart takes the server a second, and this program its memory. */
+    private static final long MOST_SUBJECTS = 5_000;
+    /** From so many on they are told apart again. */
+    private static final long FEW_SUBJECTS = 1_000;
 
     private final JetStreamManagement management;
+    private boolean crowded;
+    /** When it was looked at last; the first look is careful. */
+    private long subjects = Long.MAX_VALUE;
+    /** 0 if the server permits fewer: then as many as it gives by itself. */
+    private volatile long maxAckPending = MAX_ACK_PENDING;
+    /** How many messages may be requested at once, as the server has set it; not positive for any number. */
+    private volatile long maxBatch = -1;
 
     public ResultsStream(Connection connection, JetStreamOptions options) {
         try {
@@ -57,12 +71,17 @@ public final class ResultsStream {
     /**
      * The stream at one moment.
      *
-     * @param backlog the number of messages of each subject that has any, with those in work
+     * @param backlog the number of messages of each subject that has any, with those in work; unknown if crowded
+     * @param crowded whether there are too many subjects to tell them apart
+     * @param messages of all subjects, including those that are none of Countersink's
      * @param created if this changes, the stream was made again
      * @param problem why it is unsuitable, as a sentence, or null
      */
     record State(
             Map<String, Long> backlog,
+            boolean crowded,
+            long subjects,
+            long messages,
             ZonedDateTime created,
             long firstSequence,
             long lastSequence,
@@ -143,6 +162,9 @@ public final class ResultsStream {
         if (found.getSubjectTransform() != null) {
             return foreign("a subject transform", "none");
         }
+        if (found.getAllowRollup()) {
+            return dropping("allow_rollup_hdrs, with which a message may remove others", "Set it to false.");
+        }
         if (found.getStorageType() != StorageType.File) {
             return foreign("the storage '" + found.getStorageType() + "'", "'file'");
         }
@@ -183,13 +205,23 @@ public final class ResultsStream {
     /** The stream as it is now; empty if it does not exist. */
     Optional<State> state() throws IOException, JetStreamApiException {
         try {
-            StreamInfo info = management.getStreamInfo(NAME, StreamInfoOptions.filterSubjects(Subjects.ALL));
+            if (crowded || subjects > MOST_SUBJECTS / 2) {
+                subjects = management.getStreamInfo(NAME).getStreamState().getSubjectCount();
+                crowded = subjects > (crowded ? FEW_SUBJECTS : MOST_SUBJECTS);
+            }
+            StreamInfo info = crowded
+                    ? management.getStreamInfo(NAME)
+                    : management.getStreamInfo(NAME, StreamInfoOptions.filterSubjects(Subjects.ALL));
+            subjects = info.getStreamState().getSubjectCount();
             Map<String, Long> backlog = info.getStreamState().getSubjectMap();
             String problem = problem(info.getConfiguration())
                     .map(found -> found.sentence() + " " + found.hint())
                     .orElse(null);
             return Optional.of(new State(
                     backlog == null ? Map.of() : backlog,
+                    crowded,
+                    subjects,
+                    info.getStreamState().getMsgCount(),
                     info.getCreateTime(),
                     info.getStreamState().getFirstSequence(),
                     info.getStreamState().getLastSequence(),
@@ -202,19 +234,34 @@ public final class ResultsStream {
         }
     }
 
+    /** The number of messages to other subjects, as they come from sources of the stream. */
+    long foreignMessages() throws IOException, JetStreamApiException {
+        Map<String, Long> all = management
+                .getStreamInfo(NAME, StreamInfoOptions.allSubjects())
+                .getStreamState()
+                .getSubjectMap();
+        return all.entrySet().stream()
+                .filter(subject -> !subject.getKey().startsWith(Subjects.PREFIX))
+                .mapToLong(Map.Entry::getValue)
+                .sum();
+    }
+
     /**
      * Makes the consumer of a subject if it does not exist, and sets it right if somebody has changed it. A consumer that nobody
      * pulls from expires by itself.
      *
-     * @return false if there may be no more consumers
+     * @return how many messages may be requested at once; empty if there may be no more consumers
      */
-    boolean openConsumer(String subject) throws IOException, JetStreamApiException {
+    OptionalInt openConsumer(String subject) throws IOException, JetStreamApiException {
         try {
-            management.addOrUpdateConsumer(NAME, configuration(subject));
-            return true;
+            return made(subject);
         } catch (JetStreamApiException e) {
             if (e.getApiErrorCode() == TOO_MANY_CONSUMERS) {
-                return false;
+                return OptionalInt.empty();
+            }
+            if (e.getApiErrorCode() == ACK_PENDING_EXCEEDED && maxAckPending != 0) {
+                maxAckPending = 0;
+                return openConsumer(subject);
             }
             // Some of its settings cannot be changed.
             if (consumer(subject).filter(found -> !isAsMade(found, subject)).isEmpty()) {
@@ -222,25 +269,34 @@ public final class ResultsStream {
             }
         }
         removeConsumer(subject);
-        management.addOrUpdateConsumer(NAME, configuration(subject));
-        return true;
+        return made(subject);
     }
 
-    private static ConsumerConfiguration configuration(String subject) {
-        return ConsumerConfiguration.builder()
+    /** The answer shows what limits the server has set by itself. */
+    private OptionalInt made(String subject) throws IOException, JetStreamApiException {
+        maxBatch = management
+                .addOrUpdateConsumer(NAME, configuration(subject))
+                .getConsumerConfiguration()
+                .getMaxBatch();
+        return OptionalInt.of(maxBatch <= 0 ? Integer.MAX_VALUE : (int) Math.min(maxBatch, Integer.MAX_VALUE));
+    }
+
+    private ConsumerConfiguration configuration(String subject) {
+        ConsumerConfiguration.Builder builder = ConsumerConfiguration.builder()
                 .durable(Subjects.consumerName(subject))
                 .filterSubject(subject)
                 .deliverPolicy(DeliverPolicy.All)
                 .ackPolicy(AckPolicy.Explicit)
                 .ackWait(ACK_WAIT)
                 .maxDeliver(-1)
-                .maxAckPending(MAX_ACK_PENDING)
-                .inactiveThreshold(EXPIRE_AFTER)
-                .build();
+                .inactiveThreshold(EXPIRE_AFTER);
+        return maxAckPending == 0
+                ? builder.build()
+                : builder.maxAckPending(maxAckPending).build();
     }
 
     /** Whether a consumer has the settings on which it depends what is delivered and when. */
-    static boolean isAsMade(ConsumerInfo consumer, String subject) {
+    boolean isAsMade(ConsumerInfo consumer, String subject) {
         ConsumerConfiguration found = consumer.getConsumerConfiguration();
         return subject.equals(found.getFilterSubject())
                 && found.getDeliverSubject() == null
@@ -249,8 +305,8 @@ public final class ResultsStream {
                 && found.getReplayPolicy() == ReplayPolicy.Instant
                 && ACK_WAIT.equals(found.getAckWait())
                 && found.getMaxDeliver() <= 0
-                && found.getMaxAckPending() == MAX_ACK_PENDING
-                && found.getMaxBatch() <= 0
+                && (maxAckPending == 0 || found.getMaxAckPending() == maxAckPending)
+                && Math.max(found.getMaxBatch(), 0) == Math.max(maxBatch, 0)
                 && found.getMaxBytes() <= 0
                 && found.getPauseUntil() == null
                 && !found.isHeadersOnly();

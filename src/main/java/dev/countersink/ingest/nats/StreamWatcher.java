@@ -12,9 +12,11 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -38,11 +40,15 @@ public final class StreamWatcher {
     /** For how long fewer consumers are used after the server refused to make more. */
     private static final long LIMITED_NANOS = Duration.ofMinutes(5).toNanos();
 
+    private static final int LOOKS_BEFORE_COUNT = 20;
+    /** So often pulls are only renewed; that takes some 20 s. */
+    private static final int CHECKS_IN_VAIN = 3;
+
     private final ResultsStream stream;
     private final Intake intake;
     private final Listener listener;
     private final long turnMessages;
-    private final UnfilterableMessages unfilterable;
+    private final SequenceReader reader;
     private final Rotation rotation = new Rotation(MOST_OPEN);
     private final Map<String, Progress> progress = new HashMap<>();
     private final Map<String, Trouble> troubles = new HashMap<>();
@@ -52,6 +58,11 @@ public final class StreamWatcher {
     private @Nullable ZonedDateTime created;
     private @Nullable String problem;
     private @Nullable String failure;
+    private boolean crowded;
+    private int looksWithMore;
+    /** That there are messages which nobody applies, as a sentence, or null. */
+    private @Nullable String foreign;
+
     private long limitedNanos = System.nanoTime();
     private volatile boolean stopped;
 
@@ -83,7 +94,7 @@ public final class StreamWatcher {
         this.intake = intake;
         this.listener = listener;
         this.turnMessages = turnMessages;
-        this.unfilterable = new UnfilterableMessages(stream, intake, decoder);
+        this.reader = new SequenceReader(stream, intake, decoder);
     }
 
     /** The last known state of a subject. */
@@ -153,6 +164,13 @@ public final class StreamWatcher {
         }
         created = state.created();
         intake.takeLost().forEach(this::lose);
+        noteCrowd(state);
+        if (state.crowded()) {
+            // Consumers that are open go on.
+            reader.look(state);
+            watchCrowd(state);
+            return;
+        }
         if (System.nanoTime() - limitedNanos > LIMITED_NANOS) {
             rotation.limit(MOST_OPEN);
         }
@@ -166,8 +184,9 @@ public final class StreamWatcher {
         change.close().forEach(intake::close);
         gaveWay.addAll(change.close());
         change.open().forEach(this::open);
+        lookForForeign(state);
         watch(state.backlog());
-        unfilterable.look(state);
+        reader.look(state);
     }
 
     private void noteProblem(@Nullable String found) {
@@ -179,6 +198,72 @@ public final class StreamWatcher {
         problem = found;
     }
 
+    /**
+     * Messages to other subjects are delivered to nobody. That there are more messages than the subjects have may also come from acks
+     * between the two figures; so it is looked into only if that lasts.
+     */
+    private void lookForForeign(ResultsStream.State state) throws IOException, JetStreamApiException {
+        long known = state.backlog().values().stream().mapToLong(n -> n).sum();
+        looksWithMore = state.messages() > known ? looksWithMore + 1 : 0;
+        if (looksWithMore % LOOKS_BEFORE_COUNT != 0) {
+            return;
+        }
+        long number = looksWithMore == 0 ? 0 : stream.foreignMessages();
+        if (number > 0 && foreign == null) {
+            LOG.warn(
+                    "{} messages in {} are to subjects that do not begin with {}",
+                    number,
+                    ResultsStream.NAME,
+                    Subjects.PREFIX);
+        }
+        foreign = number == 0
+                ? null
+                : String.format(
+                        Locale.ROOT,
+                        "The stream %s has %d messages to subjects that do not begin with %s, so that nobody applies"
+                                + " them. Look at its sources, and purge those messages.",
+                        ResultsStream.NAME,
+                        number,
+                        Subjects.PREFIX);
+    }
+
+    private @Nullable String firstProblem() {
+        if (problem != null) {
+            return problem;
+        }
+        return foreign == null ? firstTrouble() : foreign;
+    }
+
+    private void noteCrowd(ResultsStream.State state) {
+        if (state.crowded() && !crowded) {
+            LOG.warn(
+                    "The messages in {} have {} subjects, too many for a consumer each; they are read one by one."
+                            + " A subject is meant to be {}<job_id>",
+                    ResultsStream.NAME,
+                    state.subjects(),
+                    Subjects.PREFIX);
+        } else if (!state.crowded() && crowded) {
+            LOG.info("The messages in {} have few subjects again", ResultsStream.NAME);
+        }
+        crowded = state.crowded();
+    }
+
+    /** All subjects together are told as one. */
+    private void watchCrowd(ResultsStream.State state) {
+        progress.keySet().retainAll(Set.of(Subjects.ALL));
+        Progress seen = progress.computeIfAbsent(Subjects.ALL, name -> new Progress());
+        long now = System.nanoTime();
+        if (state.messages() < seen.messages) {
+            seen.moved(now);
+        }
+        if (reader.removedNanos() - seen.movedNanos > 0) {
+            seen.moved(reader.removedNanos());
+        }
+        seen.messages = state.messages();
+        listener.looked(
+                List.of(new Subject(Subjects.ALL, state.messages(), true, now - seen.movedNanos)), firstProblem());
+    }
+
     private void lose(String subject) {
         intake.close(subject);
         rotation.lost(subject);
@@ -186,16 +271,18 @@ public final class StreamWatcher {
 
     private void open(String subject) {
         try {
-            if (!stream.openConsumer(subject)) {
+            OptionalInt mostAtOnce = stream.openConsumer(subject);
+            if (mostAtOnce.isEmpty()) {
                 makeRoom();
-                if (!stream.openConsumer(subject)) {
+                mostAtOnce = stream.openConsumer(subject);
+                if (mostAtOnce.isEmpty()) {
                     rotation.lost(subject);
                     rotation.limit(Math.max(1, rotation.opened().size()));
                     limitedNanos = System.nanoTime();
                     return;
                 }
             }
-            intake.open(subject);
+            intake.open(subject, mostAtOnce.getAsInt());
             troubles.remove(subject);
             gaveWay.remove(subject);
         } catch (IOException | JetStreamApiException e) {
@@ -258,16 +345,16 @@ public final class StreamWatcher {
             if (rotation.isOpen(subject) && activity != null && isDue(seen, activity, now)) {
                 seen.checks++;
                 seen.checkedNanos = now;
-                tryToCheck(subject, seen);
+                tryToCheck(subject, seen, activity.asking());
             }
             subjects.add(new Subject(subject, entry.getValue(), rotation.isOpen(subject), now - seen.movedNanos));
         }
-        listener.looked(subjects, problem == null ? firstTrouble() : problem);
+        listener.looked(subjects, firstProblem());
     }
 
-    private void tryToCheck(String subject, Progress seen) {
+    private void tryToCheck(String subject, Progress seen, boolean asking) {
         try {
-            check(subject, seen);
+            check(subject, seen, asking);
             troubles.remove(subject);
         } catch (IOException | JetStreamApiException e) {
             trouble(subject, "The consumer of " + subject + " cannot be looked at: " + e.getMessage());
@@ -283,7 +370,7 @@ public final class StreamWatcher {
     }
 
     /** No messages arrive although the subject has some: other instances have them in work, or the server has lost something. */
-    private void check(String subject, Progress seen) throws IOException, JetStreamApiException {
+    private void check(String subject, Progress seen, boolean asking) throws IOException, JetStreamApiException {
         Optional<ConsumerInfo> found = stream.consumer(subject);
         if (found.isEmpty()) {
             LOG.warn("The consumer of {} is gone; it is made anew", subject);
@@ -297,7 +384,8 @@ public final class StreamWatcher {
             seen.moved(System.nanoTime());
         }
         seen.ackFloor = ackFloor;
-        boolean leftOver = consumer.getNumPending() == 0 && consumer.getNumAckPending() == 0;
+        // After a crash the consumer may also wait for acks of messages that have left the stream.
+        boolean leftOver = consumer.getNumPending() == 0 && seen.messages > consumer.getNumAckPending();
         if (leftOver && seen.leftOver && problem == null) { // a sealed stream keeps what is finished
             LOG.warn(
                     "{} has {} messages that its consumer takes for finished, as after a crash of the server;"
@@ -306,7 +394,11 @@ public final class StreamWatcher {
                     seen.messages);
             stream.removeConsumer(subject);
             stream.openConsumer(subject);
-        } else if (!ResultsStream.isAsMade(consumer, subject)) {
+        } else if (asking && consumer.getNumPending() > 0 && seen.checks > CHECKS_IN_VAIN) {
+            LOG.warn("The consumer of {} delivers nothing although it has messages; it is made anew", subject);
+            stream.removeConsumer(subject);
+            stream.openConsumer(subject);
+        } else if (!stream.isAsMade(consumer, subject)) {
             LOG.warn("Somebody has changed the consumer of {}, and it delivers nothing; it is set right", subject);
             stream.openConsumer(subject);
         }

@@ -11,6 +11,7 @@ final class SubjectConsumer {
     private final String subject;
     private final String name;
     private boolean open;
+    private int mostAtOnce = Integer.MAX_VALUE;
     private long openedNanos;
     private long servedSinceOpening;
     private long deliveredNanos = System.nanoTime();
@@ -49,6 +50,11 @@ final class SubjectConsumer {
         servedSinceOpening = 0;
         // It was opened because there are messages. The first delivery tells how many.
         pendingOnServer = Math.max(1, pendingOnServer);
+    }
+
+    /** From now on it gives no more messages than this for one request. */
+    void limit(int most) {
+        mostAtOnce = most;
     }
 
     void close() {
@@ -102,9 +108,9 @@ final class SubjectConsumer {
         outstanding = Math.max(0, outstanding - 1);
     }
 
-    void released(boolean finished) {
+    void released(boolean progress) {
         held--;
-        if (finished) {
+        if (progress) {
             finishedNanos = System.nanoTime();
         }
     }
@@ -138,7 +144,7 @@ final class SubjectConsumer {
         if (room <= 0 || (held > 0 && room < most / 4)) {
             return 0;
         }
-        return (int) Math.min(room, Math.max(pendingOnServer, IDLE_REQUEST));
+        return (int) Math.min(Math.min(room, mostAtOnce), Math.max(pendingOnServer, IDLE_REQUEST));
     }
 
     void requested(long id, int count, long each, long deadline) {

@@ -15,12 +15,18 @@ RETURNS TABLE (function oid, called_as oid) LANGUAGE sql STABLE SET search_path 
     SELECT m, c.oid FROM called c JOIN pg_aggregate a ON a.aggfnoid = c.oid CROSS JOIN unnest(ARRAY[a.aggtransfn, a.aggfinalfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn]::oid[]) m WHERE m <> 0
 $$;
 
--- tally.tables_of_function: the tables that a function reads although it is marked immutable, if the catalog knows them (BEGIN ATOMIC).
+-- tally.tables_of_function: the tables that a function reads although it is marked immutable, itself or by functions that it calls, if the catalog knows
+-- them (BEGIN ATOMIC).
 CREATE OR REPLACE FUNCTION tally.tables_of_function(function oid)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    WITH RECURSIVE called(oid) AS (
+        SELECT function
+        UNION
+        SELECT d.refobjid FROM called f JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_proc'::regclass
+    )
     SELECT 'the table ' || string_agg(DISTINCT d.refobjid::regclass::text, ', ')
-    FROM pg_depend d JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-    WHERE d.classid = 'pg_proc'::regclass AND d.objid = function AND d.refclassid = 'pg_class'::regclass
+    FROM called f JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 $$;
 
 -- tally.writes_any: the setting that a function in C depends on if it takes values of any type: it may print them as text, as hstore(record) does.

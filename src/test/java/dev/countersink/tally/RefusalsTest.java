@@ -50,6 +50,17 @@ class RefusalsTest {
         engine.run("SELECT tally.allow_function('app.fact', 'app.hidden(int)'); SELECT tally.activate('app.fact')");
     }
 
+    @Test
+    void aTableBehindAFunctionThatAnotherCallsIsFoundToo() {
+        engine.run("""
+                CREATE FUNCTION app.rate_of(int) RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT r.rate FROM app.rate r WHERE r.grp = $1; END;
+                CREATE FUNCTION app.double_rate_of(int) RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT 2 * app.rate_of($1); END;
+                CREATE VIEW app.doubled AS SELECT id, app.double_rate_of(grp) AS rate FROM app.item;
+                """);
+        assertThat(engine.refused("TL008", "SELECT tally.keep('app.fact', 'app.doubled')"))
+                .contains("app.double_rate_of(integer) (the table app.rate)");
+    }
+
     /** Merges would lock the rows, and writers wait for them; _live, which only reads, could not lock any. */
     @Test
     void aViewThatLocksItsRowsIsRefused() {

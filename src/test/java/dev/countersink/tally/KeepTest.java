@@ -217,7 +217,8 @@ class KeepTest {
                 }
             }
         }
-        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok")).isZero();
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
     }
 
     @Test
@@ -233,8 +234,9 @@ class KeepTest {
             assertThat(engine.text(Differences.sql("to_jsonb(x)", "app." + view + "_live", "app." + view + "_def")))
                     .isEmpty();
         }
-        assertThat(engine.text(
-                        "SELECT string_agg(key::text, ' ' ORDER BY relation_name) FROM tally.derived_view WHERE relation_name LIKE 'rank%'"))
+        assertThat(
+                        engine.text(
+                                "SELECT string_agg(key::text, ' ' ORDER BY relation_name) FROM tally.derived_view WHERE relation_name LIKE 'rank%'"))
                 .isEqualTo("{customer_id} {id}");
         engine.run("CREATE VIEW app.size_def AS SELECT size, orders FROM app.rank_def");
         assertThat(engine.refused("TL018", "SELECT tally.keep('app.size', 'app.size_def')"))

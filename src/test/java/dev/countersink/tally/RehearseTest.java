@@ -209,7 +209,10 @@ class RehearseTest {
                     .contains("not only rows");
         }
         for (String statement : new String[] {
-            "COMMIT", "COPY app.team FROM STDIN", "VACUUM app.team", "DELETE FROM app.team WHERE id = $1",
+            "COMMIT",
+            "COPY app.team FROM STDIN",
+            "VACUUM app.team",
+            "DELETE FROM app.team WHERE id = $1",
             "DO $$BEGIN DELETE FROM app.member; COMMIT; END$$"
         }) {
             assertThat(engine.refused("TL018", "SELECT tally.rehearse('app.doc', '%s')".formatted(statement)))

@@ -325,12 +325,15 @@ class WriteBackTest {
                 SELECT tally.write_back('app.kept', 'app.copy', '{"x":"x","f":"f","flags":"flags","doc":"doc","at":"at","code":"code"}'); SELECT tally.refresh('app.kept');
                 UPDATE app.thing SET x = x::numeric(9,2), f = '-0', doc = '{"a": 1}', flags = b'11110000' WHERE id < 3; SELECT tally.refresh('app.kept');
                 """);
-        assertThat(engine.number(
-                        "SELECT count(*) FROM (SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.thing EXCEPT SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.copy) x"))
+        assertThat(
+                        engine.number(
+                                "SELECT count(*) FROM (SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.thing EXCEPT SELECT x::text, f::text, flags::text, doc::text, at::text, code::text FROM app.copy) x"))
                 .isZero();
-        engine.run("UPDATE app.thing SET code = 'ab  '; CREATE TABLE app.written AS SELECT xmin::text AS was FROM app.copy;"
-                + " SELECT tally.refresh('app.kept')");
-        assertThat(engine.number("SELECT count(*) FROM app.copy c WHERE c.xmin::text NOT IN (SELECT was FROM app.written)"))
+        engine.run(
+                "UPDATE app.thing SET code = 'ab  '; CREATE TABLE app.written AS SELECT xmin::text AS was FROM app.copy;"
+                        + " SELECT tally.refresh('app.kept')");
+        assertThat(engine.number(
+                        "SELECT count(*) FROM app.copy c WHERE c.xmin::text NOT IN (SELECT was FROM app.written)"))
                 .isZero();
     }
 

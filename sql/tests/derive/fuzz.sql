@@ -2,6 +2,7 @@
 -- transaction it checks whether the keys whose rows changed are among those that the derived queries return. These queries run after
 -- the transaction and only get the old and new values of the watched columns.
 --   fuzz.setup()                       derives what to watch for every view
+--   fuzz.try_alone(query, key)              adds one more view, and tries it alone
 --   fuzz.trial(seed, number, views)    a random state, then that many random transactions; checks that many views after each
 --   fuzz.run(first, trials, …)         trials with that many seeds, and a commit after each
 --   fuzz.sabotaged(view, source, …)    replaces a derived expand by another one, to check that this is detected
@@ -66,12 +67,34 @@ DECLARE
 BEGIN
     FOR d IN SELECT * FROM definition x ORDER BY x.query ~ '\mv_\w', x.name LOOP
         EXECUTE format('CREATE OR REPLACE VIEW fuzz.v_%s AS %s', d.name, d.query);
-        CONTINUE WHEN NOT derived;
-        EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS fuzz.old_%1$s AS TABLE fuzz.v_%1$s WITH NO DATA', d.name);
-        DELETE FROM source s WHERE s.name = d.name;
-        INSERT INTO source SELECT d.name, x.source, x.columns, x.expand, x.reach, x.why FROM tally.derive(format('fuzz.v_%s', d.name)::regclass, d.key, format('fuzz.old_%s', d.name)) x;
-        PERFORM make_check(d);
+        IF derived THEN
+            PERFORM derive_watches(d);
+        END IF;
     END LOOP;
+END
+$$;
+
+-- fuzz.derive_watches: derives what to watch for a view, and makes old_<name>.
+CREATE FUNCTION derive_watches(d fuzz.definition) RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog SET jit = off AS $$
+BEGIN
+    EXECUTE format('CREATE UNLOGGED TABLE IF NOT EXISTS fuzz.old_%1$s AS TABLE fuzz.v_%1$s WITH NO DATA', d.name);
+    DELETE FROM source s WHERE s.name = d.name;
+    INSERT INTO source SELECT d.name, x.source, x.columns, x.expand, x.reach, x.why FROM tally.derive(format('fuzz.v_%s', d.name)::regclass, d.key, format('fuzz.old_%s', d.name)) x;
+    PERFORM make_check(d);
+END
+$$;
+
+-- fuzz.try_alone: one more view, and none of the others is tried.
+CREATE FUNCTION try_alone(query text, key name[]) RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog SET jit = off AS $$
+DECLARE
+    d fuzz.definition;
+BEGIN
+    UPDATE definition SET tried = false WHERE tried;
+    DROP TABLE IF EXISTS fuzz.old_random; DROP VIEW IF EXISTS fuzz.v_random;
+    DELETE FROM definition x WHERE x.name = 'random';
+    INSERT INTO definition VALUES ('random', key, query) RETURNING * INTO d;
+    EXECUTE format('CREATE VIEW fuzz.v_random AS %s', query);
+    PERFORM derive_watches(d);
 END
 $$;
 

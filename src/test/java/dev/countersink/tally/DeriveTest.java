@@ -9,6 +9,7 @@ import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -32,6 +33,8 @@ class DeriveTest {
     private static final int AT_ONCE = 10;
     private static final int TRANSACTIONS = 10;
     private static final int CHECKED_VIEWS = 20;
+    private static final int RANDOM_STATES = 4;
+
     private static final String MISSED =
             "SELECT coalesce(string_agg(DISTINCT format('%s, seed %s: %s', name, seed, statements), E'\\n'), '') FROM fuzz.miss";
 
@@ -64,6 +67,43 @@ class DeriveTest {
         }
     }
 
+    /** A query that PostgreSQL or the engine refuses is passed over; so is one that takes long. */
+    @Test
+    @Order(4)
+    void noKeyOfARandomQueryIsMissed() throws Exception {
+        long seed = Long.getLong("countersink.seed", System.nanoTime() & 0xfffff);
+        System.out.printf("random queries: countersink.seed=%d%n", seed);
+        long end = System.nanoTime()
+                + Duration.ofSeconds(Long.getLong("countersink.derive.seconds", 25))
+                        .toNanos();
+        int tried = 0;
+        int refused = 0;
+        try (Sql sql = new Sql(db)) {
+            sql.run("DELETE FROM fuzz.miss; SET statement_timeout = '20s'; SET search_path = fuzz, pg_catalog");
+            for (long next = seed; System.nanoTime() < end; next++) {
+                RandomQueries.Query query = new RandomQueries(next).next();
+                String what = "seed %d: %s".formatted(next, query);
+                boolean ran = passes(sql, "SELECT FROM (%s) q LIMIT 0".formatted(query.sql()), "42...", what)
+                        && passes(
+                                sql,
+                                "SELECT fuzz.try_alone($query$%s$query$, '{%s}')"
+                                        .formatted(query.sql(), String.join(",", query.key())),
+                                "TL...|54001",
+                                what)
+                        && passes(
+                                sql,
+                                "CALL fuzz.run(%d, %d, %d)".formatted(next, RANDOM_STATES, TRANSACTIONS),
+                                "22003|57014",
+                                what);
+                tried += ran ? 1 : 0;
+                refused += ran ? 0 : 1;
+                assertThat(sql.text(MISSED)).as(what).isEmpty();
+            }
+            System.out.printf("%d random queries tried, %d refused%n", tried, refused);
+            assertThat(tried).isGreaterThan(refused);
+        }
+    }
+
     @Test
     @Order(1)
     void onEveryVersionTheSameIsDerived() throws Exception {
@@ -73,6 +113,19 @@ class DeriveTest {
                 Files.writeString(GOLDEN, derived);
             }
             assertThat(derived.lines()).containsExactlyElementsOf(Files.readAllLines(GOLDEN));
+        }
+    }
+
+    /** Whether a statement runs; it may fail only with these SQLSTATEs. */
+    private static boolean passes(Sql sql, String statement, String refusals, String what) {
+        try {
+            sql.run(statement);
+            return true;
+        } catch (IllegalStateException e) {
+            assertThat(((SQLException) e.getCause()).getSQLState())
+                    .as(what + ' ' + e.getCause())
+                    .matches(refusals);
+            return false;
         }
     }
 

@@ -107,7 +107,7 @@ BEGIN
         ), usable AS (
             SELECT c, tally.copy_of(st, (c ->> 'i')::integer, l.copy, jumps) + (c ->> 'i')::integer * 8 AS a, tally.copy_of(st, (c ->> 'j')::integer, l.copy, jumps) + (c ->> 'j')::integer * 8 AS b, n,
                    CASE WHEN l.last THEN c -> 'm' ELSE '{}' END AS m,
-                   CASE WHEN (c ->> 'x')::boolean THEN tally.guard(st, l.scopes, (c ->> 'i')::integer, l.made || (c -> 'm')) END AS gi, CASE WHEN (c ->> 'x')::boolean THEN tally.guard(st, l.scopes, (c ->> 'j')::integer, l.made || (c -> 'm')) END AS gj
+                   CASE WHEN (c ->> 'x')::boolean THEN tally.own_conditions(st, l.scopes, (c ->> 'i')::integer, l.made || (c -> 'm')) END AS gi, CASE WHEN (c ->> 'x')::boolean THEN tally.own_conditions(st, l.scopes, (c ->> 'j')::integer, l.made || (c -> 'm')) END AS gj
             FROM jsonb_array_elements(st -> 'conditions') WITH ORDINALITY AS u(c, n) JOIN level l ON (c ->> 'scope')::integer = ANY (l.scopes)
             WHERE CASE WHEN l.last THEN tally.agree(c -> 'm', l.made) ELSE c -> 'm' <@ l.made END AND NOT (l.last AND EXISTS (
                 SELECT FROM shut WHERE st -> 'scopes' -> (st -> 'instances' -> (c ->> 'i')::integer ->> 'scope')::integer -> 'up' @> shut.scope
@@ -177,7 +177,7 @@ BEGIN
             SELECT i * 8 + tally.copy_of(st, i, cardinality(jumps), jumps) AS node, i, tally.merged_columns(target -> 'v', coalesce(g -> 'v', '{}')) -> i::text AS cols, g ->> 'q' AS g
             FROM (SELECT k::integer FROM jsonb_object_keys(target -> 'v') k) x(i)
             CROSS JOIN LATERAL (SELECT CASE WHEN coalesce((target ->> 'x')::boolean, false)
-                THEN tally.guard(st, tally.usable_scopes(st, coalesce(jumps[cardinality(jumps)], (st -> 'instances' -> start ->> 'scope')::integer), NULL, fixed), i, fixed || (target -> 'm')) END) y(g))
+                THEN tally.own_conditions(st, tally.usable_scopes(st, coalesce(jumps[cardinality(jumps)], (st -> 'instances' -> start ->> 'scope')::integer), NULL, fixed), i, fixed || (target -> 'm')) END) y(g))
         SELECT jsonb_agg(g ORDER BY g -> 'n') FROM (
             SELECT jsonb_build_object('n', 0, 'node', own.node, 'q', tally.at_node(target ->> 'q', own.i, own.node), 'v', jsonb_build_object(own.node::text, own.cols), 'g', tally.at_node(own.g, own.i, own.node), 'col', target -> 'col' -> 1,
                 'f', (SELECT coalesce(jsonb_object_agg(f.key, tally.at_node(f.value ->> 'sql', own.i, own.node)), '{}') FROM jsonb_each(target -> 'f') f)) AS g
@@ -190,8 +190,8 @@ BEGIN
 END
 $$;
 
--- tally.guard: the conditions on one instance that hold wherever its rows matter: q, v; NULL: there is none.
-CREATE OR REPLACE FUNCTION tally.guard(st jsonb, scopes integer[], instance integer, made jsonb)
+-- tally.own_conditions: the conditions on one instance that hold wherever its rows matter: q, v; NULL: there is none.
+CREATE OR REPLACE FUNCTION tally.own_conditions(st jsonb, scopes integer[], instance integer, made jsonb)
 RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     WITH usable AS (
         SELECT f, n FROM jsonb_array_elements(st -> 'filters') WITH ORDINALITY u(f, n)

@@ -115,7 +115,7 @@ BEGIN
             IF changed > 0 THEN
                 SELECT count(*) INTO missed FROM (SELECT * FROM (%3$s) y EXCEPT (%2$s)) z;
             END IF;
-        END $b$ $f$, d.name, named, touched);
+        END $b$ $f$, d.name, coalesce(named, format('SELECT %s FROM fuzz.old_%s WHERE false', key, d.name)), touched);
     EXECUTE format('CREATE OR REPLACE FUNCTION fuzz.keep_%1$s() RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog AS $b$ BEGIN DELETE FROM fuzz.old_%1$s; INSERT INTO fuzz.old_%1$s TABLE fuzz.v_%1$s; END $b$', d.name);
 END
 $$;
@@ -238,7 +238,7 @@ BEGIN
         EXECUTE format('SELECT fuzz.keep_%s()', n);
     END LOOP;
     FOR i IN 1 .. number LOOP
-        SELECT * INTO r FROM transaction(CASE WHEN random() < 0.9 THEN near ELSE every END, chosen);
+        SELECT * INTO r FROM transaction(CASE WHEN near <> '{}' AND random() < 0.9 THEN near ELSE every END, chosen);
         done := done || r.statements || '-- ';
         total := total + r.changes;
         INSERT INTO miss (seed, name, keys, statements) SELECT seed, m.key, m.value::bigint, done FROM jsonb_each_text(r.missed) m;

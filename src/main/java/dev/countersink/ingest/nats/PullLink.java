@@ -27,6 +27,9 @@ public final class PullLink implements AutoCloseable {
     private static final int NO_RESPONDERS = 503;
     private static final int HEARTBEAT = 100;
     private static final int STRIPPED_DELIVERIES = 5;
+    /** Long enough that the consumer is set right before its messages come again that often. */
+    private static final Duration STRIPPED_PAUSE = Duration.ofSeconds(2);
+
     private static final Duration DRAIN_PATIENCE = Duration.ofSeconds(2);
 
     private final Connection connection;
@@ -74,7 +77,7 @@ public final class PullLink implements AutoCloseable {
                 status(message, target);
             } else if (isStripped(message)) {
                 target.consumerChanged(message.getSubject());
-                message.nak();
+                message.nakWithDelay(STRIPPED_PAUSE);
             } else if (message.isJetStream()) {
                 target.delivered(
                         Delivery.of(message, decoder), message.metaData().pendingCount());

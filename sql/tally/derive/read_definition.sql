@@ -300,9 +300,32 @@ BEGIN
     IF below IS NOT NULL THEN
         SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), '{}');
         SELECT * INTO st, inner_ FROM tally.read_query(st, below, outer_, inner_::integer);
-        entry := jsonb_build_object('cols', inner_);
+        entry := jsonb_build_object('cols', tally.or_null(st, inner_, scope));
     END IF;
     env := jsonb_set(env, ARRAY['0', 'rt', idx], entry);
+END
+$$;
+
+-- tally.or_null: the columns of a subquery. A constant among them may also be NULL, if the subquery is on the nullable side of an outer join. Of other
+-- columns that is known by the tables they come from.
+CREATE OR REPLACE FUNCTION tally.or_null(st jsonb, cols jsonb, scope integer)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    sides text[] := ARRAY(SELECT u #>> '{}' FROM jsonb_array_elements(st -> 'scopes' -> scope -> 'up') u WHERE st -> 'scopes' -> (u #>> '{}')::integer ->> 'kind' = 'nullable');
+BEGIN
+    IF sides = '{}' OR jsonb_typeof(cols) IS DISTINCT FROM 'object' THEN
+        RETURN cols;
+    END IF;
+    RETURN (
+        SELECT coalesce(jsonb_object_agg(c.key, (
+            SELECT coalesce(jsonb_agg(w.v ORDER BY a.n, w.i), '[]') FROM jsonb_array_elements(c.value) WITH ORDINALITY a(v, n)
+            CROSS JOIN LATERAL (SELECT a.v -> 'v' = '{}' AND a.v -> 'f' = '{}' AND a.v ->> 'q' NOT LIKE 'NULL%' AS is_constant) k
+            CROSS JOIN LATERAL (
+                SELECT 0 AS i, CASE WHEN k.is_constant THEN a.v || jsonb_build_object('m', a.v -> 'm' || (SELECT jsonb_object_agg('n' || x, 0) FROM unnest(sides) x)) ELSE a.v END AS v
+                UNION ALL
+                SELECT u.i, jsonb_build_object('q', 'NULL::' || tally.type_name((a.v ->> 't')::oid), 'v', '{}'::jsonb, 't', a.v -> 't', 'f', '{}'::jsonb, 'm', a.v -> 'm' || jsonb_build_object('n' || u.x, 1))
+                FROM unnest(sides) WITH ORDINALITY u(x, i) WHERE k.is_constant) w)), '{}')
+        FROM jsonb_each(cols) c);
 END
 $$;
 

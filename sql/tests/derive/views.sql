@@ -192,4 +192,7 @@ INSERT INTO definition (name, key, query) VALUES
 ('guarded_union', '{cid}', 'select u.id, c.id as cid from (select id, name from d where a_id > 1 union all select a.id, ''n'' || a.x from a) u join c on u.name ~ ''^[nN][0-9]'' and c.x = substr(u.name, 2)::int'),
 ('guarded_twice', '{id}', 'select a.id, d.id as did, e.id as eid from a join d on d.a_id = a.id join d e on d.name ~ ''^n[0-9]'' and e.name ~ ''^N[0-9]'' and substr(e.name, 2)::int = substr(d.name, 2)::int'),
 ('guarded_through', '{id}', 'select b.id, d.id as did from b join c on c.id = b.c_id and c.v > 1 join d on c.x = substr(d.name, 2)::int where d.name ~ ''^[nN][0-9]'' and b.x is not null'),
-('guarded_full', '{id}', 'select coalesce(a.id, z.k) as id, z.n from a full join (select substr(d.name, 2)::int as k, count(*) n from d where d.name ~ ''^[nN][0-9]'' group by 1) z on z.k = a.id and a.x = 1');
+('guarded_full', '{id}', 'select coalesce(a.id, z.k) as id, z.n from a full join (select substr(d.name, 2)::int as k, count(*) n from d where d.name ~ ''^[nN][0-9]'' group by 1) z on z.k = a.id and a.x = 1'),
+('constant_or_null', '{k}', 'select s.k, count(*) n from a left join (select b.a_id, 1 as k from b) s on s.a_id = a.id group by s.k'),
+('constant_or_null_and_key', '{id,k}', 'select a.id, coalesce(s.k, 0) as k, a.x from a left join lateral (select 1 as k from b where b.a_id = a.id limit 1) s on true'),
+('constant_or_null_full', '{k,l}', 'select s.k, t.l, count(*) n from (select a.id, 1 as k from a) s full join (select b.a_id, ''x'' as l from b) t on t.a_id = s.id group by s.k, t.l');

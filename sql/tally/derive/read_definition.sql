@@ -121,6 +121,8 @@ BEGIN
             || jsonb_build_array(jsonb_build_object('q', 'NULL', 'v', '{}'::jsonb, 'm', jsonb_build_object(format('g%s_%s', level, ref), 1), 's', '[]'::jsonb, 'f', '{}'::jsonb,
                                                     't', vals -> 0 -> 't'))
         INTO vals FROM jsonb_array_elements(vals) v;
+    ELSIF tally.node(query, 'groupingSets') IS NOT NULL THEN  -- of grouped columns, which are NULL in some of the sets
+        SELECT coalesce(jsonb_agg(v), '[]') INTO vals FROM jsonb_array_elements(vals) v WHERE v -> 'v' = '{}' AND v -> 'f' = '{}';
     END IF;
     RETURN vals;
 END

@@ -195,4 +195,6 @@ INSERT INTO definition (name, key, query) VALUES
 ('guarded_full', '{id}', 'select coalesce(a.id, z.k) as id, z.n from a full join (select substr(d.name, 2)::int as k, count(*) n from d where d.name ~ ''^[nN][0-9]'' group by 1) z on z.k = a.id and a.x = 1'),
 ('constant_or_null', '{k}', 'select s.k, count(*) n from a left join (select b.a_id, 1 as k from b) s on s.a_id = a.id group by s.k'),
 ('constant_or_null_and_key', '{id,k}', 'select a.id, coalesce(s.k, 0) as k, a.x from a left join lateral (select 1 as k from b where b.a_id = a.id limit 1) s on true'),
-('constant_or_null_full', '{k,l}', 'select s.k, t.l, count(*) n from (select a.id, 1 as k from a) s full join (select b.a_id, ''x'' as l from b) t on t.a_id = s.id group by s.k, t.l');
+('constant_or_null_full', '{k,l}', 'select s.k, t.l, count(*) n from (select a.id, 1 as k from a) s full join (select b.a_id, ''x'' as l from b) t on t.a_id = s.id group by s.k, t.l'),
+('rollup_expression', '{k}', 'select a.g + 1 as k, count(*) n from a group by rollup (a.g)'),
+('rollup_twice', '{g,h}', 'select a.g, a.g as h, count(*) n from a group by rollup (a.g)');

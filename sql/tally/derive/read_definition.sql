@@ -308,8 +308,8 @@ BEGIN
 END
 $$;
 
--- tally.or_null: the columns of a subquery. A constant among them may also be NULL, if the subquery is on the nullable side of an outer join. Of other
--- columns that is known by the tables they come from.
+-- tally.or_null: the columns of a subquery. A constant among them, or a value from outside of it, may also be NULL, if the subquery is on the nullable
+-- side of an outer join. Of other columns that is known by the tables they come from.
 CREATE OR REPLACE FUNCTION tally.or_null(st jsonb, cols jsonb, scope integer)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -321,12 +321,15 @@ BEGIN
     RETURN (
         SELECT coalesce(jsonb_object_agg(c.key, (
             SELECT coalesce(jsonb_agg(w.v ORDER BY a.n, w.i), '[]') FROM jsonb_array_elements(c.value) WITH ORDINALITY a(v, n)
-            CROSS JOIN LATERAL (SELECT a.v -> 'v' = '{}' AND a.v -> 'f' = '{}' AND a.v ->> 'q' NOT LIKE 'NULL%' AS is_constant) k
+            CROSS JOIN LATERAL (SELECT ARRAY(SELECT x FROM unnest(sides) x WHERE a.v ->> 'q' NOT LIKE 'NULL%' AND NOT EXISTS (
+                SELECT FROM (SELECT (st -> 'instances' -> o::integer ->> 'scope')::integer FROM jsonb_object_keys(a.v -> 'v') o
+                             UNION SELECT (f.value ->> 'scope')::integer FROM jsonb_each(a.v -> 'f') f) i(scope)
+                WHERE st -> 'scopes' -> i.scope -> 'up' @> x::jsonb)) AS asked) k
             CROSS JOIN LATERAL (
-                SELECT 0 AS i, CASE WHEN k.is_constant THEN a.v || jsonb_build_object('m', a.v -> 'm' || (SELECT jsonb_object_agg('n' || x, 0) FROM unnest(sides) x)) ELSE a.v END AS v
+                SELECT 0 AS i, a.v || jsonb_build_object('m', a.v -> 'm' || (SELECT coalesce(jsonb_object_agg('n' || x, 0), '{}') FROM unnest(k.asked) x)) AS v
                 UNION ALL
                 SELECT u.i, jsonb_build_object('q', 'NULL::' || tally.type_name((a.v ->> 't')::oid), 'v', '{}'::jsonb, 't', a.v -> 't', 'f', '{}'::jsonb, 'm', a.v -> 'm' || jsonb_build_object('n' || u.x, 1))
-                FROM unnest(sides) WITH ORDINALITY u(x, i) WHERE k.is_constant) w)), '{}')
+                FROM unnest(k.asked) WITH ORDINALITY u(x, i)) w)), '{}')
         FROM jsonb_each(cols) c);
 END
 $$;

@@ -79,9 +79,7 @@ BEGIN
     RETURN (
         WITH value AS (
             SELECT k.n, v, ARRAY(
-                SELECT DISTINCT u::integer FROM (
-                    SELECT (st -> 'instances' -> o::integer ->> 'scope')::integer FROM jsonb_object_keys(v -> 'v') o
-                    UNION SELECT (f.value ->> 'scope')::integer FROM jsonb_each(v -> 'f') f) s(scope), jsonb_array_elements(st -> 'scopes' -> s.scope -> 'up') u
+                SELECT DISTINCT u::integer FROM tally.scopes_of(st, v) s(scope), jsonb_array_elements(st -> 'scopes' -> s.scope -> 'up') u
                 WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND u::integer <> ALL (tally.usable_scopes(st, 0, NULL, fixed - ARRAY(SELECT x FROM jsonb_object_keys(fixed) x WHERE x ~ '^n')))
                 ORDER BY 1) AS sides
             FROM jsonb_array_elements(key) WITH ORDINALITY k(alternatives, n), jsonb_array_elements(k.alternatives) v

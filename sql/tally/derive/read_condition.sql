@@ -5,8 +5,9 @@
 CREATE OR REPLACE FUNCTION tally.read_condition(st jsonb, env jsonb, n jsonb, scopes integer[], truth boolean)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    part jsonb;
-    s    integer;
+    part   jsonb;
+    tables integer;
+    s      integer;
 BEGIN
     IF n IS NULL THEN
         RETURN st;
@@ -16,16 +17,16 @@ BEGIN
         END LOOP;
         RETURN st;
     END IF;
-    FOR part IN SELECT v FROM jsonb_array_elements(tally.resolve(env, n)) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 2 LOOP
-        FOREACH s IN ARRAY scopes LOOP
-            st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END, tally.membership(st, env, n, part), cardinality(scopes) > 1);
-        END LOOP;
-    END LOOP;
-    IF cardinality(scopes) = 1 THEN  -- in a full join, a row that does not fulfil it is in the result, too
-        FOR part IN SELECT v FROM jsonb_array_elements(tally.resolve(env, n)) v WHERE (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) = 1 AND v -> 'f' = '{}' AND NOT coalesce((v ->> 'x')::boolean, false) LOOP
+    FOR part, tables IN SELECT v, (SELECT count(*) FROM jsonb_object_keys(v -> 'v')) FROM jsonb_array_elements(tally.resolve(env, n)) v LOOP
+        IF tables = 2 THEN
+            FOREACH s IN ARRAY scopes LOOP
+                st := tally.add_condition(st, part, s, CASE WHEN n ->> '_' = 'OPEXPR' THEN tally.equality(env, n, part) END, tally.membership(st, env, n, part), cardinality(scopes) > 1);
+            END LOOP;
+        -- In a full join, a row that does not fulfil it is in the result, too.
+        ELSIF tables = 1 AND cardinality(scopes) = 1 AND part -> 'f' = '{}' AND NOT coalesce((part ->> 'x')::boolean, false) THEN
             st := tally.add_filter(st, part, scopes[1]);
-        END LOOP;
-    END IF;
+        END IF;
+    END LOOP;
     RETURN tally.read_sublinks(st, env, n, scopes[1], truth);
 END
 $$;

@@ -308,6 +308,14 @@ BEGIN
 END
 $$;
 
+-- tally.scopes_of: the scopes of the tables and functions that a value is read from.
+CREATE OR REPLACE FUNCTION tally.scopes_of(st jsonb, v jsonb)
+RETURNS SETOF integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT (st -> 'instances' -> i::integer ->> 'scope')::integer FROM jsonb_object_keys(v -> 'v') i
+    UNION
+    SELECT (f.value ->> 'scope')::integer FROM jsonb_each(v -> 'f') f
+$$;
+
 -- tally.or_null: the columns of a subquery. A constant among them, or a value from outside of it, may also be NULL, if the subquery is on the nullable
 -- side of an outer join. Of other columns that is known by the tables they come from.
 CREATE OR REPLACE FUNCTION tally.or_null(st jsonb, cols jsonb, scope integer)
@@ -322,8 +330,7 @@ BEGIN
         SELECT coalesce(jsonb_object_agg(c.key, (
             SELECT coalesce(jsonb_agg(w.v ORDER BY a.n, w.i), '[]') FROM jsonb_array_elements(c.value) WITH ORDINALITY a(v, n)
             CROSS JOIN LATERAL (SELECT ARRAY(SELECT x FROM unnest(sides) x WHERE a.v ->> 'q' NOT LIKE 'NULL%' AND NOT EXISTS (
-                SELECT FROM (SELECT (st -> 'instances' -> o::integer ->> 'scope')::integer FROM jsonb_object_keys(a.v -> 'v') o
-                             UNION SELECT (f.value ->> 'scope')::integer FROM jsonb_each(a.v -> 'f') f) i(scope)
+                SELECT FROM tally.scopes_of(st, a.v) i(scope)
                 WHERE st -> 'scopes' -> i.scope -> 'up' @> x::jsonb)) AS asked) k
             CROSS JOIN LATERAL (
                 SELECT 0 AS i, a.v || jsonb_build_object('m', a.v -> 'm' || (SELECT coalesce(jsonb_object_agg('n' || x, 0), '{}') FROM unnest(k.asked) x)) AS v

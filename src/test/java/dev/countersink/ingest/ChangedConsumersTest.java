@@ -10,8 +10,7 @@ import io.nats.client.api.DeliverPolicy;
 import io.nats.client.api.StreamConfiguration;
 import java.time.Duration;
 import java.util.function.UnaryOperator;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** Somebody edits consumers by hand, or makes some of the same name: no message is lost, and no job waits for a restart. */
@@ -19,18 +18,8 @@ class ChangedConsumersTest {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final int CAPTURES = 100;
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void aConsumerThatDeliversHeadersOnlyMakesNoDeadLetters() throws Exception {

@@ -5,8 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.testing.Eventually;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** A sender puts something else than its job into the subject, so that nearly every message has a subject of its own. */
@@ -14,18 +13,8 @@ class CrowdedStreamTest {
     private static final int SUBJECTS = 7_000;
     private static final int CAPTURES = 300;
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void moreSubjectsThanTheServerCanTellApartHoldUpNoJob() throws Exception {

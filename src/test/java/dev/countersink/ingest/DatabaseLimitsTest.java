@@ -5,26 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.testing.Eventually;
 import java.time.Duration;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** A limit that a whole batch exceeds, but not a part of it: the batch is halved, and no message is blamed. */
 class DatabaseLimitsTest {
     private static final Duration PATIENCE = Duration.ofSeconds(40);
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void aStatementTimeoutThatABatchExceedsMakesItSmaller() throws Exception {

@@ -7,24 +7,13 @@ import dev.countersink.testing.Eventually;
 import io.nats.client.PurgeOptions;
 import io.nats.client.api.Source;
 import io.nats.client.api.StreamConfiguration;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** Streams that take messages from elsewhere, or lose some in other ways than by an ack. */
 class ForeignMessagesTest {
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(100);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(100);
 
     @Test
     void messagesToOtherSubjectsAreTold() throws Exception {

@@ -24,8 +24,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.zip.GZIPOutputStream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
@@ -35,18 +34,8 @@ class IngestorTest {
             + " (SELECT count(*) FROM results.taxon), (SELECT count(*) FROM results.job_capture)"
             + " FROM results.detection";
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void aLoneMessageIsCommittedWithoutWaitingForMore() throws Exception {

@@ -11,8 +11,7 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.concurrent.Callable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
@@ -24,18 +23,8 @@ class LostConsumersTest {
     private static final IngestSettings SMALL =
             IngestSettings.defaults().withBatch(50, DataSize.ofMegabytes(4), Duration.ofMillis(10));
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void consumersDeletedWhileNoPullWaitsAreMadeAnew() throws Exception {

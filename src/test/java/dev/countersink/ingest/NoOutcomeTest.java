@@ -11,23 +11,12 @@ import io.nats.client.api.RetentionPolicy;
 import io.nats.client.api.StreamConfiguration;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 class NoOutcomeTest {
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(100);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(100);
 
     @Test
     void aMessageThatEndedTheProgramEachTimeBecomesADeadLetterAndItsNeighboursDoNot() throws Exception {

@@ -8,8 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** Messages to subjects that no consumer can filter by: the server accepts "results.>" as the name of a subject. */
@@ -17,18 +16,8 @@ class OddSubjectsTest {
     private static final List<String> UNFILTERABLE = List.of("results.>", "results.*", "results.*.x");
     private static final Duration SECONDS = Duration.ofSeconds(15);
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void messagesToLiteralWildcardsBecomeDeadLettersAndStopNobody() throws Exception {

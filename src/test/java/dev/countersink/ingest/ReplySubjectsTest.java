@@ -9,24 +9,13 @@ import io.nats.client.api.StreamConfiguration;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
 /** A sender of messages cannot make the service publish anything else, or anywhere else. */
 class ReplySubjectsTest {
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(100);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(100);
 
     @Test
     void aMessageCannotMakeTheServicePublishWhereItWants() throws Exception {

@@ -46,6 +46,13 @@ public final class Rig implements AutoCloseable {
         this(TestPostgres.migrated());
     }
 
+    /** With so many captures, and what else {@link #seed} makes. */
+    static Rig seeded(int captures) {
+        Rig rig = new Rig();
+        rig.seed(captures);
+        return rig;
+    }
+
     /** Uses a migrated database that the test provides. */
     public Rig(DbSettings database) {
         this.database = database;

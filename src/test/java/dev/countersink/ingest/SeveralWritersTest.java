@@ -12,24 +12,13 @@ import java.sql.Connection;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
 class SeveralWritersTest {
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void aBatchThatWaitsDoesNotHoldUpAnother() throws Exception {

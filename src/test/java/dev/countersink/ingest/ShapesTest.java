@@ -11,8 +11,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Random;
 import java.util.zip.GZIPOutputStream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
@@ -21,18 +20,8 @@ class ShapesTest {
     private static final String DEAD =
             "SELECT sqlstate, reason, convert_from(payload, 'UTF8') FROM results.dead_letter ORDER BY reason";
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(100);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(100);
 
     @Test
     void ofAListEachResultIsAppliedOrADeadLetterByItself() throws Exception {

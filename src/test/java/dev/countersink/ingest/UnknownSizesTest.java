@@ -5,8 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.config.IngestSettings;
 import dev.countersink.testing.Eventually;
 import java.time.Duration;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.springframework.util.unit.DataSize;
 
@@ -15,18 +14,8 @@ class UnknownSizesTest {
     private static final int JOBS = 50;
     private static final long MEGABYTE = 1024 * 1024;
 
-    private Rig rig;
-
-    @BeforeEach
-    void open() {
-        rig = new Rig();
-        rig.seed(1000);
-    }
-
-    @AfterEach
-    void close() {
-        rig.close();
-    }
+    @AutoClose
+    private final Rig rig = Rig.seeded(1000);
 
     @Test
     void largeFirstMessagesOfManyJobsAreTakenAFewAtATime() throws Exception {

@@ -195,23 +195,21 @@ class Problems extends ResponseEntityExceptionHandler {
     @Override
     protected @Nullable ResponseEntity<Object> handleHttpMessageNotReadable(
             HttpMessageNotReadableException e, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
-        ProblemDetail problem = problem(
-                HttpStatus.BAD_REQUEST,
-                INVALID_PARAMETER,
-                "The body of the request is not the JSON that is expected here.",
-                DESCRIBED);
-        return handleExceptionInternal(e, problem, headers, status, request);
+        return described(e, "The body of the request is not the JSON that is expected here.", headers, status, request);
     }
 
     @Override
     protected @Nullable ResponseEntity<Object> handleTypeMismatch(
             TypeMismatchException e, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
-        ProblemDetail problem = problem(
-                HttpStatus.BAD_REQUEST,
-                INVALID_PARAMETER,
-                String.format(Locale.ROOT, "%s is '%s', which cannot be read.", e.getPropertyName(), e.getValue()),
-                DESCRIBED);
-        return handleExceptionInternal(e, problem, headers, status, request);
+        String detail =
+                String.format(Locale.ROOT, "%s is '%s', which cannot be read.", e.getPropertyName(), e.getValue());
+        return described(e, detail, headers, status, request);
+    }
+
+    private @Nullable ResponseEntity<Object> described(
+            Exception e, String detail, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+        return handleExceptionInternal(
+                e, problem(HttpStatus.BAD_REQUEST, INVALID_PARAMETER, detail, DESCRIBED), headers, status, request);
     }
 
     private static HttpStatus status(SqlError error) {

@@ -6,6 +6,8 @@ import { ago, clock, count, plural, seconds } from './text.js';
 
 const words = { ok: 'All well', warn: 'Look at this', bad: 'Wrong or late' };
 const LAGS_EVERY = 15000;
+/** So many findings are shown at once: with 200 views, the rest would hide them. */
+const FIRST = 10;
 
 let lags = {};
 let lagsAt = 0;
@@ -33,10 +35,9 @@ export function render(route, data, { choose, again }) {
         data.findings.length
             ? h('section', { 'data-key': 'findings', class: 'findings' },
                 h('h2', {}, 'What is wrong'),
-                h('ul', {}, data.findings.map(f => h('li', { class: f.level },
-                    h('strong', {}, words[f.level], ': '),
-                    f.view ? h('a', { href: link(f.view) }, f.sentence) : f.sentence,
-                    h('br'), h('span', { class: 'note' }, f.remedy)))))
+                listed(data.findings.slice(0, FIRST)),
+                data.findings.length > FIRST
+                    ? h('details', { 'data-key': 'more' }, h('summary', {}, `${data.findings.length - FIRST} more`), listed(data.findings.slice(FIRST))) : null)
             : null,
         data.transactions.length ? h('section', { 'data-key': 'transactions' }, h('h2', {}, 'What holds things up'), held(data.transactions, again)) : null,
         h('section', { 'data-key': 'views' },
@@ -50,6 +51,12 @@ export function render(route, data, { choose, again }) {
             table(views)),
     ];
 }
+
+/** Findings, the worst first. */
+const listed = findings => h('ul', {}, findings.map(f => h('li', { class: f.level },
+    h('strong', {}, words[f.level], ': '),
+    f.view ? h('a', { href: link(f.view) }, f.sentence) : f.sentence,
+    h('br'), h('span', { class: 'note' }, f.remedy))));
 
 /** Transactions that are old, or that others wait for. */
 export function held(transactions, again) {

@@ -359,6 +359,26 @@ class DashboardTest {
     }
 
     @Test
+    void manyFindingsDoNotHideTheViews() throws Exception {
+        for (int i = 0; i < 12; i++) {
+            sql.run("CREATE VIEW app.many%1$d_def AS SELECT id, n FROM app.item; SELECT tally.create_projection('app.many%1$d', 'app.many%1$d_def', '{id}')"
+                    .formatted(i));
+        }
+        try {
+            browser.await(".findings details summary", " more");
+            assertThat(browser.driver().findElements(By.cssSelector(".findings > ul > li"))).hasSize(10);
+            browser.click(".findings summary");
+            browser.await(".findings details li", "is declared, but not active");
+            screenshots("now-many");
+        } finally {
+            sql.run("SELECT count(*) FROM (SELECT tally.drop(name) FROM tally.status WHERE name LIKE 'app.many%') d");
+            for (int i = 0; i < 12; i++) {
+                sql.run("DROP VIEW app.many%d_def".formatted(i));
+            }
+        }
+    }
+
+    @Test
     void anAddressThatCannotBeDecodedIsAnswered() {
         for (String odd : new String[] {"#/view/%zz", "#/view/100%", "#/nothing/%", "#/view/"}) {
             browser.open(base + odd);

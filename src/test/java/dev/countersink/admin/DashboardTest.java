@@ -361,12 +361,14 @@ class DashboardTest {
     @Test
     void manyFindingsDoNotHideTheViews() throws Exception {
         for (int i = 0; i < 12; i++) {
-            sql.run("CREATE VIEW app.many%1$d_def AS SELECT id, n FROM app.item; SELECT tally.create_projection('app.many%1$d', 'app.many%1$d_def', '{id}')"
-                    .formatted(i));
+            sql.run(
+                    "CREATE VIEW app.many%1$d_def AS SELECT id, n FROM app.item; SELECT tally.create_projection('app.many%1$d', 'app.many%1$d_def', '{id}')"
+                            .formatted(i));
         }
         try {
             browser.await(".findings details summary", " more");
-            assertThat(browser.driver().findElements(By.cssSelector(".findings > ul > li"))).hasSize(10);
+            assertThat(browser.driver().findElements(By.cssSelector(".findings > ul > li")))
+                    .hasSize(10);
             browser.click(".findings summary");
             browser.await(".findings details li", "is declared, but not active");
             screenshots("now-many");

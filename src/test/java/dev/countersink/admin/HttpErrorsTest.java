@@ -9,8 +9,14 @@ import dev.countersink.testing.TestInstance;
 import java.io.IOException;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -22,7 +28,9 @@ class HttpErrorsTest {
     private static final List<String> PAGES = List.of("text/html", "text/javascript", "text/css", "image/svg+xml");
 
     private static final String TOKEN = "Authorization: Bearer " + TestInstance.token() + "\r\n";
-    private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 3000);
+    private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 5000);
+
+    private static final int CLIENTS = 8;
 
     private static ItemService service;
     private static Sql sql;
@@ -30,7 +38,7 @@ class HttpErrorsTest {
 
     @BeforeAll
     static void start() throws Exception {
-        service = new ItemService();
+        service = new ItemService(Map.of("countersink.api.failures", 0));
         sql = service.sql();
         instance = service.instance();
     }
@@ -181,39 +189,74 @@ class HttpErrorsTest {
     }
 
     @Test
-    void randomRequestsAreAnsweredAsTheyShould() throws IOException {
+    void randomRequestsAreAnsweredAsTheyShould() throws Exception {
         long seed = Long.getLong("countersink.seed", System.nanoTime());
         System.out.println("random requests: -Dcountersink.seed=" + seed);
-        OddRequests requests = new OddRequests(new Random(seed), ItemView.NAME);
+        OddRequests requests = new OddRequests(new Random(seed), ItemView.NAME, tokens());
+        ExecutorService clients = Executors.newFixedThreadPool(CLIENTS);
         int failed = 0;
-        for (int i = 0; i < REQUESTS; i++) {
-            OddRequests.Request request = requests.next();
-            RawHttp.Reply reply = RawHttp.send(instance.port(), request.bytes());
-            String shown = "seed " + seed + ", request " + i + ": " + request + "\n-> " + reply;
-            assertThat(reply.status()).as(shown).isBetween(200, 505).isNotIn(500, 502, 503, 504);
-            // Tomcat answers this ping itself, without a body, before anything of ours sees it.
-            boolean ping = "OPTIONS".equals(request.method())
-                    && request.path().split("[?\\s]", 2)[0].equals("*");
-            if (ping) {
-                continue;
+        try {
+            List<Future<Boolean>> answers = new ArrayList<>();
+            for (int i = 0; i < REQUESTS; i++) {
+                OddRequests.Request request = requests.next();
+                String shown = "seed " + seed + ", request " + i + ": " + request;
+                answers.add(clients.submit(() -> isRefused(request, shown)));
             }
-            if (request.token()) {
-                assertThat(reply.status()).as(shown).isNotEqualTo(401);
-            } else if (!request.path().contains("health") && !isOpen(reply)) {
-                assertThat(reply.status()).as(shown).isGreaterThanOrEqualTo(400);
+            for (Future<Boolean> answer : answers) {
+                failed += answer.get() ? 1 : 0;
             }
-            if (reply.status() >= 400) {
-                failed++;
-                assertThat(reply.header("Content-Type")).as(shown).startsWith("application/problem+json");
-                if (!"HEAD".equals(request.method())) {
-                    JsonNode problem = json(reply);
-                    assertThat(problem.path("status").asInt()).as(shown).isEqualTo(reply.status());
-                    assertThat(problem.path("detail").asString()).as(shown).isNotEmpty();
-                    assertThat(problem.path("code").asString()).as(shown).hasSize(5);
-                }
-            }
+        } finally {
+            clients.shutdownNow();
         }
         assertThat(failed).as("answers that are errors").isBetween(REQUESTS / 10, REQUESTS - REQUESTS / 100);
+        assertThat(sql.text("""
+                SELECT coalesce(string_agg(DISTINCT role || ' ' || method || ' ' || path, ', '), '') FROM control.audit
+                WHERE status < 400 AND path !~ '^/*(http://elsewhere/+)?api/session'
+                      AND (role = 'reader' OR role = 'operator' AND path ~ '/(tokens|rebuild)')""")).as("done without the role for it").isEmpty();
+        assertThat(sql.number("SELECT count(DISTINCT role) FROM control.audit WHERE status = 403"))
+                .isEqualTo(2);
+    }
+
+    private static Map<OddRequests.Sender, String> tokens() {
+        Map<OddRequests.Sender, String> tokens = new EnumMap<>(OddRequests.Sender.class);
+        for (Role role : Role.values()) {
+            String made = "{\"name\":\"fuzz-%1$s\",\"role\":\"%1$s\"}".formatted(role);
+            tokens.put(
+                    OddRequests.Sender.valueOf(role.name()),
+                    instance.send("POST", "/api/tokens", TestInstance.token(), made)
+                            .json()
+                            .path("token")
+                            .asString());
+        }
+        return tokens;
+    }
+
+    /** Sends a request, and sees that its answer is as it should be; whether that is an error. */
+    private static boolean isRefused(OddRequests.Request request, String sent) throws IOException {
+        RawHttp.Reply reply = RawHttp.send(instance.port(), request.bytes());
+        String shown = sent + "\n-> " + reply;
+        assertThat(reply.status()).as(shown).isBetween(200, 505).isNotIn(500, 502, 503, 504);
+        // Tomcat answers this ping itself, without a body, before anything of ours sees it.
+        if ("OPTIONS".equals(request.method())
+                && request.path().split("[?\\s]", 2)[0].equals("*")) {
+            return false;
+        }
+        if (request.sender().mayCall()) {
+            assertThat(reply.status()).as(shown).isNotEqualTo(401);
+        } else if (!request.path().contains("health") && !isOpen(reply)) {
+            assertThat(reply.status()).as(shown).isGreaterThanOrEqualTo(400);
+        }
+        if (reply.status() < 400) {
+            return false;
+        }
+        assertThat(reply.header("Content-Type")).as(shown).startsWith("application/problem+json");
+        if (!"HEAD".equals(request.method())) {
+            JsonNode problem = json(reply);
+            assertThat(problem.path("status").asInt()).as(shown).isEqualTo(reply.status());
+            assertThat(problem.path("detail").asString()).as(shown).isNotEmpty();
+            assertThat(problem.path("code").asString()).as(shown).hasSize(5);
+        }
+        return true;
     }
 
     /**

@@ -1,8 +1,8 @@
 package dev.countersink.admin;
 
-import dev.countersink.testing.TestInstance;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 
 /** Requests made at random of what clients, proxies and attackers send. */
@@ -138,6 +138,8 @@ final class OddRequests {
             "Transfer-Encoding: identity",
             "Transfer-Encoding: gzip, chunked",
             "Transfer-Encoding: nonsense");
+    private static final List<String> WRONG =
+            List.of("Bearer", "Bearer x", "Bearer another-token-for-tests", "Token x", "Basic eDp5", "Bearer é", "");
     private static final List<String> BODIES = List.of(
             "",
             "",
@@ -171,11 +173,16 @@ final class OddRequests {
             "{\"name\":\"x\",\"role\":\"reader\"}",
             "--x\r\n\r\n--x--\r\n");
 
+    private static final Sender[] SENDERS = Sender.values();
+
     private final Random random;
+    private final Map<Sender, String> tokens;
     private final List<String> paths;
 
-    OddRequests(Random random, String view) {
+    /** @param tokens one for each sender that has a valid one */
+    OddRequests(Random random, String view, Map<Sender, String> tokens) {
         this.random = random;
+        this.tokens = tokens;
         String one = "/api/views/" + view;
         this.paths = List.of(
                 "/",
@@ -230,8 +237,21 @@ final class OddRequests {
                 "x");
     }
 
+    /** Whose token a request has. */
+    enum Sender {
+        NOBODY,
+        WRONG,
+        READER,
+        OPERATOR,
+        OWNER;
+
+        boolean mayCall() {
+            return this != NOBODY && this != WRONG;
+        }
+    }
+
     /** A request as it is sent. */
-    record Request(String method, String path, boolean token, byte[] bytes) {
+    record Request(String method, String path, Sender sender, byte[] bytes) {
         @Override
         public String toString() {
             return new String(bytes, StandardCharsets.UTF_8).replaceAll("(.)\\1{100,}", "$1…$1");
@@ -241,19 +261,17 @@ final class OddRequests {
     Request next() {
         String method = one(METHODS);
         String path = path();
-        boolean token = random.nextInt(8) > 0;
+        Sender sender = SENDERS[random.nextInt(SENDERS.length)];
         String body = one(BODIES);
         StringBuilder text = new StringBuilder(method)
                 .append(' ')
                 .append(path)
                 .append(random.nextInt(60) == 0 ? " HTTP/1.0" : random.nextInt(200) == 0 ? " HTTP/3.1" : " HTTP/1.1")
                 .append("\r\n");
-        if (token) {
-            text.append("Authorization: Bearer ").append(TestInstance.token()).append("\r\n");
-        } else if (random.nextBoolean()) {
-            text.append("Authorization: ")
-                    .append(one(List.of("Bearer", "Bearer x", "Basic eDp5", "Bearer é", "")))
-                    .append("\r\n");
+        if (sender.mayCall()) {
+            text.append("Authorization: Bearer ").append(tokens.get(sender)).append("\r\n");
+        } else if (sender == Sender.WRONG) {
+            text.append("Authorization: ").append(one(WRONG)).append("\r\n");
         }
         if (random.nextInt(50) > 0) {
             text.append("Host: ")
@@ -269,7 +287,7 @@ final class OddRequests {
                 && !text.toString().contains("Content-Length")) {
             text.append("Content-Length: ").append(bytes.length).append("\r\n");
         }
-        return new Request(method, path, token, join(text.append("\r\n").toString(), bytes));
+        return new Request(method, path, sender, join(text.append("\r\n").toString(), bytes));
     }
 
     private String path() {

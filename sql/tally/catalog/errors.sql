@@ -18,7 +18,7 @@ LANGUAGE sql IMMUTABLE AS $$
     ('TL012', 'wait_timeout',          'tally.status shows lag and error of the view; see that a scheduler calls tally.merge, or allow more time.'),
     ('TL013', 'needs_read_committed',  'Call it in a READ COMMITTED transaction: under a fixed snapshot nothing new can be seen.'),
     ('TL014', 'unique_index_missing',  'Create a unique index on plain columns, without WHERE, on the materialized view.'),
-    ('TL015', 'source_busy',           'A writer holds the table. Try again, or raise lock_timeout.'),
+    ('TL015', 'source_busy',           'Try again when what holds the table has ended, or raise lock_timeout: so long it is tried.'),
     ('TL016', 'unsupported_source',    'Watch an ordinary or partitioned table; vouch for anything else with tally.assume_static.'),
     ('TL017', 'in_use',                'Drop what is built on it first.'),
     ('TL018', 'bad_argument',          'See the function''s comment: \df+ tally.*'),

@@ -279,6 +279,7 @@ $$;
 CREATE OR REPLACE FUNCTION tally.lock_sources_briefly(v tally.derived_view)
 RETURNS void LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 BEGIN
+    PERFORM tally.interrupt_autovacuum(tally.watched_tables(v));
     PERFORM tally.lock_sources(v);
 END
 $$;

@@ -50,6 +50,7 @@ RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET stand
 DECLARE
     patience text := current_setting('lock_timeout');
 BEGIN
+    PERFORM tally.interrupt_autovacuum(ARRAY[s.relation]);
     PERFORM set_config('lock_timeout', '100ms', true);
     PERFORM tally.install_trigger(v, s, t) FROM tally.table_and_children(s.relation) t;
     PERFORM tally.note_triggers(v.id);
@@ -81,6 +82,7 @@ DECLARE
     compared regclass[] := '{}';
     has_rows boolean;
 BEGIN
+    PERFORM tally.interrupt_autovacuum(ARRAY(SELECT m FROM unnest(present) m WHERE m <> ALL (s.members) UNION ALL SELECT x.relation FROM tally.stray_triggers(s) x));
     PERFORM set_config('lock_timeout', '100ms', true);
     FOR t IN SELECT m FROM unnest(present) m WHERE m <> ALL (s.members) LOOP
         IF v.kind = 'snapshot' THEN

@@ -88,13 +88,17 @@ CREATE OR REPLACE FUNCTION tally.arm_triggers(v tally.derived_view)
 RETURNS boolean LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
 DECLARE
     patience text := current_setting('lock_timeout');
+    waits    boolean := random() >= 0.95;
     armed    regclass[] := '{}';
     t        regclass;
 BEGIN
     FOREACH t IN ARRAY tally.unarmed_tables(v.id) LOOP
         BEGIN
+            IF waits THEN
+                PERFORM tally.interrupt_autovacuum(ARRAY[t]);
+            END IF;
             PERFORM set_config('lock_timeout', '100ms', true);
-            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE %s', t, CASE WHEN random() < 0.95 THEN 'NOWAIT' END);
+            EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE %s', t, CASE WHEN NOT waits THEN 'NOWAIT' END);
             PERFORM tally.fire_always(t, ARRAY(SELECT tally.triggers_unarmed(v.id, t)));
             PERFORM set_config('lock_timeout', patience, true);
             armed := armed || t;

@@ -106,15 +106,6 @@ RETURNS TABLE (trigger name, function text, fires text, per text) LANGUAGE sql S
     WHERE v.kind = 'projection' AND tally.is_partitioned(s.relation) AND relation = s.relation
 $$;
 
--- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level. A partition that is being detached
--- CONCURRENTLY does not count: queries do not see its rows any more.
-CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
-RETURNS SETOF regclass LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    WITH RECURSIVE tree(member) AS (
-        SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member AND NOT i.inhdetachpending)
-    SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
-$$;
-
 -- tally.stray_triggers: triggers of one source on tables that no longer belong to it. A partition keeps its triggers when it is detached.
 CREATE OR REPLACE FUNCTION tally.stray_triggers(s tally.source)
 RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
@@ -125,10 +116,16 @@ RETURNS TABLE (relation regclass, trigger name) LANGUAGE sql STABLE ROWS 2 SET s
       AND g.tgrelid NOT IN (SELECT t FROM tally.table_and_children(s.relation) t)
 $$;
 
+-- tally.watched_tables: the sources of a derived view that have triggers.
+CREATE OR REPLACE FUNCTION tally.watched_tables(v tally.derived_view)
+RETURNS regclass[] LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL)
+$$;
+
 -- tally.lock_sources: lock the watched tables of a projection against writers.
 CREATE OR REPLACE FUNCTION tally.lock_sources(v tally.derived_view)
 RETURNS void LANGUAGE sql AS $$
-    SELECT tally.lock_tables(ARRAY(SELECT s.relation FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL), 'SHARE ROW EXCLUSIVE')
+    SELECT tally.lock_tables(tally.watched_tables(v), 'SHARE ROW EXCLUSIVE')
 $$;
 
 -- tally.triggers_of: all triggers that the engine made for a projection or a snapshot.

@@ -79,6 +79,7 @@ BEGIN
     IF tally.older_snapshot(next.verified_by) THEN
         RETURN false;
     END IF;
+    PERFORM tally.interrupt_autovacuum(tally.watched_tables(v) || ARRAY(SELECT tally.relation_of(d) FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id) AND d.serves_id IS NULL));
     PERFORM set_config('lock_timeout', '500ms', true);
     EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', (
         SELECT string_agg(t, ', ') FROM (

@@ -25,3 +25,12 @@ $$;
 -- tally.signature_of: a function with its argument types, every name qualified.
 CREATE OR REPLACE FUNCTION tally.signature_of(function oid)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS 'SELECT function::regprocedure::text';
+
+-- tally.table_and_children: a table, its partitions and the tables that inherit from it, at every level. A partition that is being detached
+-- CONCURRENTLY does not count: queries do not see its rows any more.
+CREATE OR REPLACE FUNCTION tally.table_and_children(relation regclass)
+RETURNS SETOF regclass LANGUAGE sql STABLE ROWS 2 SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    WITH RECURSIVE tree(member) AS (
+        SELECT relation::oid UNION SELECT i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.member AND NOT i.inhdetachpending)
+    SELECT tree.member::regclass FROM tree JOIN pg_class c ON c.oid = tree.member WHERE c.relkind IN ('r', 'p')
+$$;

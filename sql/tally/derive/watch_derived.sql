@@ -67,6 +67,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM tally.source x WHERE x.projection_id = v.id AND x.derived) THEN
         RETURN;
     END IF;
+    PERFORM tally.interrupt_autovacuum(ARRAY(SELECT t FROM tally.tables_read(v.definition) t) || tally.watched_tables(v));
     FOR d IN SELECT coalesce(x.source, o.relation) AS source, coalesce(x.columns, tally.watched(o.relation, '[]')) AS columns,
                     CASE WHEN x.source IS NULL THEN tally.sql_no_key(v.definition, v.key) ELSE x.expand END AS expand, x.ways, x.shape
              FROM (SELECT y.* FROM tally.derive(v.definition, v.key, tally.part(v)) y JOIN pg_class c ON c.oid = y.source AND c.relkind IN ('r', 'p')) x

@@ -73,6 +73,7 @@ $$;
 \ir ../catalog/make_rollup.sql
 \ir ../generate/generate_log.sql
 \ir ../generate/generate_moves.sql
+\ir ../catalog/interrupt_autovacuum.sql
 \ir ../catalog/lock_tables.sql
 \ir ../catalog/unlogged.sql
 \ir ../catalog/install_triggers.sql

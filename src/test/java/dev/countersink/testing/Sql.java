@@ -21,7 +21,7 @@ public final class Sql implements AutoCloseable {
         try (var statement = connection.createStatement()) {
             statement.execute(script);
         } catch (SQLException e) {
-            throw new IllegalStateException(script, e);
+            throw new IllegalStateException(e.getMessage() + "\nin: " + script, e);
         }
     }
 

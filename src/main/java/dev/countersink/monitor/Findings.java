@@ -4,6 +4,7 @@ import static dev.countersink.monitor.Finding.Level.BAD;
 import static dev.countersink.monitor.Finding.Level.OK;
 import static dev.countersink.monitor.Finding.Level.WARN;
 
+import dev.countersink.monitor.AlertRules.Rule;
 import dev.countersink.monitor.Finding.Level;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -11,6 +12,9 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 
@@ -28,6 +32,17 @@ final class Findings {
             "Correct the rows that these keys are made of; they are tried again by themselves.";
     static final String WRONG_REMEDY = "Repair it, then verify it, and look for what wrote to it.";
     static final String DEAD_LETTERS_REMEDY = "See Ingestion: correct the cause, then replay or discard them.";
+
+    /** Alerts that are found here without them, and sooner. */
+    private static final Set<String> FOUND = Stream.of(
+                    Rule.VIEW_LATE,
+                    Rule.VIEW_FAILS,
+                    Rule.KEYS_QUARANTINED,
+                    Rule.WRONG_ROWS,
+                    Rule.UNHEALTHY,
+                    Rule.DEAD_LETTERS)
+            .map(Rule::title)
+            .collect(Collectors.toSet());
 
     private final Duration interval;
     private final List<Finding> all = new ArrayList<>();
@@ -206,6 +221,22 @@ final class Findings {
                             count == 1 ? "%d message could not be applied" : "%d messages could not be applied",
                             count),
                     DEAD_LETTERS_REMEDY);
+        }
+    }
+
+    /**
+     * What an alert that is firing says, unless it is found without it.
+     *
+     * @param views the names of those that there are
+     */
+    void addAlert(JsonNode alert, Set<String> views) {
+        if (!FOUND.contains(alert.path("rule").asString(""))) {
+            String subject = alert.path("subject").asString("");
+            add(
+                    Level.valueOf(alert.path("level").asString().toUpperCase(Locale.ROOT)),
+                    views.contains(subject) ? subject : null,
+                    alert.path("sentence").asString(),
+                    alert.path("remedy").asString());
         }
     }
 

@@ -2,6 +2,7 @@ package dev.countersink.monitor;
 
 import dev.countersink.config.RefreshSettings;
 import dev.countersink.db.ControlDb;
+import dev.countersink.db.GuardDb;
 import dev.countersink.db.Hurry;
 import dev.countersink.db.ResultsReads;
 import dev.countersink.db.TallyDb;
@@ -52,6 +53,7 @@ public class ViewBoard implements SmartLifecycle {
     private static final Duration PATIENCE = Duration.ofSeconds(2);
     private static final String SILENT = "The database has not said for 2 s how the views are.";
 
+    private static final int MOST_ALERTS = 1000;
     private static final int SMALL_PICTURE = 30;
     private static final int STATE_LINE_SECONDS = 60;
     private static final double SECONDS_PER_MINUTE = 60;
@@ -60,6 +62,7 @@ public class ViewBoard implements SmartLifecycle {
 
     private final TallyDb tally;
     private final ControlDb control;
+    private final GuardDb guard;
     private final ResultsReads results;
     private final RefreshSettings settings;
     private final MeterRegistry meters;
@@ -83,6 +86,7 @@ public class ViewBoard implements SmartLifecycle {
     private List<ObjectNode> problems = List.of();
     private List<ObjectNode> verified = List.of();
     private List<ObjectNode> triggers = List.of();
+    private List<ObjectNode> firing = List.of();
     private Map<String, ObjectNode> triggersOf = Map.of();
     private Map<String, List<String>> readBy = Map.of();
     private Set<String> chainsOf = Set.of();
@@ -95,12 +99,14 @@ public class ViewBoard implements SmartLifecycle {
     ViewBoard(
             TallyDb tally,
             ControlDb control,
+            GuardDb guard,
             ResultsReads results,
             RefreshSettings settings,
             MeterRegistry meters,
             JsonMapper json) {
         this.tally = tally;
         this.control = control;
+        this.guard = guard;
         this.results = results;
         this.settings = settings;
         this.meters = meters;
@@ -155,6 +161,7 @@ public class ViewBoard implements SmartLifecycle {
         });
         problems.forEach(findings::addProblem);
         findings.addDeadLetters(deadLetters);
+        firing.forEach(alert -> findings.addAlert(alert, byName.keySet()));
         List<Finding> sorted = findings.sorted();
         for (Finding finding : sorted) {
             if (finding.view() != null) {
@@ -328,6 +335,7 @@ public class ViewBoard implements SmartLifecycle {
             chainsOf = names;
         }
         deadLetters = results.deadLetterCount();
+        firing = objects(guard.alerts(null, MOST_ALERTS, "firing"));
         readAt = now;
     }
 

@@ -135,6 +135,19 @@ class ApiTest {
     }
 
     @Test
+    void verifyCountsAllRowsThatDifferAndTellsTheFirst() {
+        sql.run("CREATE TABLE app.plain (id bigint PRIMARY KEY); INSERT INTO app.plain SELECT generate_series(1, 300)");
+        sql.run(
+                "CREATE VIEW app.wide_def AS SELECT id, 1 AS one FROM app.plain; SELECT tally.keep('app.wide', 'app.wide_def', '{id}')");
+        sql.run("SELECT tally.refresh('app.wide'); UPDATE app.wide SET one = 2");
+        JsonNode result = finished(instance.post("/api/views/app.wide/verify").header("Location"))
+                .path("result");
+        assertThat(result.path("differences").asInt()).isEqualTo(600);
+        assertThat(result.path("rows")).hasSize(100);
+        sql.run("SELECT tally.drop('app.wide'); DROP VIEW app.wide_def; DROP TABLE app.plain");
+    }
+
+    @Test
     void verifyTakesASampleAndNothingElseDoes() {
         JsonNode run = finished(instance.post(VIEW + "/verify?sample=0.5").header("Location"));
         assertThat(run.path("state").asString()).isEqualTo("done");
@@ -201,6 +214,20 @@ class ApiTest {
         assertProblem(instance.get(VIEW + "/row?cell=%7B%22n%22%3A21%7D"), 422, "TL018");
         assertProblem(instance.get(VIEW + "/row?cell=%7B"), 400, "22P02");
         assertProblem(instance.get(VIEW + "/row"), 400, "22023");
+    }
+
+    @Test
+    void nowIsNotGreenWhileAnAlertFires() {
+        sql.run("""
+                INSERT INTO control.run (view, action, state, requested_at, started_at, finished_at, instance, result)
+                SELECT '%s', 'verify', 'done', t, t, t, 'of old', '{"agrees": true, "differences": 0}' FROM (SELECT now() - interval '4 days' AS t) x
+                """.formatted(ItemView.NAME));
+        JsonNode now = Eventually.await(
+                "the finding is there",
+                () -> instance.get("/api/now").json(),
+                found -> found.path("findings").toString().contains("app.item_fact has not been verified since"));
+        assertThat(now.path("level").asString()).isNotEqualTo("ok");
+        sql.run("DELETE FROM control.run WHERE instance = 'of old'");
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.countersink.monitor.Finding.Level;
 import java.time.Duration;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -61,6 +62,20 @@ class FindingsTest {
         findings.addVerified(json("{'view':'a.w','differences':2,'repaired':true}"));
         findings.addVerified(json("{'view':'a.x','differences':0,'repaired':false}"));
         assertThat(findings.sorted()).extracting(Finding::level).containsExactly(Level.BAD, Level.BAD, Level.WARN);
+    }
+
+    @Test
+    void anAlertThatNothingElseTellsIsAFinding() {
+        for (String rule : new String[] {"ViewLate", "DeadLetters", "TriggerInError", "NatsAway"}) {
+            findings.addAlert(
+                    json("{'rule':'%1$s','subject':'%2$s','level':'bad','sentence':'%1$s fires','remedy':'Look.'}"
+                            .formatted(rule, rule.equals("NatsAway") ? "instance-1" : "a.v")),
+                    Set.of("a.v"));
+        }
+        assertThat(findings.sorted())
+                .containsExactly(
+                        new Finding(Level.BAD, "a.v", "TriggerInError fires", "Look."),
+                        new Finding(Level.BAD, null, "NatsAway fires", "Look."));
     }
 
     @Test

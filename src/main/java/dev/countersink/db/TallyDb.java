@@ -1,5 +1,6 @@
 package dev.countersink.db;
 
+import java.util.ArrayList;
 import java.util.List;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
@@ -105,15 +106,28 @@ public class TallyDb {
     }
 
     /**
-     * Rows that differ from the oracle, each as a JSON object.
+     * What differs from the oracle.
+     *
+     * @param count of all rows that do
+     * @param first some of them, each as a JSON object
+     */
+    public record Differences(long count, List<String> first) {}
+
+    /**
+     * Compares a derived view with its oracle. Only so many rows that differ are read: all rows of a view may, and they would fill the memory.
      *
      * @param sample share of a projection's keys
      */
-    public List<String> verify(String name, double sample) {
-        return jdbc.sql("SELECT to_jsonb(v) FROM tally.verify(?, ?) v")
-                .params(name, sample)
-                .query(String.class)
-                .list();
+    public Differences verify(String name, double sample, int most) {
+        List<String> first = new ArrayList<>();
+        long[] count = {0};
+        jdbc.sql("SELECT to_jsonb(v), count(*) OVER () FROM tally.verify(?, ?) v LIMIT ?")
+                .params(name, sample, most)
+                .query(row -> {
+                    first.add(row.getString(1));
+                    count[0] = row.getLong(2);
+                });
+        return new Differences(count[0], first);
     }
 
     /**

@@ -5,7 +5,6 @@ import dev.countersink.db.HeldRun;
 import dev.countersink.db.TallyDb;
 import dev.countersink.ingest.db.Replays;
 import java.sql.SQLException;
-import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.slf4j.Logger;
@@ -50,17 +49,21 @@ class ViewActions {
     }
 
     private String verify(TallyDb tally, String view, double sample) {
-        List<String> different = tally.verify(view, sample);
-        if (!different.isEmpty()) {
-            LOG.warn("{} differs from its oracle: {} rows, the first {}", view, different.size(), different.get(0));
+        TallyDb.Differences different = tally.verify(view, sample, SHOWN);
+        if (different.count() > 0) {
+            LOG.warn(
+                    "{} differs from its oracle: {} rows, the first {}",
+                    view,
+                    different.count(),
+                    different.first().get(0));
         }
         return json.writeValueAsString(Map.of(
                 "agrees",
-                different.isEmpty(),
+                different.count() == 0,
                 "differences",
-                different.size(),
+                different.count(),
                 "rows",
-                different.stream().limit(SHOWN).map(json::readTree).toList()));
+                different.first().stream().map(json::readTree).toList()));
     }
 
     /** If the message is rejected again, the run fails with the new reason of the dead letter. */

@@ -149,7 +149,10 @@ class ViewsController {
                 throw RefusedException.badCron(problem);
             });
         }
-        ObjectNode view = rows.object(schedules.change(name, changes.toString(), version));
+        ObjectNode view = schedules
+                .change(name, changes.toString(), version)
+                .map(rows::object)
+                .orElseThrow(() -> NotFoundException.view(name));
         response.setHeader(HttpHeaders.ETAG, etag(view));
         return view;
     }

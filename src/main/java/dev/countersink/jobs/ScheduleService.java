@@ -1,6 +1,7 @@
 package dev.countersink.jobs;
 
 import dev.countersink.db.TallyDb;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -20,11 +21,11 @@ public class ScheduleService {
      *
      * @param changesJson an object with what is to change
      * @param expectedVersion the schedule's version as last read, null for whatever it is
-     * @return the derived view after it, as a JSON object
+     * @return the derived view after it, as a JSON object; empty if it has gone meanwhile
      */
-    public String change(String view, String changesJson, @Nullable Integer expectedVersion) {
+    public Optional<String> change(String view, String changesJson, @Nullable Integer expectedVersion) {
         tally.schedule(view, changesJson, expectedVersion);
         dispatcher.schedulesChanged();
-        return tally.view(view).get(0);
+        return tally.view(view).stream().findFirst();
     }
 }

@@ -42,7 +42,9 @@ export const now = () => json('api/now');
 export const lags = () => json('api/now/lags');
 
 export const activity = () => json('api/activity');
-export const alerts = () => json('api/alerts?limit=20');
+/** Those that are firing come first. */
+export const alerts = async () => (await Promise.all([json('api/alerts?state=firing&limit=100'), json('api/alerts?state=resolved&limit=20')])).flatMap(page => page.items);
+export const audit = after => json(`api/audit?${new URLSearchParams(after ? { after, limit: 20 } : { limit: 20 })}`);
 export const moment = time => json(`api/now/at?${new URLSearchParams({ time })}`);
 
 export const transactions = () => json('api/transactions');

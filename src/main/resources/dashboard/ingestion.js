@@ -5,6 +5,8 @@ import { ask, h, read, say } from './dom.js';
 import { ago, bytes, count, plural, seconds } from './text.js';
 
 const LONGEST = 20000;
+/** Seconds without any of its messages being finished, which is more than a pause between two batches. */
+const STALLED = 10;
 
 export async function load(route) {
     const [ingest, jobs, letters] = await Promise.all([
@@ -69,7 +71,8 @@ function jobTable(jobs, working) {
                 h('td', { 'data-label': 'Failed' }, count(j.failed)),
                 h('td', { 'data-label': 'Waiting' }, w ? count(w.messages) : '0'),
                 h('td', { 'data-label': 'A second' }, w ? w.perSecond.toFixed(1) : '–'),
-                h('td', { 'data-label': 'Left' }, w && w.etaSeconds !== null ? seconds(w.etaSeconds) : '–'),
+                h('td', { 'data-label': 'Left' }, w && w.stalledSeconds >= STALLED ? h('span', { class: 'state bad' }, `no progress for ${seconds(w.stalledSeconds)}`)
+                    : w && w.etaSeconds !== null ? seconds(w.etaSeconds) : '–'),
                 h('td', { 'data-label': 'Idle' }, j.idle_seconds === null ? '–' : seconds(j.idle_seconds)));
         })));
 }

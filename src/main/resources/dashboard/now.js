@@ -6,7 +6,6 @@ import { ago, clock, count, plural, seconds } from './text.js';
 
 const words = { ok: 'All well', warn: 'Look at this', bad: 'Wrong or late' };
 const LAGS_EVERY = 15000;
-/** So many findings are shown at once: with 200 views, the rest would hide them. */
 const FIRST = 10;
 
 let lags = {};
@@ -30,14 +29,12 @@ export function render(route, data, { choose, again }) {
         h('h1', { class: 'hidden' }, 'Now'),
         h('section', { class: `line ${data.level}`, 'data-key': 'line', id: 'line' },
             h('p', { class: 'word' }, words[data.level]),
-            h('p', { class: 'sentence', 'aria-live': 'polite' }, data.sentence),
+            h('p', { class: 'sentence', 'aria-live': 'polite' }, data.sentence, data.findings.length > 1 ? ` – and ${data.findings.length - 1} more` : ''),
             h('p', { class: 'at' }, `as of ${clock(data.at)}`)),
         data.findings.length
             ? h('section', { 'data-key': 'findings', class: 'findings' },
                 h('h2', {}, 'What is wrong'),
-                listed(data.findings.slice(0, FIRST)),
-                data.findings.length > FIRST
-                    ? h('details', { 'data-key': 'more' }, h('summary', {}, `${data.findings.length - FIRST} more`), listed(data.findings.slice(FIRST))) : null)
+                first(data.findings, listed))
             : null,
         data.transactions.length ? h('section', { 'data-key': 'transactions' }, h('h2', {}, 'What holds things up'), held(data.transactions, again)) : null,
         h('section', { 'data-key': 'views' },
@@ -51,6 +48,10 @@ export function render(route, data, { choose, again }) {
             table(views)),
     ];
 }
+
+/** A list of which the rest is shown when somebody wants it: with 200 views, it would hide what comes below. */
+export const first = (all, drawn) => [drawn(all.slice(0, FIRST), false), all.length > FIRST
+    ? h('details', { 'data-key': 'more' }, h('summary', {}, `${all.length - FIRST} more`), drawn(all.slice(FIRST), true)) : null];
 
 /** Findings, the worst first. */
 const listed = findings => h('ul', {}, findings.map(f => h('li', { class: f.level },
@@ -149,7 +150,7 @@ export function next(v) {
     }
     if (v.trigger) {
         return v.trigger.state === 'error' ? h('span', { class: 'state bad' }, 'trigger in error')
-            : [soon(v.trigger.next_fire_at), v.trigger.state === 'waiting' ? null : h('span', { class: 'note' }, ` ${v.trigger.state}`)];
+            : v.trigger.state === 'blocked' ? 'at work' : soon(v.trigger.next_fire_at);
     }
     if (v.cron) {
         return h('span', { class: 'state warn' }, 'no trigger yet');

@@ -58,9 +58,12 @@ function result(r) {
         return '';
     }
     if (r.action === 'verify') {
-        return r.result.agrees ? 'equal to its oracle'
+        return r.result.agrees ? 'equal to its definition'
             : h('button', { type: 'button', onclick: () => read(`Rows that differ, run ${r.id}`, r.result.rows.map(row => JSON.stringify(row)).join('\n')) },
                 `${count(r.result.differences)} rows differ`);
+    }
+    if (r.result.outcome === 'nothing') {
+        return 'nothing was pending';
     }
     return r.action === 'refresh' ? `${r.result.outcome}, ${count(r.result.keys)} keys, ${count(r.result.changed)} rows changed` : '';
 }

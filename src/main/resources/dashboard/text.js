@@ -28,7 +28,8 @@ export const clock = time => time ? new Date(time).toLocaleTimeString('en-GB') :
 export const interval = ms => ms === null || ms === undefined ? '' : ms % 1000 === 0 ? `${ms / 1000} s` : `${ms} ms`;
 
 export function bytes(n) {
-    return n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1048576).toFixed(1)} MB`;
+    const power = n < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(n) / 10));
+    return power ? `${(n / 1024 ** power).toFixed(1)} ${['KB', 'MB', 'GB', 'TB'][power - 1]}` : `${n} B`;
 }
 
 export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;

@@ -66,7 +66,8 @@ export async function load(route) {
     const cell = route.query.get('cell');
     const asked = cell === null ? null : await why(route.name, cell);
     const view = now.views.find(v => v.name === rest.details.name);
-    return { view, findings: now.findings.filter(f => f.view === rest.details.name), runs: latest.items, history, asked, running, ...rest };
+    const above = now.views.filter(v => v.projection === rest.details.name || v.reads.includes(rest.details.name)).map(v => v.name);
+    return { view, above, findings: now.findings.filter(f => f.view === rest.details.name), runs: latest.items, history, asked, running, ...rest };
 }
 
 export function render(route, data, { choose, again }) {
@@ -88,7 +89,7 @@ export function render(route, data, { choose, again }) {
         v.kind === 'snapshot' ? null : h('section', { 'data-key': 'why' }, h('h2', {}, 'Why is this number so?'), whyForm(route, data, choose)),
         h('section', { 'data-key': 'definition' }, h('h2', {}, 'Definition'),
             h('pre', { tabindex: 0 }, details.definition ?? details.late ?? 'It is gone.'),
-            h('p', {}, sources(details)), explanation(v.name)),
+            h('p', {}, sources(details)), chain(v, details, data.above), explanation(v.name)),
         data.quarantine.length ? h('section', { 'data-key': 'quarantine' }, h('h2', {}, 'Quarantined keys'), quarantine(data.quarantine, details.key)) : null,
         h('section', { 'data-key': 'runs' }, h('h2', {}, 'Runs'), runs.table(data.runs, again, false),
             h('p', {}, h('a', { href: `#/runs?view=${encodeURIComponent(v.name)}` }, 'All runs of this view'))),
@@ -421,6 +422,14 @@ function draw(figure, unit, data, choose) {
 function sources(details) {
     const watched = details.watched.length ? `Watches ${details.watched.join(', ')}.` : 'Watches nothing.';
     return details.static.length ? `${watched} Assumes static: ${details.static.join(', ')}.` : watched;
+}
+
+/** From the tables, or the views, that it reads to those that read it. */
+function chain(v, details, above) {
+    const linked = name => h('a', { href: `#/view/${encodeURIComponent(name)}` }, name);
+    const below = v.projection ? [linked(v.projection)] : [...new Set([...v.reads, ...details.watched, ...details.static])].map(name => v.reads.includes(name) ? linked(name) : name);
+    const several = parts => parts.map((part, i) => [i ? ', ' : '', part]);
+    return h('p', { id: 'chain' }, below.length ? [several(below), ' → '] : null, h('strong', {}, v.name), above.length ? [' → ', several(above.map(linked))] : null);
 }
 
 /** How each source leads to keys; asked for when somebody opens it. */

@@ -190,7 +190,7 @@ class DashboardTest {
         browser.click("dialog button.main");
         browser.await("table[data-key=runs] tbody tr", "repair", "done");
         browser.click("#verify");
-        browser.await("table[data-key=runs] tbody tr", "verify", "done", "equal to its oracle");
+        browser.await("table[data-key=runs] tbody tr", "verify", "done", "equal to its definition");
         browser.await("#state", "active");
         Eventually.await("no finding", () -> browser.text(".finding"), String::isEmpty);
     }
@@ -398,7 +398,16 @@ class DashboardTest {
         browser.await("#instances tbody tr", "ago");
         browser.await("#deltas", "app.item_fact");
         browser.await("section[data-key=statements]", "pg_stat_statements is not installed");
+        browser.await("#audit tbody tr", "COUNTERSINK_API_TOKEN (owner)", "POST /api/session", "200");
         screenshots("activity");
+    }
+
+    @Test
+    void aViewShowsWhatItReadsAndWhatReadsIt() {
+        browser.open(base + "#/view/app.item_fact");
+        browser.await("#chain", "app.item → app.item_fact → app.by_share, app.item_sum");
+        browser.open(base + "#/view/app.item_sum");
+        browser.await("#chain", "app.item_fact → app.item_sum");
     }
 
     @Test

@@ -6,6 +6,7 @@ import com.sun.net.httpserver.HttpServer;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.ItemView;
 import dev.countersink.testing.TestInstance;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -18,6 +19,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.springframework.beans.factory.config.YamlMapFactoryBean;
 import org.springframework.core.io.ByteArrayResource;
+import org.yaml.snakeyaml.Yaml;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -160,12 +163,7 @@ class MetricsTest {
         Map<String, Object> file = yaml("compose.yaml");
         Map<String, Object> services = map(file.get("services"));
         assertThat(services.keySet()).contains("postgres", "nats", "countersink", "prometheus", "grafana");
-        Set<String> settings = new TreeSet<>(Pattern.compile("`(COUNTERSINK_[A-Z_]+)`")
-                .matcher(Files.readString(Path.of("docs", "settings.md")))
-                .results()
-                .map(found -> found.group(1))
-                .toList());
-        assertThat(settings)
+        assertThat(settings())
                 .containsAll(
                         map(map(services.get("countersink")).get("environment")).keySet());
         services.forEach((name, value) -> {
@@ -199,6 +197,47 @@ class MetricsTest {
             String content = (String) map(config).get("content");
             assertThat(parsed(content)).as(name).isNotEmpty();
         });
+    }
+
+    private static Set<String> settings() throws IOException {
+        return names("`(COUNTERSINK_[A-Z_]+)`", Files.readString(Path.of("docs", "settings.md")));
+    }
+
+    private static Set<String> names(String pattern, String text) {
+        return Pattern.compile(pattern)
+                .matcher(text)
+                .results()
+                .map(found -> found.group(1))
+                .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    @Test
+    void theManifestForKubernetesNamesOnlyWhatThereIs() throws Exception {
+        String file = Files.readString(OPS.resolve("kubernetes.yaml"));
+        Map<String, Map<String, Object>> kinds = new TreeMap<>();
+        for (Object document : new Yaml().loadAll(file)) {
+            kinds.put((String) map(document).get("kind"), map(document));
+        }
+        assertThat(kinds).containsOnlyKeys("Deployment", "Service", "PodDisruptionBudget");
+        assertThat(settings()).containsAll(names("(COUNTERSINK_[A-Z_]+)", file));
+        Map<String, Object> spec = map(kinds.get("Deployment").get("spec"));
+        Object labels = map(spec.get("selector")).get("matchLabels");
+        assertThat(map(map(spec.get("template")).get("metadata")).get("labels")).isEqualTo(labels);
+        assertThat(map(kinds.get("Service").get("spec")).get("selector")).isEqualTo(labels);
+        assertThat(map(kinds.get("PodDisruptionBudget").get("spec")).get("selector"))
+                .isEqualTo(spec.get("selector"));
+        Map<String, Object> pod = map(map(spec.get("template")).get("spec"));
+        assertThat((Integer) pod.get("terminationGracePeriodSeconds")).isGreaterThan(10);
+        Integer user = (Integer) map(pod.get("securityContext")).get("runAsUser");
+        assertThat(Files.readString(OPS.resolve("Dockerfile"))).contains("USER " + user + ":" + user);
+        Map<String, Object> container = map(((List<?>) pod.get("containers")).get(0));
+        for (String probe : List.of("startupProbe", "livenessProbe", "readinessProbe")) {
+            Map<String, Object> asked = map(map(container.get(probe)).get("httpGet"));
+            assertThat(asked.get("port")).isEqualTo("http");
+            assertThat(instance.getWithToken((String) asked.get("path"), null).status())
+                    .as(probe)
+                    .isEqualTo(200);
+        }
     }
 
     @Test

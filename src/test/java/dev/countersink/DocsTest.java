@@ -39,6 +39,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.springframework.boot.context.properties.ConfigurationProperties;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /** The pages describe what the product does. A function or view of schema tally is public if it has a comment. */
 class DocsTest {
@@ -183,6 +185,60 @@ class DocsTest {
                 .allSatisfy(name -> assertThat(script).contains(name));
         assertThat(all(Pattern.compile("(COUNTERSINK_[A-Z_]*[A-Z])"), Files.readString(Path.of("README.md"))))
                 .allSatisfy(name -> assertThat(page).contains('`' + name + '`'));
+    }
+
+    @Test
+    void theCallsAreThoseThatTheDescriptionOfTheApiHas() throws Exception {
+        Set<String> described = new TreeSet<>();
+        JsonNode paths = JsonMapper.shared()
+                .readTree(Files.readString(Path.of("src", "main", "resources", "openapi.json")))
+                .path("paths");
+        paths.propertyStream()
+                .forEach(path -> path.getValue().propertyStream().forEach(call -> {
+                    for (JsonNode parameter : call.getValue().path("parameters")) {
+                        if (parameter.path("name").asString("").equals("action")) {
+                            parameter
+                                    .path("schema")
+                                    .path("enum")
+                                    .forEach(action -> described.add(call.getKey() + " "
+                                            + path.getKey().replace("{action}", action.asString())));
+                            return;
+                        }
+                    }
+                    described.add(call.getKey() + " " + path.getKey());
+                }));
+        // It is in a sentence, and with a slash at its end in the table.
+        described.removeAll(Set.of("get /api/openapi.json", "post /api/v2/jobs/{id}/result"));
+        assertThat(callsOfThePage())
+                .filteredOn(call -> call.contains(" /api/"))
+                .containsExactlyInAnyOrderElementsOf(described);
+    }
+
+    /** In a row, what follows the first call names another end of the same path. */
+    private static Set<String> callsOfThePage() throws IOException {
+        Set<String> calls = new TreeSet<>();
+        for (String line : Files.readAllLines(Path.of("docs", "api.md"))) {
+            String method = null;
+            String parent = "";
+            for (String code : line.startsWith("| `")
+                    ? all(CODE, line.split(" \\| ", 2)[0]).toList()
+                    : List.<String>of()) {
+                String[] words = code.split(" ", 2);
+                boolean whole = words.length == 2 && words[0].matches("[A-Z]+") && words[1].startsWith("/");
+                method = whole ? words[0].toLowerCase(Locale.ROOT) : method;
+                String path = (whole ? words[1] : code).split("\\?", 2)[0];
+                if (whole) {
+                    parent = path.substring(0, path.lastIndexOf('/'));
+                }
+                if (method != null) {
+                    calls.add(method + " "
+                            + (path.matches("/(api|actuator)/.*")
+                                    ? path
+                                    : parent + (path.startsWith("/") ? path : "/" + path)));
+                }
+            }
+        }
+        return calls;
     }
 
     @Test

@@ -52,7 +52,7 @@ function part(key, title, rows, draw, none) {
     return h('section', { 'data-key': key }, h('h2', {}, rows.length > 1 ? `${title}: ${plural(rows.length, 'row')}` : title), rows.length ? draw() : h('p', { class: 'note' }, none));
 }
 
-const NUMBERS = new Set(['Size', 'Rows, about', 'Dead rows, about', 'Stored rows take', 'Calls', 'On average', 'In all', 'Jobs by the clock']);
+const NUMBERS = new Set(['Size', 'Rows, about', 'Dead rows, about', 'Stored rows take', 'Calls', 'On average', 'In all']);
 
 /** Each row begins with its key. */
 function table(id, heads, rows) {

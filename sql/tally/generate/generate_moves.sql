@@ -58,12 +58,6 @@ $body$ $template$, jsonb_build_object(
 END
 $generator$;
 
--- tally.is_partitioned: whether a table is partitioned.
-CREATE OR REPLACE FUNCTION tally.is_partitioned(relation regclass)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT c.relkind = 'p' FROM pg_class c WHERE c.oid = relation
-$$;
-
 -- tally.sql_flag: the name of a flag of a partitioned source: "inserting" or "updating" (a + for each running statement, because statements
 -- can be nested), or "leaving" (a row has left its partition).
 CREATE OR REPLACE FUNCTION tally.sql_flag(v tally.derived_view, s tally.source, doing text)

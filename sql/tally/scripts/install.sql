@@ -1,4 +1,4 @@
--- The engine, alone, as one transaction. sql/tally/install.sql and upgrade.sql run this.
+-- The engine, alone, as one transaction; an upgrade then makes anew what it has generated. sql/tally/install.sql and upgrade.sql run this.
 -- The files are in the order in which they matter for a row: names, declaring, logging, merging, reading, upkeep.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
@@ -130,7 +130,9 @@ $$;
 \ir ../api/redefine.sql
 \ir ../catalog/swap.sql
 \ir grants.sql
+COMMIT;
 \if :{?upgrade}
+-- one transaction for each view, because readers of its live view wait until it ends
+SELECT format('SELECT tally.regenerate_view(%s) AS "made anew"', v) FROM tally.outdated() v \gexec
 SELECT tally.regenerate() AS "made anew";
 \endif
-COMMIT;

@@ -16,6 +16,8 @@ import java.nio.file.Path;
 public final class EngineScript {
     private static final String FOLDER = "sql/tally/scripts/";
     private static final String INCLUDE = "\\ir ";
+    /** A statement for psql alone, which executes its results. What follows it in the scripts does the same in one transaction. */
+    private static final String EACH = " \\gexec";
 
     private final boolean upgrade;
     private final StringBuilder text = new StringBuilder();
@@ -30,7 +32,7 @@ public final class EngineScript {
         return new EngineScript(false).with(FOLDER + "install.sql");
     }
 
-    /** The SQL that brings an installed engine, and all that it has generated, to this version, as one transaction. */
+    /** The SQL that brings an installed engine to this version as one transaction, and then all that it has generated. */
     public static String upgrade() {
         return new EngineScript(true).with(FOLDER + "install.sql");
     }
@@ -59,7 +61,7 @@ public final class EngineScript {
     private void add(String name) {
         read(name).lines().forEach(line -> {
             if (!line.startsWith("\\")) {
-                if (!skipped) {
+                if (!skipped && !line.endsWith(EACH)) {
                     text.append(line).append('\n');
                 }
             } else {

@@ -5,13 +5,19 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import liquibase.Contexts;
 import liquibase.LabelExpression;
 import liquibase.Liquibase;
@@ -31,7 +37,7 @@ import org.slf4j.LoggerFactory;
 /** Brings the schema up to this program's version. Any number of instances may start at the same time. */
 final class Migration {
     private static final Logger LOG = LoggerFactory.getLogger(Migration.class);
-    /** Liquibase logs every file and every try of its lock. The field keeps a strong reference, so that the level stays set. */
+    /** It logs every file, and each failure with its whole file. The field keeps a strong reference, so that the level stays set. */
     private static final java.util.logging.Logger LIQUIBASE = java.util.logging.Logger.getLogger("liquibase");
 
     private static final String CHANGELOG = "liquibase/changelog.xml";
@@ -46,6 +52,18 @@ final class Migration {
     private static final String LOCK_NAME = "countersink migration";
 
     private static final long LOCK_PAUSE_MILLIS = 200;
+    private static final long BETWEEN_ATTEMPTS_MILLIS = 1_000;
+    private static final Duration TOLD_EVERY = Duration.ofSeconds(30);
+    private static final String LOCK_NOT_AVAILABLE = "55P03";
+
+    private static final String SHORT_WAITS = """
+            SELECT set_config('lock_timeout', s.setting::bigint + 500 || 'ms', false) FROM pg_settings s WHERE s.name = 'deadlock_timeout'""";
+    /** The engine's own function for this may not be there yet. */
+    private static final String HOLDERS = """
+            SELECT coalesce(string_agg(DISTINCT format('process %s holds %s', l.pid, l.relation::regclass), ', '), 'other transactions hold its tables')
+            FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+            WHERE l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND l.granted AND l.pid <> pg_backend_pid()
+              AND c.relkind IN ('r', 'p', 'v') AND c.oid >= 16384""";
 
     private static final String RIGHTS = """
             SELECT to_regnamespace('tally') IS NOT NULL OR has_database_privilege(current_database(), 'CREATE') AS schemas,
@@ -60,7 +78,7 @@ final class Migration {
     private Migration() {}
 
     static void run(Connection connection) throws SQLException {
-        LIQUIBASE.setLevel(Level.WARNING);
+        LIQUIBASE.setLevel(Level.OFF); // what fails is thrown, too
         lock(connection);
         try {
             requireRights(connection);
@@ -69,7 +87,7 @@ final class Migration {
             // By default Liquibase prints to standard output and sends usage data to its vendor.
             scope.put(Scope.Attr.ui.name(), new LoggerUIService());
             scope.put(AnalyticsArgs.ENABLED.getKey(), false);
-            Scope.child(scope, () -> migrate(connection));
+            withLocks(connection, () -> Scope.child(scope, () -> migrate(connection)));
             connection.setAutoCommit(true);
             regenerate(connection);
         } catch (StartupException e) {
@@ -81,7 +99,58 @@ final class Migration {
                     e);
         } finally {
             connection.setAutoCommit(true);
-            call(connection, "SELECT pg_advisory_unlock(hashtextextended(?, 0))");
+            isTrue(connection, "SELECT pg_advisory_unlock(hashtextextended(?, 0))");
+        }
+    }
+
+    /**
+     * Runs a step again until it got all its locks. Whoever reads or writes the table waits behind each attempt, so one waits only as
+     * long as PostgreSQL takes to cancel an autovacuum.
+     */
+    private static void withLocks(Connection connection, Callable<Boolean> step) throws Exception {
+        call(connection, SHORT_WAITS);
+        long told = System.nanoTime() - TOLD_EVERY.toNanos();
+        while (!hadLocks(connection, step)) {
+            if (System.nanoTime() - told >= TOLD_EVERY.toNanos()) {
+                LOG.warn(
+                        "The schema cannot be brought up to date yet: {}. It is tried again until these have ended",
+                        holders(connection));
+                told = System.nanoTime();
+            }
+            pause(BETWEEN_ATTEMPTS_MILLIS);
+        }
+    }
+
+    private static boolean hadLocks(Connection connection, Callable<Boolean> step) throws Exception {
+        try {
+            return step.call();
+        } catch (Exception e) {
+            if (Stream.iterate((Throwable) e, Objects::nonNull, Throwable::getCause)
+                    .noneMatch(cause ->
+                            cause instanceof SQLException sql && LOCK_NOT_AVAILABLE.equals(sql.getSQLState()))) {
+                throw e;
+            }
+            if (!connection.getAutoCommit()) {
+                connection.rollback();
+            }
+            return false;
+        }
+    }
+
+    private static String holders(Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement(HOLDERS);
+                ResultSet row = statement.executeQuery()) {
+            row.next();
+            return row.getString(1);
+        }
+    }
+
+    private static void pause(long millis) {
+        try {
+            TimeUnit.MILLISECONDS.sleep(millis);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new StartupException("The start was interrupted.", "Start it again.", e);
         }
     }
 
@@ -93,12 +162,7 @@ final class Migration {
                 LOG.info("Another instance is bringing the schema up to date; waiting for it");
                 told = true;
             }
-            try {
-                TimeUnit.MILLISECONDS.sleep(LOCK_PAUSE_MILLIS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new StartupException("The start was interrupted.", "Start it again.", e);
-            }
+            pause(LOCK_PAUSE_MILLIS);
         }
     }
 
@@ -128,7 +192,7 @@ final class Migration {
         }
     }
 
-    private static void migrate(Connection connection) throws LiquibaseException {
+    private static boolean migrate(Connection connection) throws LiquibaseException {
         Database database =
                 DatabaseFactory.getInstance().findCorrectDatabaseImplementation(new JdbcConnection(connection));
         database.setDatabaseChangeLogTableName(HISTORY);
@@ -142,14 +206,43 @@ final class Migration {
         liquibase.forceReleaseLocks();
         liquibase.update(new Contexts(), new LabelExpression());
         LOG.info("The schema is up to date");
+        return true;
     }
 
-    /** Generates the code again that an older engine generated, one derived view at a time. */
-    private static void regenerate(Connection connection) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement("SELECT tally.regenerate()");
-                ResultSet names = statement.executeQuery()) {
-            while (names.next()) {
-                LOG.info("{} was made anew for this version of the engine", names.getString(1));
+    /** Generates the code again that an older engine generated: each derived view in a transaction of its own. */
+    private static void regenerate(Connection connection) throws Exception {
+        withLocks(connection, () -> {
+            boolean all = true;
+            for (int view : outdated(connection)) {
+                all &= regenerated(connection, view);
+            }
+            return all;
+        });
+        call(connection, "SELECT tally.regenerate()"); // snapshots; and it warns of views of other owners
+    }
+
+    private static List<Integer> outdated(Connection connection) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("SELECT tally.outdated()");
+                ResultSet row = statement.executeQuery()) {
+            List<Integer> ids = new ArrayList<>();
+            while (row.next()) {
+                ids.add(row.getInt(1));
+            }
+            return ids;
+        }
+    }
+
+    /** Whether it could be made anew. */
+    private static boolean regenerated(Connection connection, int view) throws SQLException {
+        try (PreparedStatement statement = connection.prepareStatement("SELECT tally.regenerate_view(?)")) {
+            statement.setInt(1, view);
+            try (ResultSet row = statement.executeQuery()) {
+                row.next();
+                String name = row.getString(1);
+                if (name != null) {
+                    LOG.info("{} was made anew for this version of the engine", name);
+                }
+                return name != null;
             }
         }
     }
@@ -178,7 +271,6 @@ final class Migration {
 
     private static void call(Connection connection, String sql) throws SQLException {
         try (PreparedStatement statement = connection.prepareStatement(sql)) {
-            statement.setString(1, LOCK_NAME);
             statement.execute();
         }
     }

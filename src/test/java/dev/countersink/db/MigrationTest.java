@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
 import dev.countersink.testing.TestPostgres;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -97,6 +99,45 @@ class MigrationTest {
                 .isZero();
         assertThat(number(settings, "SELECT count(*) FROM tally.health WHERE NOT ok"))
                 .isZero();
+    }
+
+    @Test
+    void writersGoOnWhileAMigrationWaitsForTheirTable() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(settings, "DELETE FROM countersink_changelog WHERE id = 'sql/results/determine.sql'");
+        goesOnWhile(settings, "LOCK TABLE results.identification IN ROW EXCLUSIVE MODE", "results.identification");
+        assertThat(number(
+                        settings, "SELECT count(*) FROM countersink_changelog WHERE id = 'sql/results/determine.sql'"))
+                .isOne();
+    }
+
+    @Test
+    void readersGoOnWhileALiveViewCannotBeMadeAnew() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(settings, "UPDATE tally.derived_view SET generated_by = 'another'");
+        goesOnWhile(settings, "LOCK TABLE results.event_counts_live IN ACCESS SHARE MODE", "results.event_counts_live");
+        assertThat(number(settings, "SELECT count(*) FROM tally.outdated()")).isZero();
+    }
+
+    /** A lock is held while an instance starts: others who want the same are served, and the instance starts once it is released. */
+    private static void goesOnWhile(DbSettings settings, String lock, String relation) throws Exception {
+        String waiting =
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '%s'::regclass".formatted(relation);
+        ExecutorService threads = Executors.newSingleThreadExecutor();
+        try (Sql holder = new Sql(settings);
+                Sql other = new Sql(settings)) {
+            holder.run("BEGIN; " + lock);
+            Future<?> start = threads.submit(() -> startWith(settings, new CountDownLatch(0)));
+            for (int attempt = 0; attempt < 2; attempt++) {
+                Eventually.await("an attempt", () -> other.number(waiting), count -> count > 0);
+                other.run("SET statement_timeout = '20s'; BEGIN; " + lock + "; ROLLBACK");
+            }
+            assertThat(start.isDone()).isFalse();
+            holder.run("ROLLBACK");
+            start.get();
+        } finally {
+            threads.shutdownNow();
+        }
     }
 
     @Test

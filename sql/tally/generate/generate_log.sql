@@ -152,7 +152,9 @@ $$;
 -- tally.shows_whole_rows: whether a definition uses whole rows of some table (to_jsonb(t), for example).
 CREATE OR REPLACE FUNCTION tally.shows_whole_rows(definition regclass)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM tally.views_under(definition) u JOIN pg_rewrite r ON r.ev_class = u WHERE r.ev_action::text ~ ':varattno 0 ')
+    SELECT EXISTS (SELECT FROM tally.views_under(definition) u
+                   CROSS JOIN LATERAL (SELECT r.ev_action::text AS tree FROM pg_rewrite r WHERE r.ev_class = u OFFSET 0) x  -- not the trees of all views
+                   WHERE x.tree ~ ':varattno 0 ')
 $$;
 
 -- tally.columns_seen: the columns of a source that decide whether an UPDATE changed anything: the watched ones and those that the definition

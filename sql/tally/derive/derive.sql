@@ -232,7 +232,8 @@ DECLARE
     joins   text := (SELECT string_agg(format(E'\nJOIN %s%s ON %s', c.oid::regclass, CASE WHEN aliases ->> (j ->> 'b') = quote_ident(c.relname) THEN '' ELSE ' AS ' || (aliases ->> (j ->> 'b')) END,
                             tally.bare(j ->> 'q')), '' ORDER BY n)
                      FROM jsonb_array_elements(way -> 'joins') WITH ORDINALITY u(j, n) JOIN pg_class c ON c.oid = (shape -> 'instances' -> (j ->> 'b')::integer / 8 ->> 'relation')::oid);
-    calls   text := (SELECT string_agg(DISTINCT format(E'\nCROSS JOIN LATERAL %s', f.value), '') FROM jsonb_array_elements(way -> 'targets') t, jsonb_each_text(t -> 'f') f);
+    calls   text := (SELECT string_agg(format(E'\nCROSS JOIN LATERAL %s', c.value), '' ORDER BY tally.function_number(c.key))
+                     FROM (SELECT DISTINCT f.key, f.value FROM jsonb_array_elements(way -> 'targets') t, jsonb_each_text(t -> 'f') f) c);
     guards  text := (SELECT string_agg(DISTINCT t ->> 'g', ' AND ') FROM jsonb_array_elements(way -> 'targets') t);
     nulls   text := (SELECT string_agg(DISTINCT format('%s IS NOT NULL', t ->> 'q'), ' AND ') FROM jsonb_array_elements(way -> 'targets') t
                      JOIN pg_attribute a ON a.attrelid = (shape -> 'instances' -> (way ->> 'i')::integer ->> 'relation')::oid AND a.attnum = (t ->> 'col')::integer

@@ -71,8 +71,30 @@ BEGIN
 END
 $$;
 
+-- tally.without_side: a value if a nullable side has no row: NULL, or, of COALESCE or IS NULL, what it is with NULL in place of columns. SQL NULL: it
+-- also depends on rows of other tables, or on functions.
+CREATE OR REPLACE FUNCTION tally.without_side(st jsonb, v jsonb, side integer)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    q text := v ->> 'q';
+    c record;
+BEGIN
+    IF tally.is_null_without(st, v, side) THEN
+        q := 'NULL';
+    ELSIF v -> 'f' <> '{}' OR EXISTS (SELECT FROM tally.scopes_of(st, v) s(scope) WHERE NOT st -> 'scopes' -> s.scope -> 'up' @> to_jsonb(side)) THEN
+        RETURN NULL;
+    ELSE
+        FOR c IN SELECT i.key AS i, quote_ident(a.attname) AS name, a.atttypid AS type FROM jsonb_each(v -> 'v') i CROSS JOIN LATERAL jsonb_array_elements(i.value) n(n)
+                 JOIN pg_attribute a ON a.attrelid = (st -> 'instances' -> i.key::integer ->> 'relation')::oid AND a.attnum = n.n::integer LOOP
+            q := regexp_replace(q, E'\x01' || c.i || E'\x02\\.' || regexp_replace(c.name, '(\W)', '\\\1', 'g') || '(?!\w)', replace('NULL::' || tally.type_name(c.type), '\', '\\'), 'g');
+        END LOOP;
+    END IF;
+    RETURN jsonb_build_object('q', q, 'v', '{}'::jsonb, 't', v -> 't', 'f', '{}'::jsonb);
+END
+$$;
+
 -- tally.possible_values: the values of each column of the key that agree with the choices made. For a column from the nullable side of
--- an outer join, NULL is one of them, if that side has no row.
+-- an outer join, one of them is what it is if that side has no row.
 CREATE OR REPLACE FUNCTION tally.possible_values(st jsonb, key jsonb, fixed jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -80,7 +102,7 @@ BEGIN
         WITH value AS (
             SELECT k.n, v, ARRAY(
                 SELECT DISTINCT u::integer FROM tally.scopes_of(st, v) s(scope), jsonb_array_elements(st -> 'scopes' -> s.scope -> 'up') u
-                WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND u::integer <> ALL (tally.usable_scopes(st, 0, NULL, fixed - ARRAY(SELECT x FROM jsonb_object_keys(fixed) x WHERE x ~ '^n')))
+                WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND NOT v -> 'm' ? ('n' || (u #>> '{}')) AND u::integer <> ALL (tally.usable_scopes(st, 0, NULL, fixed - ARRAY(SELECT x FROM jsonb_object_keys(fixed) x WHERE x ~ '^n')))
                 ORDER BY 1) AS sides
             FROM jsonb_array_elements(key) WITH ORDINALITY k(alternatives, n), jsonb_array_elements(k.alternatives) v
             WHERE tally.agree(v -> 'm', fixed)
@@ -88,7 +110,7 @@ BEGIN
         ), possible AS (
             SELECT n, v || jsonb_build_object('m', v -> 'm' || (SELECT coalesce(jsonb_object_agg('n' || s, 0), '{}') FROM unnest(sides) s)) AS v FROM value
             UNION ALL
-            SELECT n, jsonb_build_object('q', 'NULL', 'v', '{}'::jsonb, 't', v -> 't', 'f', '{}'::jsonb, 'm', v -> 'm' || jsonb_build_object('n' || s, 1)) FROM value, unnest(sides) s
+            SELECT n, w.v || jsonb_build_object('m', value.v -> 'm' || jsonb_build_object('n' || s, 1)) FROM value, unnest(sides) s CROSS JOIN LATERAL tally.without_side(st, value.v, s) w(v) WHERE w.v IS NOT NULL
         )
         SELECT jsonb_agg(coalesce((SELECT jsonb_agg(p.v ORDER BY p.v ->> 'q' DESC) FROM possible p WHERE p.n = k.n AND tally.agree(p.v -> 'm', fixed)), '[]') ORDER BY k.n)
         FROM jsonb_array_elements(key) WITH ORDINALITY k(alternatives, n));

@@ -120,9 +120,9 @@ BEGIN
             SELECT DISTINCT a, b, n, before || tally.at_node(tally.at_node(coalesce(c -> 'to' -> (c ->> 'j') ->> 'q', c ->> 'q'), (c ->> 'i')::integer, a), (c ->> 'j')::integer, b) AS q,
                    jsonb_build_object(a::text, tally.merged_columns(c -> 'v', coalesce(gi -> 'v', '{}')) -> (c ->> 'i'), b::text, tally.merged_columns(c -> 'v', coalesce(gj -> 'v', '{}')) -> (c ->> 'j')) AS v, m, g,
                    CASE WHEN coalesce((c -> 'e' ->> 'eq')::boolean, false) AND c -> 'e' -> 'fi' = '{}' AND c -> 'e' -> 'fj' = '{}' THEN
-                       CASE WHEN c -> 'e' -> 'i' = c -> 'i' THEN jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'ti', 'ca', c -> 'e' -> 'ci',
+                       CASE WHEN c -> 'e' -> 'i' = c -> 'i' THEN jsonb_build_object('op', c -> 'e' -> 'op', 'l', c -> 'e' -> 'l', 'qa', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'ti', 'ca', c -> 'e' -> 'ci',
                                                         'qb', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'tj', 'cb', c -> 'e' -> 'cj')
-                            ELSE jsonb_build_object('op', c -> 'e' -> 'op', 'qa', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'tj', 'ca', c -> 'e' -> 'cj',
+                            ELSE jsonb_build_object('op', c -> 'e' -> 'op', 'l', c -> 'e' -> 'l', 'qa', tally.at_node(c -> 'e' ->> 'qj', (c ->> 'i')::integer, a), 'ta', c -> 'e' -> 'tj', 'ca', c -> 'e' -> 'cj',
                                                         'qb', tally.at_node(c -> 'e' ->> 'qi', (c ->> 'j')::integer, b), 'tb', c -> 'e' -> 'ti', 'cb', c -> 'e' -> 'ci') END
                         WHEN c -> 'to' <> 'null' THEN jsonb_build_object('in', true, 'cb', c -> 'to' -> (c ->> 'j') -> 'col', 'mb', c -> 'to' -> (c ->> 'j') -> 'am', 'ca', c -> 'to' -> (c ->> 'i') -> 'col', 'ma', c -> 'to' -> (c ->> 'i') -> 'am',
                             'back', before || tally.at_node(tally.at_node(c -> 'to' -> (c ->> 'i') ->> 'q', (c ->> 'i')::integer, a), (c ->> 'j')::integer, b)) END AS e
@@ -144,20 +144,20 @@ BEGIN
 END
 $$;
 
--- tally.class_edges: steps between columns that are equal because both equal a third.
+-- tally.class_edges: steps between columns that are equal because both equal a third, by the same collation.
 CREATE OR REPLACE FUNCTION tally.class_edges(edges jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         WITH RECURSIVE link AS MATERIALIZED (
             SELECT DISTINCT (x ->> 'a')::integer AS a, x -> 'e' ->> 'qa' AS qa, x -> 'e' -> 'ta' AS ta, x -> 'e' -> 'ca' AS ca, (x ->> 'b')::integer AS b, x -> 'e' ->> 'qb' AS qb, x -> 'e' -> 'tb' AS tb, x -> 'e' -> 'cb' AS cb,
-                   x -> 'e' ->> 'op' AS op, x -> 'v' AS v, x -> 'm' AS m, x -> 'g' AS g
+                   x -> 'e' ->> 'op' AS op, x -> 'e' -> 'l' AS l, x -> 'v' AS v, x -> 'm' AS m, x -> 'g' AS g
             FROM jsonb_array_elements(edges) x WHERE x -> 'e' ? 'op'
         ), reach AS (
-            SELECT a, qa, ta, ca, b, qb, tb, cb, v -> a::text AS va, v -> b::text AS vb, m, g, op, 1 AS n, ta = tb AS same FROM link
+            SELECT a, qa, ta, ca, b, qb, tb, cb, v -> a::text AS va, v -> b::text AS vb, m, g, op, l, 1 AS n, ta = tb AS same FROM link
             UNION ALL
-            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, r.g || l.g, CASE WHEN l.ta = l.tb THEN l.op ELSE r.op END, r.n + 1, r.same AND l.ta = l.tb
-            FROM reach r JOIN link l ON l.a = r.b AND l.qa = r.qb AND l.b <> r.a
+            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, r.g || l.g, CASE WHEN l.ta = l.tb THEN l.op ELSE r.op END, r.l, r.n + 1, r.same AND l.ta = l.tb
+            FROM reach r JOIN link l ON l.a = r.b AND l.qa = r.qb AND l.b <> r.a AND l.l IS NOT DISTINCT FROM r.l
             WHERE r.n < 4 AND tally.agree(r.m, l.m)
         )
         SELECT coalesce(jsonb_agg(jsonb_build_object('a', a, 'b', b, 'q', concat(g ->> a::text || ' AND ', g ->> b::text || ' AND ', format('(%s %s %s)', qa, replace(op, '%%', '%'), qb)), 'm', m, 'g', g, 'v', jsonb_build_object(a::text, va, b::text, vb),

@@ -43,17 +43,18 @@ BEGIN
 END
 $$;
 
--- tally.lean_tree: a tree's text without the parts that the derivation never reads, which are most of it: positions in the source text, collations,
+-- tally.lean_tree: a tree's text without the parts that the derivation never reads, which are most of it: positions in the source text, usual collations,
 -- rights, names of columns, and those columns of a join that it only passes on (no reference to such a column names the join).
 CREATE OR REPLACE FUNCTION tally.lean_tree(tree text)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(tree,
+    SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(tree,
         ' :joinaliasvars \((?:\{VAR [^{}]*\} ?)+\)', '', 'g'),
         ' :eref \{ALIAS [^{}]*\}(?= :rtekind [^3])', '', 'g'),
         ' :rteperminfos \((?:\{RTEPERMISSIONINFO [^{}]*\} ?)+\)', '', 'g'),
-        ' :(?:location|list_start|list_end|stmt_location|stmt_len|constlen|opretset|aggtransno|aggno|inFromCl|lateral|varnosyn|varattnosyn|vartypmod|varcollid|varreturningtype|consttypmod|constcollid|opcollid|funccollid|inputcollid'
-        || '|resulttypmod|resultcollid|resorigtbl|resorigcol|resjunk|relkind|rellockmode|perminfoindex|inh|requiredPerms|checkAsUser|security_barrier|rtindex_|joinmergedcols|aggkind|aggtranstype|aggcollid'
-        || '|(?:joinleftcols|joinrightcols|selectedCols|insertedCols|updatedCols|extraUpdatedCols|varnullingrels) \([bi][ 0-9]*\)|(?:aggargtypes) \(o[ 0-9]*\))(?: (?:-?\d+|true|false))?(?= )', '', 'g')
+        ' :(?:location|list_start|list_end|stmt_location|stmt_len|constlen|opretset|aggtransno|aggno|inFromCl|lateral|varnosyn|varattnosyn|vartypmod|varreturningtype|consttypmod|constcollid'
+        || '|resulttypmod|resorigtbl|resorigcol|resjunk|relkind|rellockmode|perminfoindex|inh|requiredPerms|checkAsUser|security_barrier|rtindex_|joinmergedcols|aggkind|aggtranstype|aggcollid'
+        || '|(?:joinleftcols|joinrightcols|selectedCols|insertedCols|updatedCols|extraUpdatedCols|varnullingrels) \([bi][ 0-9]*\)|(?:aggargtypes) \(o[ 0-9]*\))(?: (?:-?\d+|true|false))?(?= )', '', 'g'),
+        ' :(?:varcollid|opcollid|funccollid|inputcollid|resultcollid) (?:0|100|950|951)(?= )', '', 'g')
 $$;
 
 -- tally.node_scalar: a token that is a value, as JSON.

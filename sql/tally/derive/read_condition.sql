@@ -69,15 +69,30 @@ BEGIN
             RETURN st;
         END IF;
     END LOOP;
+    IF EXISTS (SELECT FROM jsonb_each(c -> 'f') f, jsonb_array_elements(st -> 'scopes' -> (f.value ->> 'scope')::integer -> 'up') u
+               WHERE st -> 'scopes' -> u::integer ->> 'kind' <> 'query' AND NOT st -> 'scopes' -> scope -> 'up' @> u AND NOT c -> 's' @> to_jsonb(f.key)) THEN
+        RETURN st;
+    END IF;
+    -- By a nondeterministic collation other strings are equal, which only columns of that collation take for equal elsewhere.
+    IF sides ->> 'l' IS NOT NULL AND NOT (tally.is_of_collation(st, sides -> 'i', sides -> 'ci', sides -> 'l') AND tally.is_of_collation(st, sides -> 'j', sides -> 'cj', sides -> 'l')) THEN
+        sides := sides || '{"eq": false}';
+    END IF;
     IF c -> 'f' <> '{}' AND sides IS NULL THEN  -- with a function in FROM, only a condition that is NULL for a NULL
         RETURN st;
     END IF;
     RETURN jsonb_insert(st, '{conditions,-1}', jsonb_build_object('scope', scope, 'i', two[1], 'j', two[2], 'v', c -> 'v', 's', c -> 's', 'f', c -> 'f', 'x', coalesce(c -> 'x', 'false'), 'e', sides,
         'to', CASE WHEN c -> 'f' = '{}' THEN steps ELSE tally.membership_of_function(st, c, sides) END,
         'q', CASE WHEN c -> 'f' = '{}' THEN c ->> 'q' ELSE format('EXISTS (SELECT FROM %s WHERE %s)',
-            (SELECT string_agg(f.value ->> 'sql', ', ' ORDER BY f.key) FROM jsonb_each(c -> 'f') f), c ->> 'q') END,
+            (SELECT string_agg(f.value ->> 'sql', ', ' ORDER BY tally.function_number(f.key)) FROM jsonb_each(c -> 'f') f), c ->> 'q') END,
         'm', (st -> 'scopes' -> scope -> 'm') || (st -> 'instances' -> two[1] -> 'm') || (st -> 'instances' -> two[2] -> 'm') || (c -> 'm'), 'full', of_full), true);
 END
+$$;
+
+-- tally.is_of_collation: whether a column, by its instance and number, has a collation.
+CREATE OR REPLACE FUNCTION tally.is_of_collation(st jsonb, instance jsonb, col jsonb, coll jsonb)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = (st -> 'instances' -> instance::integer ->> 'relation')::oid
+                   AND a.attnum = CASE jsonb_typeof(col) WHEN 'number' THEN col::integer END AND a.attcollation = (coll #>> '{}')::oid)
 $$;
 
 -- tally.equality: both sides of a condition whose operator compares for equality: their instances, SQL and types.
@@ -85,7 +100,7 @@ CREATE OR REPLACE FUNCTION tally.equality(env jsonb, n jsonb, c jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT jsonb_build_object('op', tally.operator_name(o.oid), 'eq', o.oprcanmerge,
+        SELECT jsonb_build_object('op', tally.operator_name(o.oid), 'eq', o.oprcanmerge, 'l', tally.loose_collation((n -> 'inputcollid' ->> 0)::oid),
             'i', (SELECT k::integer FROM jsonb_object_keys(a -> 'v') k), 'qi', a ->> 'q', 'ti', a -> 't', 'ci', a -> 'col' -> 1, 'fi', a -> 'f',
             'j', (SELECT k::integer FROM jsonb_object_keys(b -> 'v') k), 'qj', b ->> 'q', 'tj', b -> 't', 'cj', b -> 'col' -> 1, 'fj', b -> 'f')
         FROM pg_operator o, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 0)) a, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 1)) b

@@ -33,7 +33,7 @@ RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('scope', u, 'by', c -> 'scope', 'm', c -> 'm')), '[]')
-        FROM jsonb_array_elements(st -> 'conditions') c, jsonb_array_elements(c -> 's') i, jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> i::integer ->> 'scope')::integer -> 'up') u
+        FROM jsonb_array_elements(st -> 'conditions') c, jsonb_array_elements(c -> 's') i, jsonb_array_elements(st -> 'scopes' -> (st -> 'instances' -> CASE jsonb_typeof(i) WHEN 'number' THEN i::integer END ->> 'scope')::integer -> 'up') u
         WHERE st -> 'scopes' -> u::integer ->> 'kind' = 'nullable' AND NOT st -> 'scopes' -> (c ->> 'scope')::integer -> 'up' @> u AND NOT (c ->> 'full')::boolean);
 END
 $$;
@@ -85,7 +85,7 @@ BEGIN
     cols := '{}';
     FOR target IN SELECT t.item, t.item -> 'resno' ->> 0 AS resno, t.item -> 'ressortgroupref' ->> 0 AS ref FROM tally.node_items(query, 'targetList') t LOOP
         st := tally.read_sublinks(st, env, tally.node(target.item, 'expr'), scope, false);
-        cols := cols || jsonb_build_object(target.resno, tally.grouped(query, target.ref, n, tally.resolve(env, tally.node(target.item, 'expr'))));
+        cols := cols || jsonb_build_object(target.resno, tally.grouped(query, target.ref, n, tally.resolve(env, tally.node(target.item, 'expr')), tally.loose_collation(tally.collation_of(tally.node(target.item, 'expr')))));
     END LOOP;
     st := tally.read_sublinks(st, env, tally.node(query, 'havingQual'), scope, true);
     st := tally.read_barrier(st, query, cols, scope);
@@ -109,13 +109,14 @@ $$;
 
 -- tally.grouped: the values of an output column, if rows are grouped by it. Then the value stands for all equal ones, and with ROLLUP or
 -- other grouping sets it may be NULL.
-CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, ref text, level integer, vals jsonb)
+DROP FUNCTION IF EXISTS tally.grouped(jsonb, text, integer, jsonb);  -- it knew no collations
+CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, ref text, level integer, vals jsonb, loose bigint)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF tally.node(query, 'groupClause') IS NULL AND tally.node(query, 'distinctClause') IS NULL THEN
         RETURN vals;
     END IF;
-    SELECT coalesce(jsonb_agg(CASE WHEN tally.equal_is_same((v ->> 't')::oid) THEN v ELSE v || '{"r": true}' END), '[]') INTO vals FROM jsonb_array_elements(vals) v;
+    SELECT coalesce(jsonb_agg(CASE WHEN tally.equal_is_same((v ->> 't')::oid) THEN v ELSE v || '{"r": true}' || tally.loosely(loose) END), '[]') INTO vals FROM jsonb_array_elements(vals) v;
     IF tally.node(query, 'groupingSets') IS NOT NULL AND ref <> '0' THEN
         SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(format('g%s_%s', level, ref), 0)) ORDER BY 1), '[]')
             || jsonb_build_array(jsonb_build_object('q', 'NULL', 'v', '{}'::jsonb, 'm', jsonb_build_object(format('g%s_%s', level, ref), 1), 's', '[]'::jsonb, 'f', '{}'::jsonb,
@@ -127,6 +128,20 @@ BEGIN
     RETURN vals;
 END
 $$;
+
+-- tally.collation_of: the collation of an expression. An inner node's is not looked for.
+CREATE OR REPLACE FUNCTION tally.collation_of(n jsonb)
+RETURNS oid LANGUAGE sql IMMUTABLE AS $$
+    SELECT (coalesce(n -> 'varcollid', n -> 'collOid', n -> 'funccollid', n -> 'opcollid', n -> 'resultcollid', n -> 'coalescecollid', n -> 'minmaxcollid', n -> 'casecollid', n -> 'constcollid') ->> 0)::oid
+$$;
+
+-- tally.loose_collation: a collation if it is nondeterministic: other strings may be equal by it.
+CREATE OR REPLACE FUNCTION tally.loose_collation(coll oid)
+RETURNS bigint LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT c.oid::bigint FROM pg_collation c WHERE c.oid = coll AND NOT c.collisdeterministic $$;
+
+-- tally.loosely: what to add to a value that stands for those that are equal by a collation.
+CREATE OR REPLACE FUNCTION tally.loosely(coll bigint)
+RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN coll IS NULL THEN '{}' ELSE jsonb_build_object('l', coll) END $$;
 
 -- tally.equal_is_same: whether equal values of a type are identical, so that the value of a group is the value in each of its rows.
 CREATE OR REPLACE FUNCTION tally.equal_is_same(type oid)
@@ -149,6 +164,7 @@ DECLARE
     below  jsonb;
     inner_ jsonb;
     types  jsonb := tally.node(query, 'setOperations') -> 'colTypes' -> 0;
+    colls  jsonb := tally.node(query, 'setOperations') -> 'colCollations' -> 0;
     passing jsonb := '[]';
 BEGIN
     SELECT * INTO st, n FROM tally.next_number(st);
@@ -161,7 +177,7 @@ BEGIN
         below := tally.node(query -> 'rtable' -> 0 -> arm.rtindex - 1, 'subquery');
         SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), jsonb_build_object(choice, arm.i));
         SELECT * INTO st, inner_ FROM tally.read_query(st, below, env, inner_::integer);
-        SELECT coalesce(jsonb_object_agg(key, coalesce(cols -> key, '[]') || tally.of_arm(value, choice, arm.i::integer, (types ->> key::integer)::oid)), '{}') INTO cols
+        SELECT coalesce(jsonb_object_agg(key, coalesce(cols -> key, '[]') || tally.of_arm(value, choice, arm.i::integer, (types ->> key::integer)::oid, tally.loose_collation((colls ->> key::integer)::oid))), '{}') INTO cols
         FROM jsonb_each(inner_) WHERE key::integer < jsonb_array_length(types);
     END LOOP;
     st := jsonb_set(st, ARRAY['passing', choice], passing);
@@ -171,12 +187,13 @@ END
 $$;
 
 -- tally.of_arm: the values of a column of an arm, as the set operation returns them: in its type, and valid if this arm is chosen.
-CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid)
+DROP FUNCTION IF EXISTS tally.of_arm(jsonb, text, integer, oid);  -- it knew no collations
+CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid, loose bigint)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, arm))
-                || CASE WHEN tally.equal_is_same(type) THEN '{}'::jsonb ELSE '{"r": true}' END
+                || CASE WHEN tally.equal_is_same(type) THEN '{}'::jsonb ELSE '{"r": true}' || tally.loosely(loose) END
                 || CASE WHEN (v ->> 't')::oid = type THEN '{}' ELSE jsonb_build_object('t', type::bigint, 'q', format('(%s)::%s', v ->> 'q', tally.type_name(type)), 'col', NULL) END), '[]')
         FROM jsonb_array_elements(vals) v);
 END
@@ -316,8 +333,17 @@ RETURNS SETOF integer LANGUAGE sql IMMUTABLE AS $$
     SELECT (f.value ->> 'scope')::integer FROM jsonb_each(v -> 'f') f
 $$;
 
--- tally.or_null: the columns of a subquery. A constant among them, or a value from outside of it, may also be NULL, if the subquery is on the nullable
--- side of an outer join. Of other columns that is known by the tables they come from.
+-- tally.is_null_without: whether a value is NULL if a nullable side has no row: its columns from there make it NULL.
+CREATE OR REPLACE FUNCTION tally.is_null_without(st jsonb, v jsonb, side integer)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT NOT coalesce((v ->> 'b')::boolean, false) AND EXISTS (
+        SELECT FROM jsonb_array_elements(v -> 's') i
+        CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(i) WHEN 'number' THEN st -> 'instances' -> i::integer ->> 'scope' ELSE v -> 'f' -> (i #>> '{}') ->> 'scope' END) s(scope)
+        WHERE st -> 'scopes' -> s.scope::integer -> 'up' @> to_jsonb(side))
+$$;
+
+-- tally.or_null: the columns of a subquery. If it is on the nullable side of an outer join, they may also be NULL: a constant, a value from outside of it,
+-- COALESCE. Of columns that are NULL whenever the tables they come from have no row, that is known by the tables.
 CREATE OR REPLACE FUNCTION tally.or_null(st jsonb, cols jsonb, scope integer)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -329,9 +355,7 @@ BEGIN
     RETURN (
         SELECT coalesce(jsonb_object_agg(c.key, (
             SELECT coalesce(jsonb_agg(w.v ORDER BY a.n, w.i), '[]') FROM jsonb_array_elements(c.value) WITH ORDINALITY a(v, n)
-            CROSS JOIN LATERAL (SELECT ARRAY(SELECT x FROM unnest(sides) x WHERE a.v ->> 'q' NOT LIKE 'NULL%' AND NOT EXISTS (
-                SELECT FROM tally.scopes_of(st, a.v) i(scope)
-                WHERE st -> 'scopes' -> i.scope -> 'up' @> x::jsonb)) AS asked) k
+            CROSS JOIN LATERAL (SELECT ARRAY(SELECT x FROM unnest(sides) x WHERE a.v ->> 'q' NOT LIKE 'NULL%' AND NOT a.v -> 'm' ? ('n' || x) AND NOT tally.is_null_without(st, a.v, x::integer)) AS asked) k
             CROSS JOIN LATERAL (
                 SELECT 0 AS i, a.v || jsonb_build_object('m', a.v -> 'm' || (SELECT coalesce(jsonb_object_agg('n' || x, 0), '{}') FROM unnest(k.asked) x)) AS v
                 UNION ALL

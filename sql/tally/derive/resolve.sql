@@ -4,8 +4,9 @@
 --   v  {instance: [attribute numbers]}
 --   t  its type; col: [instance, attribute number] if it is a plain column
 --   m  the choices under which the expression has this form: {choice: number}; for example an arm of a set operation
---   s  instances whose NULLs make it NULL (b: NULL or false)
+--   s  instances, and functions in FROM, whose NULLs make it NULL (b: NULL or false)
 --   r  it stands for values that are equal but not identical (GROUP BY, DISTINCT), so it may only be compared for equality
+--   l  equal by that nondeterministic collation, so it may only be compared by it
 --   f  functions in FROM that it reads: {name: {sql, scope}}
 --   x  it may raise an error for some values (a text that is cast to a number), so it is evaluated only for rows that the view evaluates it for
 -- An expression has an array of values. The array is empty if the expression cannot be computed from columns alone (an aggregate).
@@ -75,26 +76,37 @@ CREATE OR REPLACE FUNCTION tally.resolve_of_function(entry jsonb, att integer, t
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT coalesce(jsonb_agg(a - 'col' - 'r' - 'array' || jsonb_build_object('q', format('%I.%I', entry ->> 'f', entry -> 'names' ->> att - 1), 't', type,
+        SELECT coalesce(jsonb_agg(a - 'col' - 'r' - 'array' || jsonb_build_object('q', format('%I.%I', entry ->> 'f', entry -> 'names' ->> att - 1), 't', type, 's', a -> 's' || (entry -> 'f'),
                 'f', a -> 'f' || jsonb_build_object(entry ->> 'f', jsonb_build_object('scope', entry -> 'scope', 'sql', a ->> 'q', 'array', a -> 'array')))), '[]')
         FROM jsonb_array_elements(entry -> 'values') a
         WHERE entry -> 'names' ->> att - 1 IS NOT NULL);
 END
 $$;
 
--- tally.resolve_relabel: a cast that changes no bytes. If the cast is from a type without an operator class of its own (varchar, a domain), it
--- does not change comparisons either, and a column still counts as that column.
+-- tally.function_number: the place of a function in FROM by its name (f1, f2 …): one may take arguments from those before it.
+CREATE OR REPLACE FUNCTION tally.function_number(f text)
+RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT substr(f, 2)::integer $$;
+
+-- tally.is_sorted: whether a type, or that of a domain, has an operator class of its own, so it may compare other values as equal than the type that it is
+-- cast to.
+CREATE OR REPLACE FUNCTION tally.is_sorted(type oid)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = tally.base_type(type) AND o.opcdefault AND o.opcmethod = 403)
+$$;
+
+-- tally.resolve_relabel: a cast that changes no bytes. If the cast is from a type without an operator class of its own (varchar), or from a domain to
+-- the type that it is of, it does not change comparisons either, and a column still counts as that column.
 CREATE OR REPLACE FUNCTION tally.resolve_relabel(env jsonb, n jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     wanted oid := (n -> 'resulttype' ->> 0)::oid;
 BEGIN
     RETURN (SELECT coalesce(jsonb_agg(CASE
-            WHEN NOT EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = (a ->> 't')::oid AND o.opcdefault AND o.opcmethod = 403) THEN a || jsonb_build_object('t', wanted::bigint)
+            WHEN tally.base_type((a ->> 't')::oid) = wanted OR NOT tally.is_sorted((a ->> 't')::oid) THEN a || jsonb_build_object('t', wanted::bigint)
             ELSE a - 'col' || jsonb_build_object('t', wanted::bigint, 'q', format('(%s)::%s', a ->> 'q', tally.type_name(wanted))) END), '[]')
         FROM jsonb_array_elements(tally.resolve(env, tally.node(n, 'arg'))) a
-        WHERE NOT (coalesce((a ->> 'r')::boolean, false) AND (a ->> 't')::oid <> 'text'::regtype  -- equal citext values are other texts
-                   AND EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = (a ->> 't')::oid AND o.opcdefault AND o.opcmethod = 403)));
+        WHERE NOT (coalesce((a ->> 'r')::boolean, false) AND tally.base_type((a ->> 't')::oid) <> ALL (ARRAY[wanted, 'text'::regtype])  -- equal citext values are other texts
+                   AND tally.is_sorted((a ->> 't')::oid)));
 END
 $$;
 
@@ -159,8 +171,11 @@ BEGIN
     form := CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN '(%s IS DISTINCT FROM %s)'
                  WHEN 'SCALARARRAYOPEXPR' THEN format('(%%s %s %s (%%s))', tally.operator_name(o.oid), CASE n -> 'useOr' ->> 0 WHEN 'true' THEN 'ANY' ELSE 'ALL' END)
                  ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %%s)', tally.operator_name(o.oid)) ELSE format('(%%s %s %%s)', tally.operator_name(o.oid)) END END;
-    RETURN tally.resolve_call(env, args, form, o.oprresult,
-        CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN false WHEN 'SCALARARRAYOPEXPR' THEN p.proisstrict AND n -> 'useOr' ->> 0 = 'true' ELSE p.proisstrict END, NOT simple);
+    RETURN (SELECT coalesce(jsonb_agg(CASE n ->> '_' WHEN 'SCALARARRAYOPEXPR' THEN v || '{"b": true}' ELSE v END), '[]')  -- of an empty array, false
+        FROM jsonb_array_elements(tally.resolve_call(env, args, form, o.oprresult,
+            CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN false WHEN 'SCALARARRAYOPEXPR' THEN p.proisstrict AND n -> 'useOr' ->> 0 = 'true' ELSE p.proisstrict END, NOT simple,
+            by_collation => coalesce((n -> 'inputcollid' ->> 0)::bigint, 0))) v
+        WHERE (SELECT count(DISTINCT c) FROM regexp_matches(v ->> 'q', ' COLLATE ((?:\w+|"[^"]*")\.(?:\w+|"[^"]*"))', 'g') c) < 2);  -- of its sides, each has its own
 END
 $$;
 
@@ -232,8 +247,9 @@ $$;
 
 -- tally.resolve_call: an expression with arguments: a value for each combination of its arguments' values.
 --   Parameters form: SQL with %s for each argument; strict: NULL for a NULL; images: it may tell equal values apart
---              (so no argument may stand for other values); several: keep, for each argument, what makes it NULL
-CREATE OR REPLACE FUNCTION tally.resolve_call(env jsonb, args jsonb, form text, type oid, strict boolean, images boolean DEFAULT true, several boolean DEFAULT false)
+--              (so no argument may stand for other values); several: keep, for each argument, what makes it NULL; by_collation: it compares by
+DROP FUNCTION IF EXISTS tally.resolve_call(jsonb, jsonb, text, oid, boolean, boolean, boolean);  -- it knew no collations
+CREATE OR REPLACE FUNCTION tally.resolve_call(env jsonb, args jsonb, form text, type oid, strict boolean, images boolean DEFAULT true, several boolean DEFAULT false, by_collation bigint DEFAULT NULL)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 DECLARE
     made  jsonb := '[{"qs": [], "v": {}, "m": {}, "s": [], "ss": [], "f": {}}]';
@@ -247,7 +263,8 @@ BEGIN
                 't', coalesce(type::bigint, (a ->> 't')::bigint), 'from', a -> 't')), '[]')
         INTO made
         FROM jsonb_array_elements(made) c, jsonb_array_elements(tally.resolve(env, arg)) a
-        WHERE NOT (images AND coalesce(a -> 'r', 'false')::boolean) AND tally.agree(c -> 'm', a -> 'm');
+        WHERE NOT (images AND coalesce(a -> 'r', 'false')::boolean) AND NOT (by_collation IS NOT NULL AND coalesce((a ->> 'l')::bigint, by_collation) <> by_collation)
+          AND tally.agree(c -> 'm', a -> 'm');
     END LOOP;
     IF jsonb_array_length(made) > 64 THEN
         RETURN '[]';

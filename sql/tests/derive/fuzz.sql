@@ -15,6 +15,7 @@ DROP SCHEMA IF EXISTS fuzz CASCADE;
 CREATE SCHEMA fuzz;
 SET search_path = fuzz, pg_catalog;
 
+CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE a (id int PRIMARY KEY, x int, y int, g int);
 CREATE TABLE b (id int PRIMARY KEY, x int, a_id int, c_id int);
 CREATE TABLE c (id int PRIMARY KEY, v int, x int, b_id int);

@@ -197,4 +197,14 @@ INSERT INTO definition (name, key, query) VALUES
 ('constant_or_null_and_key', '{id,k}', 'select a.id, coalesce(s.k, 0) as k, a.x from a left join lateral (select 1 as k from b where b.a_id = a.id limit 1) s on true'),
 ('constant_or_null_full', '{k,l}', 'select s.k, t.l, count(*) n from (select a.id, 1 as k from a) s full join (select b.a_id, ''x'' as l from b) t on t.a_id = s.id group by s.k, t.l'),
 ('rollup_expression', '{k}', 'select a.g + 1 as k, count(*) n from a group by rollup (a.g)'),
-('rollup_twice', '{g,h}', 'select a.g, a.g as h, count(*) n from a group by rollup (a.g)');
+('rollup_twice', '{g,h}', 'select a.g, a.g as h, count(*) n from a group by rollup (a.g)'),
+('coalesce_key', '{k}', 'select coalesce(b.x, 0) as k, count(*) n from a left join b on b.a_id = a.id group by 1'),
+('coalesce_key_nested', '{k,l}', 'select coalesce(c.x, 0) as k, coalesce(b.x, 1) as l, count(*) n from a left join (b left join c on c.b_id = b.id) on b.a_id = a.id group by 1, 2'),
+('coalesce_key_within', '{k}', 'select s.k, count(*) n from a left join (select c.b_id, coalesce(b.x, 0) as k from c left join b on b.c_id = c.id) s on s.b_id = a.id group by s.k'),
+('coalesce_key_twice', '{k}', 'select coalesce(s.k, 7) as k, count(*) n from a left join (select b.a_id, coalesce(b.x, 0) as k from b) s on s.a_id = a.id group by 1'),
+('null_test_key', '{k,g}', 'select b.x is null as k, a.g, count(*) n from a left join b on b.a_id = a.id group by 1, 2'),
+('not_any', '{cid}', 'select c.id as cid, count(*) n from d left join (b join c on c.b_id = b.id) on b.a_id = d.a_id where not (b.x = any (d.tags)) group by c.id'),
+('function_on_side', '{id}', 'select c.id, count(*) n from d left join lateral unnest(d.tags) t(x) on t.x > 1 join c on c.x = coalesce(t.x, 1) group by c.id'),
+('function_key_on_side', '{k}', 'select coalesce(t.x, 9) as k, count(*) n from d left join lateral unnest(d.tags) t(x) on t.x > 1 group by 1'),
+('function_of_function', '{i}', 'select s.i, count(*) n, max(t.x) m from d cross join lateral unnest(d.tags) t(x) cross join lateral generate_series(1, t.x) s(i) group by s.i'),
+('folded_key', '{name}', 'select d.name, count(*) n from d join d e on d.name = e.name collate fuzz.folded and e.a_id = 2 group by d.name');

@@ -247,14 +247,15 @@ final class RandomQueries {
         } else if (dice < 0.65 || level > MOST_LEVELS) {
             return column(seen);
         } else if (dice < 0.73) {
-            return "coalesce(%s, %s)".formatted(column(seen), value(seen, level + 1));
+            return "coalesce(%s, %s)"
+                    .formatted(column(seen), chance(0.5) ? one("0", "1", "2") : value(seen, level + 1));
         } else if (dice < 0.8) {
             return "(%s %s %s)".formatted(column(seen), one("+", "-"), column(seen));
         } else if (dice < 0.86) {
             return "CASE WHEN %s THEN %s ELSE %s END"
                     .formatted(condition(seen, MOST_LEVELS), column(seen), value(seen, level + 1));
         } else if (dice < 0.9) {
-            return "nullif(%s, %s)".formatted(column(seen), column(seen));
+            return one("nullif(%1$s, %2$s)", "(%1$s IS NULL)::int").formatted(column(seen), column(seen));
         } else if (level >= 2) {
             return column(seen);
         }

@@ -144,12 +144,16 @@ END
 $$;
 
 -- tally.may_raise: whether a function may raise an error for values that the view keeps from it by other conditions: one of the user's, one that returns
--- sets, one that takes JSON of a certain kind, or one that reads a text.
+-- sets, one that takes JSON of a certain kind, one that reads a text, a cast to a smaller number, a range of two bounds, or one not defined for all numbers.
 CREATE OR REPLACE FUNCTION tally.may_raise(p pg_proc)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p.pronamespace <> 'pg_catalog'::regnamespace OR p.proretset AND p.proname NOT IN ('unnest', 'generate_series')
         OR p.proargtypes[0] IN ('json'::regtype, 'jsonb'::regtype) AND p.prorettype IN ('bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
-        OR p.proname IN ('to_number', 'decode', 'make_date')
+        OR p.proname IN ('int2', 'int4', 'int8') AND p.proargtypes[0] IN ('int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'float4'::regtype, 'float8'::regtype)
+           AND NOT (p.proname = 'int8' AND p.proargtypes[0] = 'int4'::regtype)
+        OR p.proname IN ('float4', 'numeric') AND p.proargtypes[0] IN ('float8'::regtype, 'numeric'::regtype) OR p.proname IN ('int4range', 'int8range', 'numrange', 'tsrange', 'tstzrange', 'daterange') AND p.pronargs > 1
+        OR p.proname IN ('to_number', 'decode', 'make_date', 'make_time', 'make_timestamp', 'chr', 'ln', 'log', 'log10', 'sqrt', 'power', 'pow', 'exp', 'div', 'mod', 'split_part', 'width_bucket', 'get_byte', 'get_bit', 'factorial')
+        OR p.proname IN ('substr', 'substring') AND p.pronargs = 3
 $$;
 
 -- tally.resolve_operator: an operator, IS DISTINCT FROM, = ANY (array).
@@ -171,7 +175,8 @@ BEGIN
     form := CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN '(%s IS DISTINCT FROM %s)'
                  WHEN 'SCALARARRAYOPEXPR' THEN format('(%%s %s %s (%%s))', tally.operator_name(o.oid), CASE n -> 'useOr' ->> 0 WHEN 'true' THEN 'ANY' ELSE 'ALL' END)
                  ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %%s)', tally.operator_name(o.oid)) ELSE format('(%%s %s %%s)', tally.operator_name(o.oid)) END END;
-    RETURN (SELECT coalesce(jsonb_agg(CASE n ->> '_' WHEN 'SCALARARRAYOPEXPR' THEN v || '{"b": true}' ELSE v END), '[]')  -- of an empty array, false
+    RETURN (SELECT coalesce(jsonb_agg(CASE WHEN n ->> '_' = 'SCALARARRAYOPEXPR' THEN v || '{"b": true}'  -- of an empty array, false
+                                           WHEN o.oprname IN ('/', '%', '^') AND o.oprnamespace = 'pg_catalog'::regnamespace THEN v || '{"x": true}' ELSE v END), '[]')
         FROM jsonb_array_elements(tally.resolve_call(env, args, form, o.oprresult,
             CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN false WHEN 'SCALARARRAYOPEXPR' THEN p.proisstrict AND n -> 'useOr' ->> 0 = 'true' ELSE p.proisstrict END, NOT simple,
             by_collation => coalesce((n -> 'inputcollid' ->> 0)::bigint, 0))) v

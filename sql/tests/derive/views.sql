@@ -207,4 +207,7 @@ INSERT INTO definition (name, key, query) VALUES
 ('function_on_side', '{id}', 'select c.id, count(*) n from d left join lateral unnest(d.tags) t(x) on t.x > 1 join c on c.x = coalesce(t.x, 1) group by c.id'),
 ('function_key_on_side', '{k}', 'select coalesce(t.x, 9) as k, count(*) n from d left join lateral unnest(d.tags) t(x) on t.x > 1 group by 1'),
 ('function_of_function', '{i}', 'select s.i, count(*) n, max(t.x) m from d cross join lateral unnest(d.tags) t(x) cross join lateral generate_series(1, t.x) s(i) group by s.i'),
-('folded_key', '{name}', 'select d.name, count(*) n from d join d e on d.name = e.name collate fuzz.folded and e.a_id = 2 group by d.name');
+('folded_key', '{name}', 'select d.name, count(*) n from d join d e on d.name = e.name collate fuzz.folded and e.a_id = 2 group by d.name'),
+('guarded_division', '{k}', 'select a.x / (a.y - 1) as k, count(*) n from a where a.y > 1 group by 1'),
+('guarded_division_join', '{id}', 'select c.id, count(a.id) n from c left join a on a.y > 1 and c.v = 4 / (a.y - 1) group by c.id'),
+('guarded_range', '{k}', 'select lower(int4range(a.x, a.y)) as k, count(*) n from a where a.x <= a.y group by 1');

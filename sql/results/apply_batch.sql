@@ -4,6 +4,7 @@
 --   Writes     results.taxon, detection, occurrence, classification, job_capture
 --   Locks      rows of one table after another, each table's in the order of its key, so that batches never deadlock; it waits for each
 --              as long as results.limit_waits allows
+--   Raises     foreign_key_violation, whether keys are checked row by row or in sets (results.knows_keys)
 --   Notes      READ COMMITTED is assumed: each step sees what other batches committed while it waited. A policy that hides rows from the
 --              caller would make jobs and captures unknown, so it is an error instead (row_security).
 CREATE OR REPLACE FUNCTION results.apply_batch()
@@ -11,6 +12,7 @@ RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql
 SET random_page_cost = 0.1 SET jit = off SET row_security = off AS $$
 DECLARE
     grown   boolean := results.analyze_stage();
+    in_sets boolean;
     touched bigint[];
 BEGIN
     PERFORM results.limit_waits();
@@ -26,10 +28,18 @@ BEGIN
     IF grown THEN
         ANALYZE pg_temp.batch_taxon;
     END IF;
+    in_sets := results.knows_keys();
+    PERFORM results.fire_triggers(NOT in_sets);
+    IF in_sets THEN
+        PERFORM results.hold_parents();
+    END IF;
     IF results.write_detections() THEN
         PERFORM results.adopt_detections();
     END IF;
     PERFORM results.complete_detections();
+    IF in_sets THEN
+        PERFORM results.hold_detections();
+    END IF;
     IF results.write_classifications() THEN
         PERFORM results.complete_classifications();
     END IF;
@@ -37,6 +47,9 @@ BEGIN
     touched := ARRAY(SELECT DISTINCT b.occurrence_id FROM pg_temp.batch_detection b WHERE b.known AND b.occurrence_id IS NOT NULL);
     IF cardinality(touched) > 0 THEN
         PERFORM results.determine(touched);
+        IF in_sets THEN
+            PERFORM results.hold_determinations(touched);
+        END IF;
     END IF;
     PERFORM results.write_job_captures();
     RETURN QUERY SELECT r.msg, r.sqlstate, r.reason FROM pg_temp.batch_reject r ORDER BY r.msg;

@@ -7,6 +7,9 @@
 \ir finder.sql
 \ir judge_messages.sql
 \ir resolve_detections.sql
+\ir own_session.sql
+\ir knows_keys.sql
+\ir hold_parents.sql
 \ir resolve_taxa.sql
 \ir write_detections.sql
 \ir adopt_detections.sql

@@ -1,0 +1,289 @@
+package dev.countersink.ingest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.countersink.db.Database;
+import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
+import java.sql.Connection;
+import java.sql.Statement;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Writers check foreign keys set by set; what the keys and other triggers promise holds as if they fired. */
+class ForeignKeysTest {
+    /** Every foreign key below what a batch writes: rows without their parent. */
+    private static final String DANGLING = """
+            SELECT (SELECT count(*) FROM results.occurrence c LEFT JOIN results.project p ON p.id = c.project_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.occurrence c LEFT JOIN results.deployment p ON p.id = c.deployment_id WHERE p.id IS NULL AND c.deployment_id IS NOT NULL)
+                 + (SELECT count(*) FROM results.occurrence c LEFT JOIN results.event p ON p.id = c.event_id WHERE p.id IS NULL AND c.event_id IS NOT NULL)
+                 + (SELECT count(*) FROM results.occurrence c LEFT JOIN results.taxon p ON p.id = c.determination_id WHERE p.id IS NULL AND c.determination_id IS NOT NULL)
+                 + (SELECT count(*) FROM results.detection c LEFT JOIN results.capture p ON p.id = c.capture_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.detection c LEFT JOIN results.occurrence p ON p.id = c.occurrence_id WHERE p.id IS NULL AND c.occurrence_id IS NOT NULL)
+                 + (SELECT count(*) FROM results.detection c LEFT JOIN results.algorithm p ON p.id = c.algorithm_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.classification c LEFT JOIN results.detection p ON p.id = c.detection_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.classification c LEFT JOIN results.taxon p ON p.id = c.taxon_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.classification c LEFT JOIN results.algorithm p ON p.id = c.algorithm_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.job_capture c LEFT JOIN results.job p ON p.id = c.job_id WHERE p.id IS NULL)
+                 + (SELECT count(*) FROM results.job_capture c LEFT JOIN results.capture p ON p.id = c.capture_id WHERE p.id IS NULL)""";
+
+    private static final String WAITING =
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE ";
+
+    private static final String BATCH = "'%apply_batch%'";
+    private static final String DELETE = "'DELETE%'";
+
+    @AutoClose
+    private final Rig rig = Rig.seeded(100);
+
+    private void publish(int capture) throws Exception {
+        rig.publish(
+                "results.1",
+                Messages.result(capture, Messages.detection(capture, 1, Messages.classification("Moth", 0.5))));
+    }
+
+    /** A number that the error of a rolled back batch leaves. */
+    private void countLostParents() {
+        rig.execute("CREATE SEQUENCE lost MINVALUE 0 START 0");
+        rig.execute("""
+                CREATE OR REPLACE FUNCTION results.lost_parent(parent text) RETURNS void LANGUAGE plpgsql AS $$
+                BEGIN
+                    PERFORM nextval('public.lost');
+                    RAISE foreign_key_violation USING MESSAGE = parent;
+                END $$""");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "taxon, name = 'Moth', 2, 0",
+        "capture, id = 2, 1, 1",
+        "event, id = 1, 2, 0",
+        "deployment, id = 1, 0, 1",
+        "algorithm, id = 2, 1, 1",
+        "job, id = 1, 0, 1",
+        "project, id = 1, 0, 1"
+    })
+    void aParentThatIsDeletedWhileItIsNeededIsNotReferredTo(String parent, String which, int processed, int dead)
+            throws Exception {
+        countLostParents();
+        rig.ingest();
+        publish(1);
+        rig.awaitFinished();
+        try (Connection other = Database.connect(rig.database());
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute("DELETE FROM results." + parent + " WHERE " + which);
+            publish(2);
+            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
+            other.commit();
+        }
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
+        assertThat(rig.number(DANGLING)).isZero();
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE status = 'processed'"))
+                .isEqualTo(processed);
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isEqualTo(dead);
+    }
+
+    @Test
+    void aDetectionThatIsDeletedWhileItIsClassifiedAgainIsMadeAgain() throws Exception {
+        countLostParents();
+        rig.ingest();
+        publish(1);
+        rig.awaitFinished();
+        try (Connection other = Database.connect(rig.database());
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute("DELETE FROM results.detection");
+            publish(1);
+            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
+            other.commit();
+        }
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
+        assertThat(rig.number("SELECT count(*) FROM results.classification")).isOne();
+        assertThat(rig.number(DANGLING)).isZero();
+    }
+
+    /** The determination comes from a classification that is still there, of a taxon that is not among the message's. */
+    @Test
+    void aTaxonThatIsDeletedWhileAnOccurrenceIsDeterminedAgainIsNotReferredTo() throws Exception {
+        countLostParents();
+        rig.ingest();
+        publish(1);
+        rig.awaitFinished();
+        rig.execute("UPDATE results.occurrence SET determination_id = NULL");
+        try (Connection other = Database.connect(rig.database());
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute("DELETE FROM results.taxon WHERE name = 'Moth'");
+            rig.publish("results.1", Messages.result(1, Messages.detection(1, 1, Messages.classification("Owl", 0.1))));
+            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
+            other.commit();
+        }
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
+        assertThat(rig.number(DANGLING)).isZero();
+        assertThat(rig.rows(
+                        "SELECT t.name FROM results.occurrence o JOIN results.taxon t ON t.id = o.determination_id"))
+                .containsExactly(List.of("Owl"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"taxon", "capture", "event", "deployment", "algorithm", "job", "project"})
+    void whoDeletesAParentWaitsForTheBatchThatNeedsIt(String parent) throws Exception {
+        rig.execute("INSERT INTO results.taxon (name) VALUES ('Moth')");
+        try (Sql writer = new Sql(rig.database());
+                Sql other = new Sql(rig.database())) {
+            other.run("SET lock_timeout = '60s'");
+            writer.run("SELECT results.open_stage(), results.own_session()");
+            apply(writer, 1);
+            assertThat(writer.text("SHOW session_replication_role")).isEqualTo("replica");
+            CompletableFuture<Void> deleted =
+                    CompletableFuture.runAsync(() -> other.run("DELETE FROM results." + parent));
+            Eventually.await("it waits", () -> rig.number(WAITING + DELETE), waiting -> waiting == 1);
+            writer.run("COMMIT");
+            deleted.join();
+        }
+        assertThat(rig.number(DANGLING)).isZero();
+    }
+
+    /** To set it takes longer than a small batch, because every plan of the session is then made again. */
+    @Test
+    void theSettingStaysWhateverBatchesContain() throws Exception {
+        try (Sql writer = new Sql(rig.database())) {
+            writer.run("SELECT results.open_stage(), results.own_session()");
+            for (int capture : new int[] {1, 2, 2, 3}) {
+                apply(writer, capture);
+                assertThat(writer.number(
+                                "SELECT results.record_dead_letters(ARRAY['RESULTS'], ARRAY[%d], ARRAY['results.1'], ARRAY['{}'],"
+                                                .formatted(capture)
+                                        + " ARRAY[''::bytea], ARRAY['Wrong.'], ARRAY['RS010'])"))
+                        .isOne();
+                assertThat(writer.text("SHOW session_replication_role")).isEqualTo("replica");
+                writer.run("COMMIT");
+            }
+        }
+        assertThat(rig.number("SELECT results.dead_letter_count()")).isEqualTo(3);
+        assertThat(rig.number("SELECT count(*) FROM results.occurrence WHERE determination_id IS NOT NULL"))
+                .isEqualTo(3);
+    }
+
+    @Test
+    void whatSomebodyAddsIsToldFromWhatIsKnown() throws Exception {
+        String others =
+                "SELECT results.has_others_triggers(ARRAY['results.job_capture', 'results.occurrence', 'results.detection',"
+                        + " 'results.classification', 'results.taxon', 'results.dead_letter', 'results.delivery_attempt']::regclass[])::text";
+        try (Sql owner = new Sql(rig.database())) {
+            owner.run("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$");
+            assertThat(owner.text(others)).isEqualTo("false");
+            for (String added : List.of(
+                    "CREATE TRIGGER added AFTER UPDATE ON results.occurrence EXECUTE FUNCTION nothing()",
+                    "CREATE TRIGGER added AFTER UPDATE OF crop_url ON results.detection FOR EACH ROW EXECUTE FUNCTION nothing()",
+                    "CREATE RULE added AS ON UPDATE TO results.occurrence DO ALSO NOTHING",
+                    "ALTER TABLE results.taxon ADD UNIQUE (rank, name) DEFERRABLE",
+                    "ALTER TABLE results.detection ADD follows bigint REFERENCES results.detection",
+                    "ALTER TABLE results.occurrence ADD UNIQUE (id, determination_id); CREATE TABLE added (o bigint, t bigint,"
+                            + " FOREIGN KEY (o, t) REFERENCES results.occurrence (id, determination_id) ON UPDATE CASCADE)",
+                    "CREATE TRIGGER added AFTER INSERT ON results.classification EXECUTE FUNCTION nothing();"
+                            + " ALTER TABLE results.classification ENABLE REPLICA TRIGGER added")) {
+                owner.run("BEGIN");
+                owner.run(added);
+                assertThat(owner.text(others)).as(added).isEqualTo("true");
+                owner.run("ROLLBACK");
+            }
+            owner.run(
+                    "CREATE TABLE comment_on_box (detection_id bigint REFERENCES results.detection ON DELETE CASCADE)");
+            assertThat(owner.text(others)).as("a table that refers to an id").isEqualTo("false");
+        }
+    }
+
+    /** As the ingestion does, but without the commit. */
+    private static void apply(Sql writer, int capture) {
+        writer.run("BEGIN");
+        writer.run("""
+                INSERT INTO pg_temp.stage_message VALUES (0, 1, 'random', NULL);
+                INSERT INTO pg_temp.stage_image VALUES (0, %1$d);
+                INSERT INTO pg_temp.stage_detection VALUES (0, 0, %1$d, 'random-detector', 1, 2, 3, 4, NULL, now());
+                INSERT INTO pg_temp.stage_classification VALUES (0, 0, 'Moth', 'random-species-classifier', 0.5, true, ARRAY[0.5], NULL, NULL, NULL, now())
+                """.formatted(capture));
+        assertThat(writer.number("SELECT count(*) FROM results.apply_batch()")).isZero();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "BEFORE INSERT ON results.detection FOR EACH ROW",
+                "AFTER INSERT ON results.occurrence FOR EACH ROW",
+                "AFTER INSERT ON results.classification FOR EACH STATEMENT",
+                "AFTER INSERT OR UPDATE ON results.job_capture FOR EACH ROW",
+                "AFTER INSERT ON results.taxon FOR EACH ROW",
+                "BEFORE INSERT ON results.dead_letter FOR EACH ROW"
+            })
+    void aTriggerThatSomebodyAddsFiresFromThenOn(String when) throws Exception {
+        rig.ingest();
+        rig.publish("results.1", Messages.result(1, Messages.detection(1, 1, Messages.classification("Moth", 0.5))));
+        rig.awaitFinished();
+        rig.execute("CREATE SEQUENCE fired MINVALUE 0 START 0");
+        rig.execute(
+                "CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('public.fired'); RETURN NEW; END $$");
+        rig.execute("CREATE TRIGGER added " + when + " EXECUTE FUNCTION fired()");
+        rig.publish("results.1", Messages.result(2, Messages.detection(2, 1, Messages.classification("Owl", 0.5))));
+        rig.publish("results.1", "{}");
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT last_value + is_called::int FROM fired")).isPositive();
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE status = 'processed'"))
+                .isEqualTo(2);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "ALTER TABLE results.detection ADD reviewer int REFERENCES reviewers;"
+                        + " ALTER TABLE results.detection ALTER reviewer SET DEFAULT 7",
+                "ALTER TABLE results.occurrence ADD CONSTRAINT added UNIQUE (event_id) DEFERRABLE",
+                "CREATE CONSTRAINT TRIGGER added AFTER INSERT ON results.classification DEFERRABLE INITIALLY DEFERRED"
+                        + " FOR EACH ROW EXECUTE FUNCTION refuse()"
+            })
+    void aConstraintThatSomebodyAddsIsCheckedFromThenOn(String add) throws Exception {
+        rig.ingest();
+        publish(1);
+        rig.awaitFinished();
+        rig.execute("CREATE TABLE reviewers (id int PRIMARY KEY)");
+        rig.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation; END $$");
+        rig.execute(add);
+        publish(2);
+        rig.awaitFinished();
+        assertThat(rig.rows("SELECT left(sqlstate, 2) FROM results.dead_letter"))
+                .containsExactly(List.of("23"));
+    }
+
+    @Test
+    void aRoleThatMayNotSetTheParameterLeavesKeysToTheirTriggers() throws Exception {
+        rig.execute("CREATE ROLE keys_plain");
+        rig.execute("GRANT USAGE ON SCHEMA results TO keys_plain");
+        try (Sql writer = new Sql(rig.database())) {
+            writer.run("SET ROLE keys_plain");
+            assertThat(ownSession(writer)).isEqualTo("false");
+            rig.execute("GRANT SET ON PARAMETER session_replication_role TO keys_plain");
+            assertThat(ownSession(writer)).isEqualTo("true");
+            writer.run("SET session_replication_role = replica");
+            assertThat(ownSession(writer)).as("somebody else has set it").isEqualTo("false");
+        } finally {
+            rig.execute("REVOKE SET ON PARAMETER session_replication_role FROM keys_plain");
+            rig.execute("DROP OWNED BY keys_plain");
+            rig.execute("DROP ROLE keys_plain");
+        }
+    }
+
+    private static String ownSession(Sql writer) {
+        writer.run("SELECT results.own_session()");
+        return writer.text("SHOW countersink.own_session");
+    }
+}

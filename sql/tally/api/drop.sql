@@ -79,7 +79,9 @@ BEGIN
         PERFORM tally.drop(tally.part(r));
     ELSE
         PERFORM tally.drop(tally.part(rows_));
-        EXECUTE format('DROP VIEW IF EXISTS %s', rows_.definition);
+        IF EXISTS (SELECT FROM pg_class c WHERE c.oid = rows_.definition) THEN  -- it has no name any more if its schema was dropped first
+            EXECUTE format('DROP VIEW %s', rows_.definition);
+        END IF;
     END IF;
 END
 $$;

@@ -129,12 +129,15 @@ BEGIN
     END IF;
     IF v.kind = 'snapshot' THEN
         EXECUTE format('SELECT * FROM %s()', tally.declarers(v, '_refresh')) INTO result;
-        RETURN result;
+    ELSE
+        v := tally.view_by_id(v.id);
+        EXECUTE format('SELECT * FROM %s($1)', tally.declarers(v, '_consume')) INTO result USING max_keys;
+        result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
+        result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
     END IF;
-    v := tally.view_by_id(v.id);
-    EXECUTE format('SELECT * FROM %s($1)', tally.declarers(v, '_consume')) INTO result USING max_keys;
-    result.consumed := coalesce(result.consumed, 0); result.keys := coalesce(result.keys, 0);
-    result.changed := coalesce(result.changed, 0); result.quarantined := coalesce(result.quarantined, 0);
+    IF result.outcome = 'nothing' THEN  -- what stopped merges is gone, although nothing is written
+        UPDATE tally.merge_state m SET error = NULL, error_sqlstate = NULL, failures = 0, retry_at = NULL WHERE m.view_id = v.id AND m.error IS NOT NULL;
+    END IF;
     RETURN result;
 EXCEPTION
     WHEN operator_intervention OR insufficient_resources OR transaction_rollback OR object_not_in_prerequisite_state

@@ -192,7 +192,7 @@ RETURNS tally.derived_view LANGUAGE sql STABLE AS $$
     SELECT CASE d.kind WHEN 'snapshot' THEN tally.with_definition(d) ELSE d END FROM tally.derived_view d WHERE d.id = view_by_id.id
 $$;
 
--- tally.require_free: raise TL002 if a relation, type or function of that name exists, TL003 if the schema cannot hold it, TL018 if the caller may not create it there.
+-- tally.require_free: raise TL002 if a relation, type or derived view of that name exists, TL003 if the schema cannot hold it, TL018 if the caller may not create it there.
 CREATE OR REPLACE FUNCTION tally.require_free(parts name[], suffixes text[])
 RETURNS void LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -210,6 +210,9 @@ BEGIN
        OR to_regtype(format('%I.%I', parts[1], parts[2] || s)) IS NOT NULL LIMIT 1;
     IF FOUND THEN
         PERFORM tally.fail('TL002', format('%s is there already; the engine would make it for %I.%I.', taken, parts[1], parts[2]));
+    ELSIF EXISTS (SELECT FROM tally.derived_view d WHERE d.schema_name = parts[1] AND d.relation_name = parts[2]) THEN
+        PERFORM tally.fail('TL002', format('%I.%I is declared already, but its table was dropped or renamed.', parts[1], parts[2]),
+            format('SELECT tally.drop(%L) removes what is left of it, and a renamed table too; then declare it again.', format('%I.%I', parts[1], parts[2])));
     END IF;
 END
 $$;

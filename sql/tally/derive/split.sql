@@ -164,15 +164,18 @@ BEGIN
             PERFORM tally.fail('TL023', format('%s has another query now, and %s may not make its rows anew.', d, current_user), format('Its owner, or a superuser, has to call tally.heal(%L).', tally.part(v)));
         END IF;
         made := tally.split_parts(d);
-        IF made ? 'why' OR made - 'rows' - 'key' IS DISTINCT FROM s.made_of - 'rows' - 'key' THEN
+        IF made ? 'why' OR made - 'rows' - 'key' IS DISTINCT FROM s.made_of - 'rows' - 'key'
+           OR EXISTS (SELECT FROM jsonb_array_elements_text(made -> 'key') WITH ORDINALITY k(col, i)  -- another of its columns identifies a row; a renamed one has a new name
+                      WHERE k.col <> s.made_of -> 'key' ->> (k.i - 1)::integer AND k.col = ANY (tally.columns_of(v.definition))) THEN
             PERFORM tally.fail('TL023', format('%s has another query now, with %s.', d, coalesce('which it cannot be kept by differences: ' || (made ->> 'why'), 'other columns or aggregates')),
                 format('SELECT tally.drop(%1$L), then tally.keep(%1$L, %2$L).', format('%I.%I', v.schema_name, coalesce(s.shown, (tally.view_by_id(s.rollup_id)).relation_name)), d));
         END IF;
         EXECUTE format('CREATE OR REPLACE VIEW %s (%s) AS %s', v.definition, tally.column_list(tally.columns_of(v.definition)), made ->> 'rows');
     END IF;
     UPDATE tally.split AS x SET rule = tally.rule_version(d), definition_digest = md5(tally.definition_text(d)), made_of = coalesce(made, x.made_of) WHERE x.rollup_id = s.rollup_id;
-EXCEPTION WHEN invalid_table_definition THEN
-    PERFORM tally.fail('TL023', format('%s has another query now, with other columns: %s', d, SQLERRM), 'Drop what is kept of it and keep it again.');
+EXCEPTION WHEN invalid_table_definition OR syntax_error OR duplicate_column THEN  -- its rows have other columns, or more or fewer of them
+    PERFORM tally.fail('TL023', format('%s has another query now, whose rows have other columns (%s).', d, SQLERRM),
+        format('SELECT tally.drop(%1$L), then tally.keep(%1$L, %2$L).', format('%I.%I', v.schema_name, coalesce(s.shown, (tally.view_by_id(s.rollup_id)).relation_name)), d));
 END
 $$;
 

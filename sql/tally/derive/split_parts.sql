@@ -28,7 +28,7 @@ BEGIN
     END IF;
     above := tally.split_above(items, cols, calls);
     key := tally.split_key(tree, text_.before, text_.source, cols || (
-        SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('name', c -> 'arg', 'sql', c -> 'row')), '[]') FROM jsonb_array_elements(calls) c WHERE c -> 'arg' <> 'null'));
+        SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('name', c -> 'arg', 'sql', c -> 'row', 'argument', true)), '[]') FROM jsonb_array_elements(calls) c WHERE c -> 'arg' <> 'null'));
     IF key ? 'why' THEN
         RETURN key;
     END IF;
@@ -170,7 +170,8 @@ RETURNS jsonb LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET stan
 $$;
 
 -- tally.split_key: the columns that identify a row, and the query of the rows with these columns.
---   Parameters before, source: parts of the view's text; columns: of the rows
+--   Parameters before, source: parts of the view's text; columns: of the rows, {name, sql}, and argument if only an aggregate reads it: such
+--              a column may be the key too (count(t.id)), and is none that is grouped by
 --   Returns    {rows, key} or {why}
 CREATE OR REPLACE FUNCTION tally.split_key(tree jsonb, before text, source text, columns jsonb)
 RETURNS jsonb LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
@@ -190,7 +191,7 @@ BEGIN
     END;
     IF found_ IS NULL THEN
         RETURN jsonb_build_object('why', 'no primary key of its tables names the rows that it groups');
-    ELSIF found_ <@ ARRAY(SELECT (c ->> 'name')::name FROM jsonb_array_elements(columns) c) AND NOT EXISTS (SELECT FROM jsonb_array_elements(names) n WHERE (n ->> 'name')::name = ANY (found_)) THEN
+    ELSIF found_ <@ ARRAY(SELECT (c ->> 'name')::name FROM jsonb_array_elements(columns) c WHERE NOT c ? 'argument') THEN
         RETURN jsonb_build_object('why', 'each of its groups is one row');
     END IF;
     names := (SELECT coalesce(jsonb_agg(n ORDER BY i), '[]') FROM jsonb_array_elements(names) WITH ORDINALITY u(n, i) WHERE (n ->> 'name')::name = ANY (found_));

@@ -83,4 +83,37 @@ class LostViewsTest {
                 SELECT tally.create_projection('lost.f', 'lost.f_def', '{id}'); SELECT tally.watch('lost.f', 'lost.t', '{id}'); SELECT tally.activate('lost.f')""");
         engine.write("INSERT INTO lost.t VALUES (3, 3)");
     }
+
+    @Test
+    void aLostNameIsNotDeclaredAgainBeforeItsRestIsRemoved() {
+        engine.run("SET client_min_messages = error; DROP SCHEMA lost CASCADE");
+        engine.run(
+                "CREATE SCHEMA lost; CREATE TABLE lost.t (id int PRIMARY KEY, v int); INSERT INTO lost.t VALUES (1, 1); CREATE VIEW lost.f_def AS SELECT id, v FROM lost.t");
+        assertThat(engine.refused("TL002", "SELECT tally.keep('lost.f', 'lost.f_def')"))
+                .contains("lost.f is declared already");
+        engine.run(
+                "SELECT tally.drop('lost.f'); SELECT tally.keep('lost.f', 'lost.f_def'); SELECT tally.refresh('lost.f')");
+        assertThat(engine.number("SELECT count(*) FROM lost.f")).isEqualTo(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            v, count(*) AS n             | DROP SCHEMA lost CASCADE
+            v, sum(id) / count(*) AS n   | DROP SCHEMA lost CASCADE
+            v, count(*) AS n             | DROP VIEW lost.g_rows_def CASCADE
+            v, sum(id) / count(*) AS n   | DROP VIEW lost.g_rows_def CASCADE
+            """)
+    void whatALostViewThatGroupsWasSplitIntoIsRemoved(String columns, String loss) {
+        String declare =
+                "CREATE VIEW lost.g_def AS SELECT %s FROM lost.t GROUP BY v; SELECT tally.keep('lost.g', 'lost.g_def'); SELECT tally.refresh('lost.g')"
+                        .formatted(columns);
+        engine.run(declare);
+        engine.run("SET client_min_messages = error; " + loss);
+        engine.run("SELECT tally.drop('lost.g')");
+        assertThat(engine.number("SELECT count(*) FROM tally.status WHERE name LIKE 'lost.g%'"))
+                .isZero();
+        engine.run("CREATE SCHEMA IF NOT EXISTS lost; CREATE TABLE IF NOT EXISTS lost.t (id int PRIMARY KEY, v int);"
+                + "DROP VIEW IF EXISTS lost.g_def; INSERT INTO lost.t VALUES (7, 7); " + declare);
+        assertThat(engine.number("SELECT n FROM lost.g WHERE v = 7")).isPositive();
+    }
 }

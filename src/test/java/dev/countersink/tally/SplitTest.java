@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.testing.Differences;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Views with GROUP BY, kept by one call: by differences if a rollup can do it, otherwise by group. */
 class SplitTest {
@@ -39,6 +41,44 @@ class SplitTest {
                         engine.text(
                                 "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 'app.x'::regclass AND attnum > 0"))
                 .isEqualTo("region,orders,amount,buyers,last_at,least");
+        followsWrites();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "SELECT c.region, count(o.id) AS n, max(o.id) AS last FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region",
+                "SELECT qty, sum(id) AS n, count(DISTINCT id) AS d FROM app.orders GROUP BY qty",
+                "SELECT qty, sum(id) / count(*) AS n FROM app.orders GROUP BY qty"
+            })
+    void aggregatesOfTheRowsOwnKeyAreKeptByDifferences(String query) {
+        keep(query);
+        assertThat(engine.text("SELECT string_agg(DISTINCT kind, ' ' ORDER BY kind) FROM tally.status"))
+                .isEqualTo("projection rollup");
+        followsWrites();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "SELECT c.region, count(o.qty) AS n, count(o.id) AS m FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region",
+                "SELECT c.region, count(o.qty) AS n, count(o.customer_id) AS m FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region"
+            })
+    void anotherQueryWhoseRowsHaveAnotherKeyIsRefused(String query) {
+        keep(
+                "SELECT c.region, count(o.id) AS n, count(o.qty) AS m FROM app.orders o JOIN app.customer c ON c.id = o.customer_id GROUP BY c.region");
+        String before = engine.text("SELECT pg_get_viewdef('app.x_def'::regclass)");
+        engine.run("CREATE OR REPLACE VIEW app.x_def AS " + query);
+        assertThat(engine.text("SELECT outcome FROM tally.refresh('app.x')")).isEqualTo("failed");
+        engine.run("CREATE OR REPLACE VIEW app.x_def AS " + before);
+        engine.run("SELECT tally.resume('app.x')");
+        agrees();
+        assertThat(engine.text("SELECT coalesce(string_agg(error, ' '), 'well') FROM tally.status"))
+                .isEqualTo("well");
+        engine.run("CREATE OR REPLACE VIEW app.x_def AS " + query);
+        assertThat(engine.refused("TL023", "SELECT tally.heal('app.x')")).contains("has another query now");
+        engine.run("SELECT tally.drop('app.x')");
+        keep(query);
         followsWrites();
     }
 

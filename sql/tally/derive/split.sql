@@ -109,6 +109,16 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET stand
 CREATE OR REPLACE FUNCTION tally.rule_version(definition regclass)
 RETURNS text LANGUAGE sql STABLE AS $$ SELECT r.xmin::text FROM pg_rewrite r WHERE r.ev_class = definition AND r.rulename = '_RETURN' $$;
 
+-- tally.reads_others: whether the rows of a view that was split read something that the view does not read any more. The text does not show
+-- it if another table or function has taken the name of the one that was read.
+CREATE OR REPLACE FUNCTION tally.reads_others(rows_ regclass, definition regclass)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT d.refclassid, d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid WHERE r.ev_class = rows_ AND d.refobjid <> rows_
+        EXCEPT
+        SELECT d.refclassid, d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid WHERE r.ev_class = reads_others.definition)
+$$;
+
 -- tally.keep_sources: watch every source of a projection as derived from its definition.
 --   Raises     TL016, TL026
 CREATE OR REPLACE FUNCTION tally.keep_sources(v tally.derived_view, allow_every_key boolean)
@@ -159,7 +169,7 @@ BEGIN
     d := (tally.view_by_id(s.rollup_id)).definition;
     IF s.rollup_id IS NULL OR s.rule = tally.rule_version(d) OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = d) THEN
         RETURN;
-    ELSIF s.definition_digest <> md5(tally.definition_text(d)) THEN
+    ELSIF s.definition_digest <> md5(tally.definition_text(d)) OR tally.reads_others(v.definition, d) THEN
         IF NOT tally.is_owner(v) THEN
             PERFORM tally.fail('TL023', format('%s has another query now, and %s may not make its rows anew.', d, current_user), format('Its owner, or a superuser, has to call tally.heal(%L).', tally.part(v)));
         END IF;
@@ -184,7 +194,8 @@ CREATE OR REPLACE FUNCTION tally.split_trouble(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT format('%s has another query now: the next merge, or tally.heal(%L), follows', r.definition, tally.part(v))
     FROM tally.split s JOIN tally.derived_view r ON r.id = s.rollup_id JOIN pg_class c ON c.oid = r.definition
-    WHERE r.root_id = v.id AND s.rule <> tally.rule_version(r.definition) AND s.definition_digest <> md5(tally.definition_text(r.definition))
+    WHERE r.root_id = v.id AND s.rule <> tally.rule_version(r.definition)
+      AND (s.definition_digest <> md5(tally.definition_text(r.definition)) OR tally.reads_others(v.definition, r.definition))
 $$;
 
 -- tally.compared_columns: the columns of a split view that verify compares with the view; as text if the type has no order.

@@ -78,8 +78,23 @@ BEGIN
         ELSIF s.derived AND (s.columns <> d.columns OR s.expand IS DISTINCT FROM d.expand) THEN
             PERFORM tally.watch_otherwise(v, s, d.columns, d.expand);
             UPDATE tally.source x SET wanted = coalesce(tally.wanted_indexes(d.ways, d.shape), '[]') WHERE x.projection_id = v.id AND x.ordinal = s.ordinal;
+        ELSIF s.derived AND s.expand IS NOT NULL THEN
+            PERFORM tally.parse_expand_again(v, s);
         END IF;
     END LOOP;
+END
+$$;
+
+-- tally.parse_expand_again: make the function of a derived expand again from its text. A table that has taken the name of another is read then.
+CREATE OR REPLACE FUNCTION tally.parse_expand_again(v tally.derived_view, s tally.source)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    made regprocedure := to_regprocedure(format('%s(%s)', tally.part(v, '_expand_' || s.ordinal), tally.given_list(s, NULL)));
+BEGIN
+    IF made IS NOT NULL THEN  -- otherwise a watched column has got another type, and the delta table's has not
+        EXECUTE format('DROP FUNCTION %s', made);
+        PERFORM tally.generate_expand(v, s.ordinal, tally.fixed_path(s.relation));
+    END IF;
 END
 $$;
 

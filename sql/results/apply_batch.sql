@@ -29,8 +29,8 @@ BEGIN
         ANALYZE pg_temp.batch_taxon;
     END IF;
     in_sets := results.knows_keys();
-    PERFORM results.fire_triggers(NOT in_sets);
     IF in_sets THEN
+        PERFORM results.fire_triggers(false);
         PERFORM results.hold_parents();
     END IF;
     IF results.write_detections() THEN
@@ -52,6 +52,9 @@ BEGIN
         END IF;
     END IF;
     PERFORM results.write_job_captures();
+    IF in_sets THEN
+        PERFORM results.fire_triggers(true);
+    END IF;
     RETURN QUERY SELECT r.msg, r.sqlstate, r.reason FROM pg_temp.batch_reject r ORDER BY r.msg;
 END
 $$;

@@ -5,7 +5,6 @@
 --   Locks      its row
 CREATE OR REPLACE FUNCTION results.begin_attempt(stream text, stream_seq bigint, published_at timestamptz)
 RETURNS int LANGUAGE sql AS $$
-    SELECT results.fire_triggers_of('results.delivery_attempt');
     INSERT INTO results.delivery_attempt AS a (stream, stream_seq, published_at) VALUES ($1, $2, $3)
     ON CONFLICT ON CONSTRAINT delivery_attempt_pkey DO UPDATE SET attempts = a.attempts + 1, last_begun_at = now()
     RETURNING attempts
@@ -16,7 +15,6 @@ COMMENT ON FUNCTION results.begin_attempt(text, bigint, timestamptz) IS 'note th
 --   Writes     results.delivery_attempt; also deletes old rows, whose messages left the stream in another way
 CREATE OR REPLACE FUNCTION results.end_attempt(stream text, stream_seq bigint, published_at timestamptz)
 RETURNS void LANGUAGE sql AS $$
-    SELECT results.fire_triggers_of('results.delivery_attempt');
     DELETE FROM results.delivery_attempt a
     WHERE (a.stream, a.stream_seq, a.published_at) = ($1, $2, $3) OR a.last_begun_at < now() - interval '30 days'
 $$;

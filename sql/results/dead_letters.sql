@@ -99,14 +99,3 @@ BEGIN
     PERFORM results.recount_dead_letters();
 END
 $count$;
--- also in sessions of results.own_session
-DO $always$
-DECLARE
-    triggers text := (SELECT string_agg(format('ENABLE ALWAYS TRIGGER %I', t.tgname), ', ') FROM pg_trigger t
-                      WHERE t.tgrelid = 'results.dead_letter'::regclass AND t.tgname LIKE 'dead\_letters\_%' AND t.tgenabled = 'O');
-BEGIN
-    IF triggers IS NOT NULL THEN
-        EXECUTE 'ALTER TABLE results.dead_letter ' || triggers;
-    END IF;
-END
-$always$;

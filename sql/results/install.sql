@@ -7,7 +7,7 @@
 \ir finder.sql
 \ir judge_messages.sql
 \ir resolve_detections.sql
-\ir own_session.sql
+\ir fire_triggers.sql
 \ir knows_keys.sql
 \ir hold_parents.sql
 \ir resolve_taxa.sql

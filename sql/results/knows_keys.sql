@@ -14,7 +14,6 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         WHERE c.oid = ANY (relations)
           AND (c.relkind <> 'r' OR c.relhasrules
                OR t.oid IS NOT NULL AND (i.attname = 'id' AND (k.conrelid <> c.oid OR (c.relname, a.attname, k.confrelid) IN (
-                   ('taxon', 'parent_id', 'results.taxon'::regclass),   -- NULL in what a batch adds
                    ('job_capture', 'job_id', 'results.job'::regclass), ('job_capture', 'capture_id', 'results.capture'::regclass),
                    ('occurrence', 'project_id', 'results.project'::regclass), ('occurrence', 'deployment_id', 'results.deployment'::regclass),
                    ('occurrence', 'event_id', 'results.event'::regclass), ('occurrence', 'determination_id', 'results.taxon'::regclass),
@@ -26,14 +25,17 @@ $$;
 COMMENT ON FUNCTION results.has_others_triggers(regclass[]) IS 'whether a batch''s writes fire anything that somebody has added';
 
 -- results.knows_keys: whether a batch may leave its foreign keys to results.hold_parents, which checks the same set by set.
---   Returns    false if the session is not of results.own_session, if the caller may not lock the parents, or if a write to
---              results.job_capture, occurrence, detection or classification would fire anything of somebody's own
+--   Returns    false if the batch has fewer than 100 messages (the setting countersink.key_sets_from), if the caller may not lock the parents or set
+--              session_replication_role, or if a write to results.job_capture, occurrence, detection or classification would fire anything of
+--              somebody's own
 --   Locks      the four tables as a write does, so that nothing of that kind is added before the transaction ends
---   Notes      Half of what a batch cost were foreign keys: a query for every row and key, while a batch has few parents.
+--   Notes      Half of what a batch cost were foreign keys: a query for every row and key, while a batch has few parents. Small batches gain nothing,
+--              because every plan is made again.
 CREATE OR REPLACE FUNCTION results.knows_keys()
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('countersink.own_session', true) IS DISTINCT FROM 'true' THEN
+    IF (SELECT count(*) FROM pg_temp.batch_message) < coalesce(nullif(current_setting('countersink.key_sets_from', true), '')::integer, 100)
+       OR current_setting('session_replication_role') <> 'origin' OR NOT has_parameter_privilege('session_replication_role', 'SET') THEN
         RETURN false;
     END IF;
     LOCK TABLE results.job_capture, results.occurrence, results.detection, results.classification IN ROW EXCLUSIVE MODE;

@@ -89,5 +89,3 @@ CREATE OR REPLACE TRIGGER place_inserted AFTER INSERT ON results.taxon
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.taxon_inserted();
 CREATE OR REPLACE TRIGGER place_updated AFTER UPDATE ON results.taxon
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION results.taxon_updated();
--- also in sessions of results.own_session
-ALTER TABLE results.taxon ENABLE ALWAYS TRIGGER place_inserted, ENABLE ALWAYS TRIGGER place_updated;

@@ -7,7 +7,6 @@
 CREATE OR REPLACE FUNCTION results.record_dead_letters(
     streams text[], stream_seqs bigint[], subjects text[], headers text[], payloads bytea[], reasons text[], sqlstates text[])
 RETURNS bigint LANGUAGE sql AS $$
-    SELECT results.fire_triggers_of('results.dead_letter');
     WITH letter AS (
         SELECT DISTINCT ON (m.stream, m.stream_seq, m.digest) m.*
         FROM (SELECT u.*, sha256(u.payload) AS digest

@@ -16,7 +16,6 @@ BEGIN
           WHERE EXISTS (SELECT FROM pg_temp.batch_detection b WHERE b.det = c.det)) l;
 
     IF EXISTS (SELECT FROM pg_temp.batch_taxon b WHERE b.taxon_id IS NULL) THEN
-        PERFORM results.fire_triggers_of('results.taxon');
         INSERT INTO results.taxon (name, rank)
         SELECT b.label, 'UNKNOWN' FROM pg_temp.batch_taxon b WHERE b.taxon_id IS NULL ORDER BY b.label
         ON CONFLICT (name) DO NOTHING;

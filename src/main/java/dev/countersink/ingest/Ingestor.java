@@ -102,7 +102,7 @@ public final class Ingestor implements AutoCloseable {
     /**
      * Makes an ingestor that is not started.
      *
-     * @param dataSource gives each writer its own connection, which nobody uses after it, at once or not at all
+     * @param dataSource gives each writer its own connection, at once or not at all
      * @param fatal is called after an error that leaves the program in an unknown state
      */
     public Ingestor(
@@ -264,7 +264,7 @@ public final class Ingestor implements AutoCloseable {
     }
 
     private void writeBatches() {
-        try (ResultsDb db = ResultsDb.withOwnSessions(dataSource)) {
+        try (ResultsDb db = new ResultsDb(dataSource)) {
             writing.add(db);
             BatchWriter writer =
                     new BatchWriter(db, metrics, metrics.outage(), setbacks, settings.maxAttempts(), stopping);

@@ -46,9 +46,6 @@ public final class ResultsDb implements AutoCloseable {
     private static final String GONE = "";
 
     private final DataSource dataSource;
-    /** Whether its sessions do nothing else, so that they may check foreign keys set by set. */
-    private final boolean own;
-
     private volatile @Nullable Connection connection;
     /** Null until the stage is open. */
     private volatile @Nullable Session session;
@@ -60,17 +57,7 @@ public final class ResultsDb implements AutoCloseable {
     private @Nullable Look lastLook;
 
     public ResultsDb(DataSource dataSource) {
-        this(dataSource, false);
-    }
-
-    private ResultsDb(DataSource dataSource, boolean own) {
         this.dataSource = dataSource;
-        this.own = own;
-    }
-
-    /** Its sessions keep settings, so nobody else may use them later: the data source must not be a pool. */
-    public static ResultsDb withOwnSessions(DataSource unpooled) {
-        return new ResultsDb(unpooled, true);
     }
 
     /** A message that the database rejected; {@code msg} is its index in the batch. */
@@ -345,8 +332,7 @@ public final class ResultsDb implements AutoCloseable {
             fresh.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
             fresh.setAutoCommit(false);
             int backend;
-            try (PreparedStatement call = fresh.prepareStatement(
-                            "SELECT results.open_stage(), pg_backend_pid()" + (own ? ", results.own_session()" : ""));
+            try (PreparedStatement call = fresh.prepareStatement("SELECT results.open_stage(), pg_backend_pid()");
                     ResultSet row = call.executeQuery()) {
                 row.next();
                 backend = row.getInt(2);

@@ -58,6 +58,10 @@ final class Migration {
 
     private static final String SHORT_WAITS = """
             SELECT set_config('lock_timeout', s.setting::bigint + 500 || 'ms', false) FROM pg_settings s WHERE s.name = 'deadlock_timeout'""";
+    /** A connection pool may pass the session to somebody else. */
+    private static final String USUAL_WAITS =
+            "SELECT set_config('lock_timeout', s.reset_val, false) FROM pg_settings s WHERE s.name = 'lock_timeout'";
+
     /** The engine's own function for this may not be there yet. */
     private static final String HOLDERS = """
             SELECT coalesce(string_agg(DISTINCT format('process %s holds %s', l.pid, l.relation::regclass), ', '), 'other transactions hold its tables')
@@ -100,6 +104,7 @@ final class Migration {
         } finally {
             connection.setAutoCommit(true);
             isTrue(connection, "SELECT pg_advisory_unlock(hashtextextended(?, 0))");
+            call(connection, USUAL_WAITS);
         }
     }
 

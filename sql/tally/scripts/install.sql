@@ -4,6 +4,7 @@
 SET client_min_messages = warning;
 BEGIN;
 SET LOCAL client_encoding = 'UTF8'; SET LOCAL standard_conforming_strings = on;  -- as these files are written
+SET LOCAL lock_timeout = '3s';  -- merges and readers wait behind it for the engine's tables
 DO $$
 BEGIN
     IF current_setting('server_encoding') NOT IN ('UTF8', 'SQL_ASCII') THEN

@@ -12,7 +12,7 @@ DECLARE
     made text;
 BEGIN
     PERFORM tally.renew_delta(d), tally.generate_snapshot_log(d), tally.generate_upkeep(d), tally.own_made(d), tally.grant_engine(d) FROM tally.derived_view d WHERE d.kind = 'snapshot' AND d.state <> 'defined' AND tally.is_owner(d);
-    FOR v IN SELECT * FROM tally.derived_view d WHERE tally.is_outdated(d) ORDER BY d.id LOOP
+    FOR v IN SELECT * FROM tally.outdated(false) LOOP
         IF NOT tally.is_owner(v) THEN
             RAISE WARNING '% was made by another version of the engine; its owner has to call tally.regenerate().', tally.part(v);
             CONTINUE;
@@ -87,14 +87,11 @@ RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET stand
     FROM pg_proc p WHERE p.pronamespace = 'tally'::regnamespace
 $$;
 
--- tally.is_outdated: whether another version of the engine generated the code of an active projection.
-CREATE OR REPLACE FUNCTION tally.is_outdated(v tally.derived_view)
-RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT v.kind = 'projection' AND v.state <> 'defined' AND v.generated_by IS DISTINCT FROM (SELECT tally.generator())
-$$;
-
--- tally.outdated: the projections that the caller has to generate again, because another version of the engine generated them.
-CREATE OR REPLACE FUNCTION tally.outdated()
-RETURNS SETOF integer LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT d.id FROM tally.derived_view d WHERE tally.is_outdated(d) AND tally.is_owner(d) ORDER BY d.id
+-- tally.outdated: the active projections whose code another version of the engine generated.
+--   Parameters mine: only those that the caller may generate again
+CREATE OR REPLACE FUNCTION tally.outdated(mine boolean)
+RETURNS SETOF tally.derived_view LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT d.* FROM tally.derived_view d
+    WHERE d.kind = 'projection' AND d.state <> 'defined' AND d.generated_by IS DISTINCT FROM (SELECT tally.generator()) AND (NOT mine OR tally.is_owner(d))
+    ORDER BY d.id
 $$;

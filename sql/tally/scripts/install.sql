@@ -134,6 +134,6 @@ $$;
 COMMIT;
 \if :{?upgrade}
 -- one transaction for each view, because readers of its live view wait until it ends
-SELECT format('SELECT tally.regenerate_view(%s) AS "made anew"', v) FROM tally.outdated() v \gexec
+SELECT format('SELECT tally.regenerate_view(%s) AS "made anew"', v.id) FROM tally.outdated(true) v \gexec
 SELECT tally.regenerate() AS "made anew";
 \endif

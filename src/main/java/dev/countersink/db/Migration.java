@@ -227,7 +227,7 @@ final class Migration {
     }
 
     private static List<Integer> outdated(Connection connection) throws SQLException {
-        try (PreparedStatement statement = connection.prepareStatement("SELECT tally.outdated()");
+        try (PreparedStatement statement = connection.prepareStatement("SELECT id FROM tally.outdated(true)");
                 ResultSet row = statement.executeQuery()) {
             List<Integer> ids = new ArrayList<>();
             while (row.next()) {

@@ -47,9 +47,26 @@ class ForeignKeysTest {
     }
 
     private void publish(int capture) throws Exception {
-        rig.publish(
-                "results.1",
-                Messages.result(capture, Messages.detection(capture, 1, Messages.classification("Moth", 0.5))));
+        rig.publish("results.1", moth(capture));
+    }
+
+    private static String moth(int capture) {
+        return Messages.result(capture, Messages.detection(capture, 1, Messages.classification("Moth", 0.5)));
+    }
+
+    /** The batch of a message waits for a deletion that is then committed. */
+    private void publishWhileDeleting(String delete, String message) throws Exception {
+        try (Connection other = Database.connect(rig.database());
+                Statement statement = other.createStatement()) {
+            other.setAutoCommit(false);
+            statement.execute(delete);
+            rig.publish("results.1", message);
+            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
+            other.commit();
+        }
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
+        assertThat(rig.number(DANGLING)).isZero();
     }
 
     /** A number that the error of a rolled back batch leaves. */
@@ -79,17 +96,7 @@ class ForeignKeysTest {
         rig.ingest();
         publish(1);
         rig.awaitFinished();
-        try (Connection other = Database.connect(rig.database());
-                Statement statement = other.createStatement()) {
-            other.setAutoCommit(false);
-            statement.execute("DELETE FROM results." + parent + " WHERE " + which);
-            publish(2);
-            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
-            other.commit();
-        }
-        rig.awaitFinished();
-        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
-        assertThat(rig.number(DANGLING)).isZero();
+        publishWhileDeleting("DELETE FROM results." + parent + " WHERE " + which, moth(2));
         assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE status = 'processed'"))
                 .isEqualTo(processed);
         assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isEqualTo(dead);
@@ -101,18 +108,8 @@ class ForeignKeysTest {
         rig.ingest();
         publish(1);
         rig.awaitFinished();
-        try (Connection other = Database.connect(rig.database());
-                Statement statement = other.createStatement()) {
-            other.setAutoCommit(false);
-            statement.execute("DELETE FROM results.detection");
-            publish(1);
-            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
-            other.commit();
-        }
-        rig.awaitFinished();
-        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
+        publishWhileDeleting("DELETE FROM results.detection", moth(1));
         assertThat(rig.number("SELECT count(*) FROM results.classification")).isOne();
-        assertThat(rig.number(DANGLING)).isZero();
     }
 
     /** The determination comes from a classification that is still there, of a taxon that is not among the message's. */
@@ -123,17 +120,9 @@ class ForeignKeysTest {
         publish(1);
         rig.awaitFinished();
         rig.execute("UPDATE results.occurrence SET determination_id = NULL");
-        try (Connection other = Database.connect(rig.database());
-                Statement statement = other.createStatement()) {
-            other.setAutoCommit(false);
-            statement.execute("DELETE FROM results.taxon WHERE name = 'Moth'");
-            rig.publish("results.1", Messages.result(1, Messages.detection(1, 1, Messages.classification("Owl", 0.1))));
-            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
-            other.commit();
-        }
-        rig.awaitFinished();
-        assertThat(rig.number("SELECT last_value + is_called::int FROM lost")).isPositive();
-        assertThat(rig.number(DANGLING)).isZero();
+        publishWhileDeleting(
+                "DELETE FROM results.taxon WHERE name = 'Moth'",
+                Messages.result(1, Messages.detection(1, 1, Messages.classification("Owl", 0.1))));
         assertThat(rig.rows(
                         "SELECT t.name FROM results.occurrence o JOIN results.taxon t ON t.id = o.determination_id"))
                 .containsExactly(List.of("Owl"));

@@ -23,7 +23,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -71,30 +70,24 @@ public class ViewBoard implements SmartLifecycle {
     private final ViewMetrics metrics;
     private final SchedulerMetrics schedulerMetrics;
     private final StateLine stateLine;
-    /** Guards all that follows. */
-    private final ReentrantLock lock = new ReentrantLock();
+    /** Of whoever asks the database. What it has said before is shown to others meanwhile. */
+    private final ReentrantLock reading = new ReentrantLock();
 
-    private final History history = new History();
     private final Map<String, Merges> merges = new HashMap<>();
     private Map<String, Long> changedBefore = new HashMap<>();
     private @Nullable Instant sampledAt;
+    private Instant failedAt = Instant.EPOCH;
+    private @Nullable RuntimeException failure;
+
+    /** Guarded by itself, and nobody asks the database meanwhile. */
+    private final History history = new History();
+
+    private volatile Known known = Known.NOTHING;
+    private volatile List<ObjectNode> problems = List.of();
+    private volatile Instant checkedAt = Instant.EPOCH;
     private final ScheduledExecutorService sampler =
             Executors.newSingleThreadScheduledExecutor(new CustomizableThreadFactory("board-"));
     private volatile boolean running;
-
-    private List<ObjectNode> views = List.of();
-    private List<ObjectNode> problems = List.of();
-    private List<ObjectNode> verified = List.of();
-    private List<ObjectNode> triggers = List.of();
-    private List<ObjectNode> firing = List.of();
-    private Map<String, ObjectNode> triggersOf = Map.of();
-    private Map<String, List<String>> readBy = Map.of();
-    private Set<String> chainsOf = Set.of();
-    private long deadLetters;
-    private Instant readAt = Instant.EPOCH;
-    private volatile Instant checkedAt = Instant.EPOCH;
-    private Instant failedAt = Instant.EPOCH;
-    private @Nullable RuntimeException failure;
 
     ViewBoard(
             TallyDb tally,
@@ -118,6 +111,26 @@ public class ViewBoard implements SmartLifecycle {
 
     private record Merges(long count, double millis) {}
 
+    /** What the database has said. Nobody changes its rows. */
+    private record Known(
+            Instant readAt,
+            List<ObjectNode> views,
+            List<ObjectNode> verified,
+            List<ObjectNode> triggers,
+            List<ObjectNode> firing,
+            Chains chains,
+            long deadLetters) {
+        static final Known NOTHING =
+                new Known(Instant.EPOCH, List.of(), List.of(), List.of(), List.of(), new Chains(Set.of(), Map.of()), 0);
+    }
+
+    /**
+     * Which derived views read which others.
+     *
+     * @param of the views and their states, with which they change
+     */
+    private record Chains(Set<String> of, Map<String, List<String>> readBy) {}
+
     /**
      * What an operator sees first.
      *
@@ -131,28 +144,30 @@ public class ViewBoard implements SmartLifecycle {
 
     /** The state of all views, at most a second old. */
     public Now now() {
-        return locked(() -> {
+        takeTurn();
+        try {
             refresh();
-            return judged();
-        });
+        } finally {
+            reading.unlock();
+        }
+        return latest();
     }
 
     /** The state as it was last read, for whoever can wait: it is read four times a minute at least. */
     Now latest() {
-        return locked(this::judged);
-    }
-
-    private Now judged() {
+        Known latest = known;
         Findings findings = new Findings(settings.interval());
+        Map<String, ObjectNode> triggersOf = latest.triggers().stream()
+                .collect(Collectors.toMap(ViewBoard::viewOf, trigger -> trigger, (first, other) -> first));
         Map<String, ObjectNode> byName = new LinkedHashMap<>();
-        for (ObjectNode row : views) {
+        for (ObjectNode row : latest.views()) {
             ObjectNode view = row.deepCopy();
             view.put("level", findings.addView(view).toString());
             view.put("lag_limit", findings.limitSeconds(view));
-            addWork(view);
+            addWork(view, triggersOf, latest.chains().readBy());
             byName.put(view.path("name").asString(), view);
         }
-        verified.forEach(found -> {
+        latest.verified().forEach(found -> {
             findings.addVerified(found);
             ObjectNode view = byName.get(found.path("view").asString());
             if (view != null) {
@@ -160,8 +175,8 @@ public class ViewBoard implements SmartLifecycle {
             }
         });
         problems.forEach(findings::addProblem);
-        findings.addDeadLetters(deadLetters);
-        firing.forEach(alert -> findings.addAlert(alert, byName.keySet()));
+        findings.addDeadLetters(latest.deadLetters());
+        latest.firing().forEach(alert -> findings.addAlert(alert, byName.keySet()));
         List<Finding> sorted = findings.sorted();
         for (Finding finding : sorted) {
             if (finding.view() != null) {
@@ -172,13 +187,13 @@ public class ViewBoard implements SmartLifecycle {
         return new Now(
                 sorted.isEmpty() ? Level.OK : sorted.get(0).level(),
                 sorted.isEmpty() ? allWell(shown) : sorted.get(0).sentence(),
-                readAt,
+                latest.readAt(),
                 sorted,
                 shown);
     }
 
     /** When it is merged, how many of its rows change, and which other derived views it reads. */
-    private void addWork(ObjectNode view) {
+    private void addWork(ObjectNode view, Map<String, ObjectNode> triggersOf, Map<String, List<String>> readBy) {
         String name = view.path("name").asString();
         if (!view.path("projection").isString()) {
             ObjectNode trigger = triggersOf.get(name);
@@ -188,7 +203,9 @@ public class ViewBoard implements SmartLifecycle {
                         "every_ms",
                         view.path("interval_ms").asLong(settings.interval().toMillis()));
             }
-            view.put("rows_per_minute", history.latestRowsPerMinute(name));
+            synchronized (history) {
+                view.put("rows_per_minute", history.latestRowsPerMinute(name));
+            }
         }
         ArrayNode reads = view.putArray("reads");
         readBy.getOrDefault(name, List.of()).forEach(reads::add);
@@ -229,15 +246,16 @@ public class ViewBoard implements SmartLifecycle {
 
     /** What was at work at a moment of the last hour. */
     public Moment at(Instant time) {
-        List<Merged> merged = locked(() -> {
-            List<Merged> found = new ArrayList<>();
-            history.at(time.getEpochSecond() + time.getNano() / NANOS).forEach((view, sample) -> {
-                if (!Double.isNaN(sample.mergeMillis())) {
-                    found.add(new Merged(
-                            view, Math.round(sample.mergeMillis()), sample.lag(), Math.round(sample.pending())));
-                }
-            });
-            return found;
+        Map<String, History.Sample> samples;
+        synchronized (history) {
+            samples = history.at(time.getEpochSecond() + time.getNano() / NANOS);
+        }
+        List<Merged> merged = new ArrayList<>();
+        samples.forEach((view, sample) -> {
+            if (!Double.isNaN(sample.mergeMillis())) {
+                merged.add(
+                        new Merged(view, Math.round(sample.mergeMillis()), sample.lag(), Math.round(sample.pending())));
+            }
         });
         return new Moment(time, merged, objects(control.runsAt(time)));
     }
@@ -249,40 +267,36 @@ public class ViewBoard implements SmartLifecycle {
 
     /** Small pictures of all views: the highest lag of every two minutes. */
     public Map<String, List<@Nullable Double>> lags() {
-        return locked(() -> {
-            Map<String, List<@Nullable Double>> lags = new LinkedHashMap<>();
+        Map<String, List<@Nullable Double>> lags = new LinkedHashMap<>();
+        List<ObjectNode> views = known.views();
+        synchronized (history) {
             views.forEach(view -> {
                 String name = view.path("name").asString();
                 lags.put(name, history.lags(name, SMALL_PICTURE));
             });
-            return lags;
-        });
+        }
+        return lags;
     }
 
     /** The last hour of a view: when, and its curves. */
     public Map<String, List<? extends @Nullable Object>> history(String view) {
-        return locked(() -> {
-            Map<String, List<? extends @Nullable Object>> curves = new LinkedHashMap<>();
+        Map<String, List<? extends @Nullable Object>> curves = new LinkedHashMap<>();
+        synchronized (history) {
             curves.put("times", history.times());
             curves.putAll(history.of(view));
-            return curves;
-        });
+        }
+        return curves;
     }
 
     /** Who comes while another waits for a database that does not answer is told so, and holds no thread. */
-    private <T> T locked(Supplier<T> action) {
+    private void takeTurn() {
         try {
-            if (!lock.tryLock(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
+            if (!reading.tryLock(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
                 throw new TransientDataAccessResourceException(SILENT, new SQLException(SILENT, QUERY_CANCELED));
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException(e);
-        }
-        try {
-            return action.get();
-        } finally {
-            lock.unlock();
         }
     }
 
@@ -293,7 +307,7 @@ public class ViewBoard implements SmartLifecycle {
             throw failure;
         }
         try {
-            if (!isFresh(readAt, now, FRESH)) {
+            if (!isFresh(known.readAt(), now, FRESH)) {
                 read(now);
             }
             checkUnlessYounger(now, CHECKS);
@@ -317,26 +331,31 @@ public class ViewBoard implements SmartLifecycle {
     }
 
     private void read(Instant now) {
-        views = objects(tally.views());
-        verified = objects(control.lastVerified(
+        List<ObjectNode> views = objects(tally.views());
+        List<ObjectNode> verified = objects(control.lastVerified(
                 views.stream().map(view -> view.path("name").asString()).toList()));
-        triggers = objects(control.triggers());
-        triggersOf = triggers.stream()
-                .collect(Collectors.toMap(ViewBoard::viewOf, trigger -> trigger, (first, other) -> first));
+        List<ObjectNode> triggers = objects(control.triggers());
+        Chains chains = chains(views);
+        long deadLetters = results.deadLetterCount();
+        List<ObjectNode> firing = objects(guard.alerts(null, MOST_ALERTS, "firing"));
+        known = new Known(now, views, verified, triggers, firing, chains, deadLetters);
+    }
+
+    private Chains chains(List<ObjectNode> views) {
         Set<String> names = views.stream()
                 .map(view ->
                         view.path("name").asString() + ' ' + view.path("state").asString(""))
                 .collect(Collectors.toSet());
-        if (!names.equals(chainsOf)) { // they change only with the views themselves
-            readBy = objects(control.chains()).stream()
-                    .collect(Collectors.groupingBy(
-                            ViewBoard::viewOf,
-                            Collectors.mapping(chain -> chain.path("reads").asString(), Collectors.toList())));
-            chainsOf = names;
+        Chains before = known.chains();
+        if (names.equals(before.of())) { // they change only with the views themselves
+            return before;
         }
-        deadLetters = results.deadLetterCount();
-        firing = objects(guard.alerts(null, MOST_ALERTS, "firing"));
-        readAt = now;
+        return new Chains(
+                names,
+                objects(control.chains()).stream()
+                        .collect(Collectors.groupingBy(
+                                ViewBoard::viewOf,
+                                Collectors.mapping(chain -> chain.path("reads").asString(), Collectors.toList()))));
     }
 
     private static String viewOf(ObjectNode row) {
@@ -348,7 +367,7 @@ public class ViewBoard implements SmartLifecycle {
         Hurry hurry = Hurry.ofTask();
         try {
             List<ObjectNode> wrong = problems();
-            locked(() -> problems = wrong);
+            problems = wrong;
             metrics.checked(wrong.size());
         } catch (RuntimeException e) {
             LOG.debug("The health of the views cannot be read: {}", e.getMessage());
@@ -381,27 +400,22 @@ public class ViewBoard implements SmartLifecycle {
     }
 
     private void sample() {
-        lock.lock();
+        reading.lock();
         Hurry hurry = Hurry.ofTask();
         try {
-            sampleLocked();
+            sampleInTurn();
         } finally {
             hurry.end();
-            lock.unlock();
+            reading.unlock();
         }
     }
 
     /** From what was last read: nobody is asked for it. */
     private void writeStateLine() {
-        lock.lock();
-        try {
-            stateLine.write(judged());
-        } finally {
-            lock.unlock();
-        }
+        stateLine.write(latest());
     }
 
-    private void sampleLocked() {
+    private void sampleInTurn() {
         Instant now = Instant.now();
         Map<String, History.Sample> samples = new HashMap<>();
         try {
@@ -410,7 +424,7 @@ public class ViewBoard implements SmartLifecycle {
                     ? Double.NaN
                     : Duration.between(sampledAt, now).toMillis() / 1000d / SECONDS_PER_MINUTE;
             Map<String, Long> changedNow = new HashMap<>();
-            for (ObjectNode view : views) {
+            for (ObjectNode view : known.views()) {
                 String name = view.path("name").asString();
                 long changed = view.path("rows_changed").asLong(0);
                 Long before = changedBefore.get(name);
@@ -426,10 +440,12 @@ public class ViewBoard implements SmartLifecycle {
             changedBefore = changedNow;
             sampledAt = now;
             Set<String> names = Set.copyOf(samples.keySet());
-            history.retain(names);
+            synchronized (history) {
+                history.retain(names);
+            }
             merges.keySet().retainAll(names);
-            metrics.read(judged().views(), deadLetters);
-            schedulerMetrics.read(triggers, objects(control.instances()), objects(control.unfinishedRuns()));
+            metrics.read(latest().views(), known.deadLetters());
+            schedulerMetrics.read(known.triggers(), objects(control.instances()), objects(control.unfinishedRuns()));
             checkUnlessYounger(now, IDLE_CHECKS);
         } catch (RuntimeException e) {
             // The merges log an outage, once; here it is a gap in the curves.
@@ -437,7 +453,9 @@ public class ViewBoard implements SmartLifecycle {
             schedulerMetrics.unknown();
             LOG.debug("The state of the views cannot be read: {}", e.getMessage());
         }
-        history.add(now.toEpochMilli() / 1000d, samples);
+        synchronized (history) {
+            history.add(now.toEpochMilli() / 1000d, samples);
+        }
     }
 
     /** How long this instance's merges since the last sample took on average, NaN if there was none. */

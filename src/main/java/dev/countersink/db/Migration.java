@@ -24,7 +24,10 @@ import liquibase.Liquibase;
 import liquibase.Scope;
 import liquibase.UpdateSummaryEnum;
 import liquibase.analytics.configuration.AnalyticsArgs;
+import liquibase.changelog.ChangeSet;
+import liquibase.changelog.DatabaseChangeLog;
 import liquibase.changelog.RanChangeSet;
+import liquibase.changelog.visitor.AbstractChangeExecListener;
 import liquibase.database.Database;
 import liquibase.database.DatabaseFactory;
 import liquibase.database.jvm.JdbcConnection;
@@ -54,6 +57,7 @@ final class Migration {
     private static final long LOCK_PAUSE_MILLIS = 200;
     private static final long BETWEEN_ATTEMPTS_MILLIS = 1_000;
     private static final Duration TOLD_EVERY = Duration.ofSeconds(30);
+    private static final Duration PROGRESS_EVERY = Duration.ofSeconds(5);
     private static final String LOCK_NOT_AVAILABLE = "55P03";
 
     private static final String SHORT_WAITS = """
@@ -209,9 +213,37 @@ final class Migration {
         refuseNewer(liquibase);
         // An instance that crashed leaves Liquibase's lock behind. Under our own lock nobody else can hold it.
         liquibase.forceReleaseLocks();
+        int files = liquibase
+                .listUnrunChangeSets(new Contexts(), new LabelExpression())
+                .size();
+        if (files > 0) {
+            LOG.info("Bringing the schema up to date; new or changed files: {}", files);
+            liquibase.setChangeExecListener(new Progress(files));
+        }
         liquibase.update(new Contexts(), new LabelExpression());
         LOG.info("The schema is up to date");
         return true;
+    }
+
+    /** On a busy machine it takes a minute, on which nobody should have to guess. */
+    private static final class Progress extends AbstractChangeExecListener {
+        private final int files;
+        private int done;
+        private long told = System.nanoTime();
+
+        Progress(int files) {
+            this.files = files;
+        }
+
+        @Override
+        public void ran(
+                ChangeSet changeSet, DatabaseChangeLog changeLog, Database database, ChangeSet.ExecType execType) {
+            done++;
+            if (System.nanoTime() - told >= PROGRESS_EVERY.toNanos()) {
+                LOG.info("Bringing the schema up to date; {} of {} files are done", done, files);
+                told = System.nanoTime();
+            }
+        }
     }
 
     /** Generates the code again that an older engine generated: each derived view in a transaction of its own. */

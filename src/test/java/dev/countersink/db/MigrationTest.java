@@ -3,6 +3,10 @@ package dev.countersink.db;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.StartupException;
@@ -13,11 +17,13 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
+import org.slf4j.LoggerFactory;
 
 class MigrationTest {
     @Test
@@ -49,6 +55,28 @@ class MigrationTest {
         Database.open(settings).close();
         assertThat(number(settings, "SELECT count(*) FROM countersink_changelog WHERE id = 'release 0.1.0'"))
                 .isOne();
+    }
+
+    @Test
+    void whatIsToBeDoneIsToldBeforeItIsDone() throws Exception {
+        DbSettings settings = TestPostgres.migrated();
+        execute(settings, "DELETE FROM countersink_changelog WHERE id = 'release 0.1.0'");
+        ListAppender<ILoggingEvent> lines = new ListAppender<>();
+        lines.start();
+        Logger logger = (Logger) LoggerFactory.getLogger(Migration.class);
+        Level usual = logger.getLevel();
+        logger.addAppender(lines);
+        logger.setLevel(Level.INFO);
+        try {
+            Database.open(settings).close();
+        } finally {
+            logger.setLevel(usual);
+            logger.detachAppender(lines);
+        }
+        assertThat(List.copyOf(lines.list))
+                .extracting(ILoggingEvent::getFormattedMessage)
+                .containsSubsequence(
+                        "Bringing the schema up to date; new or changed files: 1", "The schema is up to date");
     }
 
     @Test

@@ -24,6 +24,8 @@ export function render(route, data, { choose, again }) {
                 m.waits ? `${m.waits} of ${m.blockers.length === 1 ? 'session' : 'sessions'} ${m.blockers.join(', ')}` : 'nothing'])), 'None at this moment.'),
         part('instances', 'Instances', data.instances, () => table('instances', ['Instance', 'Checked in', 'Jobs by the clock', 'Runs'],
             data.instances.map(i => [i.name, i.name, i.overdue ? bad(`${seconds(i.silent)} ago, too long`) : ago(i.checked_in_at), count(i.jobs), count(i.runs)])), 'None has checked in yet.'),
+        part('threads', `Threads of ${data.threads[0]?.instance ?? 'this instance'}, which shows this page`, data.threads, () => table('threads', ['Pool', 'At work', 'Does'],
+            data.threads.map(p => [p.pool, p.pool, [p.busy === p.threads ? h('span', { class: 'state warn' }, `all ${p.threads}`) : `${count(p.busy)} of ${p.threads}`, p.waiting ? `; ${plural(p.waiting, 'view')} waiting` : ''], DOES[p.pool] ?? ''])), 'There are none.'),
         part('triggers', 'What the clock fires', data.triggers, () => first(data.triggers, (some, rest) => table(rest ? null : 'triggers', ['Trigger', 'State', 'Next', 'Last'],
             some.map(t => [`${t.view ?? ''} ${t.name}`, t.view ? view(t.view) : t.name, t.state === 'error' ? bad('error') : t.late > 10 ? bad(`${t.state}, ${seconds(t.late)} late`) : t.state,
                 day(t.next_fire_at), t.previous_fire_at ? ago(t.previous_fire_at) : 'never']))), 'Nothing has a cron.'),
@@ -45,11 +47,13 @@ function pages(route, page, choose) {
         after ? h('button', { type: 'button', id: 'older-acts', onclick: () => choose('acts', after) }, 'Older') : null);
 }
 
+const DOES = { merges: 'merges views by their intervals', runs: 'carries out requested runs', schedules: 'fires what has a cron' };
+
 const bad = text => h('span', { class: 'state bad' }, text);
 const day = time => time ? `${new Date(time).toLocaleDateString('en-GB')} ${clock(time)}` : '–';
 
 function part(key, title, rows, draw, none) {
-    return h('section', { 'data-key': key }, h('h2', {}, rows.length > 1 ? `${title}: ${plural(rows.length, 'row')}` : title), rows.length ? draw() : h('p', { class: 'note' }, none));
+    return h('section', { 'data-key': key }, h('h2', {}, rows.length > 1 && key !== 'threads' ? `${title}: ${plural(rows.length, 'row')}` : title), rows.length ? draw() : h('p', { class: 'note' }, none));
 }
 
 const NUMBERS = new Set(['Size', 'Rows, about', 'Dead rows, about', 'Stored rows take', 'Calls', 'On average', 'In all']);

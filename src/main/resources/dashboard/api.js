@@ -40,6 +40,7 @@ export const signOut = () => send('api/session', { method: 'DELETE' });
 
 export const now = () => json('api/now');
 export const lags = () => json('api/now/lags');
+export const mergeTimes = () => json('api/now/merge-times');
 
 export const activity = () => json('api/activity');
 /** Those that are firing come first. */

@@ -22,6 +22,7 @@ export function render(route, { ingest, jobs, letters }, { choose, again }) {
         h('h1', {}, 'Ingestion'),
         [ingest.problem, ingest.blocked].filter(p => p).map((p, i) => h('p', { class: 'finding bad', 'data-key': `problem ${i}` }, p)),
         h('dl', { class: 'figures', 'data-key': 'figures' }, figures(ingest)),
+        h('section', { 'data-key': 'connections' }, h('h2', {}, 'Connections of this instance'), connections(ingest)),
         h('section', { 'data-key': 'jobs' }, h('h2', {}, 'Jobs'), jobTable(jobs.items, ingest.jobs), more(jobs, 'jobs', route, choose)),
         h('section', { 'data-key': 'letters' },
             h('h2', {}, 'Messages that could not be applied'),
@@ -37,6 +38,7 @@ export function render(route, { ingest, jobs, letters }, { choose, again }) {
 function figures(i) {
     return [
         ['Waiting in the stream', count(i.backlog)],
+        ['The oldest', i.oldestSeconds === null ? '–' : `${seconds(i.oldestSeconds)} old`],
         ['Finished a second', i.perSecond.toFixed(1)],
         ['Publish to commit, p50', i.p50Millis === null ? '–' : seconds(i.p50Millis / 1000)],
         ['p99', i.p99Millis === null ? '–' : seconds(i.p99Millis / 1000)],
@@ -44,6 +46,19 @@ function figures(i) {
         ['Delivered twice', count(i.redelivered)],
         ['In memory', `${count(i.held)}, ${bytes(i.heldBytes)}`],
     ].map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)));
+}
+
+function connections({ nats, database: db }) {
+    const rows = [
+        ['NATS', h('span', { class: `state ${nats.state === 'connected' ? 'ok' : 'bad'}` }, nats.state), nats.server ?? nats.url,
+            [nats.version ? `nats-server ${nats.version}` : null, nats.reconnects ? `connected again ${plural(nats.reconnects, 'time')}` : null].filter(x => x).join(', ')],
+        ['PostgreSQL', h('span', { class: `state ${db.waiting ? 'warn' : 'ok'}` }, `${db.active} of ${db.most} in use`), db.url,
+            `${db.idle} idle, ${db.waiting ? `${plural(db.waiting, 'thread')} waiting for one` : 'nobody waits for one'}`],
+    ];
+    return h('table', { class: 'cards', id: 'connections' },
+        h('thead', {}, h('tr', {}, ['Server', 'State', 'Address', 'More'].map(t => h('th', { scope: 'col' }, t)))),
+        h('tbody', {}, rows.map(([name, state, address, more]) => h('tr', { 'data-key': name }, h('th', { scope: 'row' }, name),
+            h('td', { 'data-label': 'State' }, state), h('td', { 'data-label': 'Address', class: 'result' }, address), h('td', { 'data-label': 'More' }, more)))));
 }
 
 function more(page, name, route, choose) {
@@ -59,7 +74,7 @@ function jobTable(jobs, working) {
     }
     const byId = new Map(working.map(w => [w.jobId, w]));
     return h('table', { class: 'cards', id: 'jobs' },
-        h('thead', {}, h('tr', {}, ['Job', 'State', 'Progress', 'Failed', 'Waiting', 'A second', 'Left', 'Idle'].map(t => h('th', { scope: 'col' }, t)))),
+        h('thead', {}, h('tr', {}, ['Job', 'State', 'Progress', 'Failed', 'Waiting', 'The oldest', 'A second', 'Left', 'Idle'].map(t => h('th', { scope: 'col' }, t)))),
         h('tbody', {}, jobs.map(j => {
             const w = byId.get(j.id);
             return h('tr', { 'data-key': j.id },
@@ -70,6 +85,7 @@ function jobTable(jobs, working) {
                     : count(j.processed)),
                 h('td', { 'data-label': 'Failed' }, count(j.failed)),
                 h('td', { 'data-label': 'Waiting' }, w ? count(w.messages) : '0'),
+                h('td', { 'data-label': 'The oldest' }, !w || w.oldestSeconds === null ? '–' : `${seconds(w.oldestSeconds)} old`),
                 h('td', { 'data-label': 'A second' }, w ? w.perSecond.toFixed(1) : '–'),
                 h('td', { 'data-label': 'Left' }, w && w.stalledSeconds >= STALLED ? h('span', { class: 'state bad' }, `no progress for ${seconds(w.stalledSeconds)}`)
                     : w && w.etaSeconds !== null ? seconds(w.etaSeconds) : '–'),

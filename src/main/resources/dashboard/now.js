@@ -5,18 +5,19 @@ import { ask, h, say, svg } from './dom.js';
 import { ago, clock, count, plural, seconds } from './text.js';
 
 const words = { ok: 'All well', warn: 'Look at this', bad: 'Wrong or late' };
-const LAGS_EVERY = 15000;
+const CURVES_EVERY = 15000;
 const FIRST = 10;
 
 let lags = {};
-let lagsAt = 0;
+let mergeTimes = {};
+let curvesAt = 0;
 
 export async function load() {
     const [data, transactions] = await Promise.all([api.now(), api.transactions()]);
     data.transactions = transactions.items;
-    if (Date.now() - lagsAt > LAGS_EVERY || data.views.some(v => !(v.name in lags))) {
-        lags = await api.lags();
-        lagsAt = Date.now();
+    if (Date.now() - curvesAt > CURVES_EVERY || data.views.some(v => !(v.name in lags))) {
+        [lags, mergeTimes] = await Promise.all([api.lags(), api.mergeTimes()]);
+        curvesAt = Date.now();
     }
     return data;
 }
@@ -116,7 +117,7 @@ function matches(v, q, only) {
 const link = name => `#/view/${encodeURIComponent(name)}`;
 
 function table(views) {
-    const heads = ['View', 'State', 'Pending', 'Lag', 'Last merge', 'Next', 'Rows a minute', 'Verified', 'Lag, last hour'];
+    const heads = ['View', 'State', 'Pending', 'Lag', 'Last merge', 'Next', 'Rows a minute', 'Verified', 'Lag, last hour', 'Merge time, last hour'];
     return h('table', { class: 'views cards', id: 'views' },
         h('thead', {}, h('tr', {}, heads.map((text, i) => h('th', { scope: 'col', class: i === 2 || i === 3 || i === 6 ? 'number' : '' }, text)))),
         h('tbody', {}, views.map(v => h('tr', { 'data-key': v.name, class: v.level },
@@ -130,7 +131,8 @@ function table(views) {
             h('td', { 'data-label': 'Next' }, v.projection ? '' : next(v)),
             h('td', { 'data-label': 'Rows a minute', class: 'number' }, v.projection ? '' : count(v.rows_per_minute === null ? null : Math.round(v.rows_per_minute))),
             h('td', { 'data-label': 'Verified' }, verified(v)),
-            h('td', { 'data-label': 'Lag, last hour' }, v.projection ? '' : sparkline(lags[v.name] ?? [], v.lag_limit))))));
+            h('td', { 'data-label': 'Lag, last hour' }, v.projection ? '' : sparkline(lags[v.name] ?? [], v.lag_limit)),
+            h('td', { 'data-label': 'Merge time, last hour' }, v.projection ? '' : sparkline((mergeTimes[v.name] ?? []).map(ms => ms === null ? null : ms / 1000), null))))));
 }
 
 function state(v) {
@@ -172,10 +174,10 @@ export function verified(v) {
         : `${ago(v.verified.finished_at)}, ${share}`;
 }
 
-const WIDTH = 120;
+const WIDTH = 90;
 const HEIGHT = 24;
 
-/** A small picture of the lag, two minutes a point, the limit at the top unless the lag was higher. */
+/** A small picture of seconds, two minutes a point, the limit at the top unless there was more. */
 function sparkline(values, limit) {
     const known = values.filter(v => v !== null);
     const highest = Math.max(0, ...known);

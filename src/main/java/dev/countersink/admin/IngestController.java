@@ -24,11 +24,13 @@ class IngestController {
 
     private final IngestMetrics metrics;
     private final ResultsReads results;
+    private final Connections connections;
     private final JsonMapper json;
 
-    IngestController(IngestMetrics metrics, ResultsReads results, JsonMapper json) {
+    IngestController(IngestMetrics metrics, ResultsReads results, Connections connections, JsonMapper json) {
         this.metrics = metrics;
         this.results = results;
+        this.connections = connections;
         this.json = json;
     }
 
@@ -43,6 +45,8 @@ class IngestController {
             }
         }
         addStates(snapshot);
+        snapshot.set("nats", json.valueToTree(connections.nats()));
+        snapshot.set("database", json.valueToTree(connections.database()));
         return snapshot;
     }
 

@@ -31,6 +31,12 @@ class NowController {
         return board.lags();
     }
 
+    /** For each view how long a step of its merges took, in milliseconds: the highest of the averages of every two minutes. */
+    @GetMapping("/api/now/merge-times")
+    Map<String, List<@Nullable Double>> mergeTimes() {
+        return board.mergeTimes();
+    }
+
     /** What was at work at a moment of the last hour: this instance's merges, and requested runs. */
     @GetMapping("/api/now/at")
     ViewBoard.Moment at(@RequestParam Instant time) {

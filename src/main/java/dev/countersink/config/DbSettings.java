@@ -36,6 +36,11 @@ public record DbSettings(
         return url == null;
     }
 
+    /** The address as it may be shown: without user, password and parameters. */
+    public String shownUrl() {
+        return String.valueOf(Shown.url(url));
+    }
+
     @Override
     public String toString() {
         return String.format(Locale.ROOT, "DbSettings[url=%s, user=%s, poolSize=%d]", Shown.url(url), user, poolSize);

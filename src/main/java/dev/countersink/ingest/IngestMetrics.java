@@ -3,13 +3,18 @@ package dev.countersink.ingest;
 import dev.countersink.ingest.message.Subjects;
 import dev.countersink.ingest.nats.Delivery;
 import dev.countersink.ingest.nats.StreamWatcher;
+import dev.countersink.meters.Readings;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.core.instrument.distribution.ValueAtPercentile;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -22,6 +27,9 @@ import org.jspecify.annotations.Nullable;
 public final class IngestMetrics {
     private static final double MEDIAN = 0.5;
     private static final double P99 = 0.99;
+    /** Jobs that have metrics of their own. */
+    private static final int MOST_MEASURED = 100;
+
     private static final Duration EVER = Duration.ofDays(3650);
 
     private final Timer recent;
@@ -33,9 +41,12 @@ public final class IngestMetrics {
     private final Rate rate = new Rate();
     private final Map<String, Rate> rates = new ConcurrentHashMap<>();
     private final Outage outage = new Outage();
+    private final Readings jobBacklog;
+    private final Readings jobOldest;
     private volatile int held;
     private volatile long heldBytes;
     private volatile List<StreamWatcher.Subject> subjects = List.of();
+    private volatile Map<String, Instant> oldest = Map.of();
     private volatile @Nullable String problem;
 
     /** @param registry gets the metrics; histograms of several instances can be added up */
@@ -72,6 +83,19 @@ public final class IngestMetrics {
         Gauge.builder("countersink.ingest.stalled.seconds", this, IngestMetrics::longestStall)
                 .description("how long the job that waits longest has had messages of which nobody finished any")
                 .register(registry);
+        Gauge.builder("countersink.ingest.oldest.seconds", this, IngestMetrics::oldestSeconds)
+                .description("time since the oldest message in the stream was published, for all instances together")
+                .register(registry);
+        jobBacklog = new Readings(
+                registry,
+                "countersink.ingest.job.backlog",
+                "messages of a job in the stream; of the 100 jobs that have most",
+                "messages");
+        jobOldest = new Readings(
+                registry,
+                "countersink.ingest.job.oldest.age",
+                "time since the oldest message of a job was published, of the same jobs",
+                "seconds");
         Gauge.builder("countersink.ingest.blocked", outage, o -> o.reason() == null ? 0 : 1)
                 .description("1 while the database accepts no batches")
                 .register(registry);
@@ -104,6 +128,52 @@ public final class IngestMetrics {
                     .retainAll(found.stream().map(StreamWatcher.Subject::name).collect(Collectors.toSet()));
         }
         problem = why;
+    }
+
+    /**
+     * What is known of the oldest messages.
+     *
+     * @param published when that of each subject was published
+     */
+    void oldest(Map<String, Instant> published) {
+        oldest = Map.copyOf(published);
+        Map<Tags, Double> backlogs = new LinkedHashMap<>();
+        Map<Tags, Double> ages = new LinkedHashMap<>();
+        Instant now = Instant.now();
+        subjects.stream()
+                .filter(subject -> Subjects.jobId(subject.name()) != null)
+                .sorted(Comparator.comparingLong(StreamWatcher.Subject::messages)
+                        .reversed()
+                        .thenComparing(StreamWatcher.Subject::name))
+                .limit(MOST_MEASURED)
+                .forEach(subject -> {
+                    Tags job = Tags.of("job", String.valueOf(Subjects.jobId(subject.name())));
+                    backlogs.put(job, (double) subject.messages());
+                    Long age = age(subject.name(), now);
+                    if (age != null) {
+                        ages.put(job, (double) age);
+                    }
+                });
+        jobBacklog.set(backlogs);
+        jobOldest.set(ages);
+    }
+
+    /** The subjects that have messages. */
+    List<String> subjects() {
+        return subjects.stream().map(StreamWatcher.Subject::name).toList();
+    }
+
+    /** In seconds. The clocks of the two servers may differ. */
+    private @Nullable Long age(String subject, Instant now) {
+        Instant published = oldest.get(subject);
+        return published == null
+                ? null
+                : (Long) Math.max(0, Duration.between(published, now).toSeconds());
+    }
+
+    private double oldestSeconds() {
+        Long age = age(Subjects.ALL, Instant.now());
+        return age != null ? age : subjects.isEmpty() ? 0 : Double.NaN;
     }
 
     void committed(List<Delivery> batch) {
@@ -158,6 +228,7 @@ public final class IngestMetrics {
                 held,
                 heldBytes,
                 backlog(),
+                subjects.isEmpty() ? null : age(Subjects.ALL, Instant.now()),
                 outage.reason(),
                 problem,
                 subjects.stream().map(subject -> job(subject, now)).toList());
@@ -178,6 +249,7 @@ public final class IngestMetrics {
                 subject.open(),
                 perSecond,
                 perSecond == 0 ? null : (Long) Math.round(subject.messages() / perSecond),
-                TimeUnit.NANOSECONDS.toSeconds(subject.stalledNanos()));
+                TimeUnit.NANOSECONDS.toSeconds(subject.stalledNanos()),
+                age(subject.name(), Instant.ofEpochMilli(now)));
     }
 }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param allP50Millis the same since the start
  * @param held messages in memory: queued, in work or about to be acked
  * @param backlog messages in the stream, with those in work, for all instances together
+ * @param oldestSeconds since the oldest message in the stream was published; null if there is none, or that is not known
  * @param blocked why the database does not accept batches at present, or null
  * @param problem why the stream is not usable at present, or null
  */
@@ -30,6 +31,7 @@ public record IngestSnapshot(
         int held,
         long heldBytes,
         long backlog,
+        @Nullable Long oldestSeconds,
         @Nullable String blocked,
         @Nullable String problem,
         List<Job> jobs) {
@@ -42,6 +44,7 @@ public record IngestSnapshot(
      * @param perSecond messages of it that this instance finishes per second
      * @param etaSeconds until none is left at this rate; null if none was finished
      * @param stalledSeconds for how long no instance has finished any of its messages
+     * @param oldestSeconds since the oldest of its messages was published; null if that is not known
      */
     public record Job(
             String subject,
@@ -50,5 +53,6 @@ public record IngestSnapshot(
             boolean open,
             double perSecond,
             @Nullable Long etaSeconds,
-            long stalledSeconds) {}
+            long stalledSeconds,
+            @Nullable Long oldestSeconds) {}
 }

@@ -10,6 +10,7 @@ import dev.countersink.ingest.nats.Delivery;
 import dev.countersink.ingest.nats.Intake;
 import dev.countersink.ingest.nats.IntakeLimits;
 import dev.countersink.ingest.nats.NatsObjects;
+import dev.countersink.ingest.nats.OldestMessages;
 import dev.countersink.ingest.nats.PullLink;
 import dev.countersink.ingest.nats.ReplySubjects;
 import dev.countersink.ingest.nats.ResultsStream;
@@ -79,6 +80,7 @@ public final class Ingestor implements AutoCloseable {
     private final PullLink link;
     private final Intake intake;
     private final StreamWatcher watcher;
+    private final OldestMessages oldest;
     private final NatsObjects objects;
     private final ReplySubjects replySubjects;
     private final Setbacks setbacks;
@@ -90,12 +92,17 @@ public final class Ingestor implements AutoCloseable {
     /** Has a thread of its own: to open many consumers takes longer than acks may wait. */
     private final ScheduledExecutorService looker = Executors.newSingleThreadScheduledExecutor(named("ingest-watcher"));
 
+    /** Has a thread of its own: a server that refuses the question is waited for. */
+    private final ScheduledExecutorService ages = Executors.newSingleThreadScheduledExecutor(named("ingest-ages"));
+
     private final ScheduledExecutorService databaseCheck =
             Executors.newSingleThreadScheduledExecutor(named("ingest-database-check"));
     private final ExecutorService acker = Executors.newSingleThreadExecutor(named("ingest-acker"));
     private final ConnectionListener listener;
     /** Of the thread that looks at the stream. */
     private long pauseNanos = POLL.toNanos();
+    /** Of the thread that asks for the oldest messages. */
+    private Duration agesPause = Duration.ofSeconds(1);
     /** Why the states of jobs could not be followed last; of the thread that checks the database. */
     private @Nullable String followingFails;
 
@@ -129,6 +136,7 @@ public final class Ingestor implements AutoCloseable {
                 connection::getMaxPayload);
         this.intake = new Intake(limits, link::request, metrics::holding, metrics.outage()::isTotal);
         this.watcher = new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), metrics::looked);
+        this.oldest = new OldestMessages(stream);
         this.setbacks = new Setbacks(settings.maxAttempts(), settings.giveUpAfter(), metrics.outage());
         this.replySubjects = new ReplySubjects(settings.replySubjects());
         this.listener = (c, event) -> {
@@ -153,6 +161,7 @@ public final class Ingestor implements AutoCloseable {
             writer.start();
         }
         looker.execute(this::look);
+        ages.execute(this::lookForOldest);
         keeper.scheduleWithFixedDelay(
                 guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)),
                 HOUSEKEEPING_MILLIS,
@@ -263,6 +272,17 @@ public final class Ingestor implements AutoCloseable {
         }
     }
 
+    private void lookForOldest() {
+        guarded(() -> {
+                    agesPause = oldest.look(metrics.subjects());
+                    metrics.oldest(oldest.published());
+                })
+                .run();
+        if (!ages.isShutdown()) {
+            ages.schedule(this::lookForOldest, agesPause.toNanos(), TimeUnit.NANOSECONDS);
+        }
+    }
+
     private void writeBatches() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
             writing.add(db);
@@ -364,6 +384,7 @@ public final class Ingestor implements AutoCloseable {
         watcher.stop();
         keeper.shutdown();
         looker.shutdown();
+        ages.shutdownNow();
         databaseCheck.shutdownNow();
         intake.stop();
         try {

@@ -11,8 +11,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.springframework.context.SmartLifecycle;
 import org.springframework.scheduling.concurrent.CustomizableThreadFactory;
@@ -48,7 +48,7 @@ class MergeDispatcher implements SmartLifecycle {
     private final RetryBackoff backoff;
 
     private final Map<String, Turn> turns = new LinkedHashMap<>();
-    private ExecutorService pool;
+    private volatile ThreadPoolExecutor pool;
     private Thread thread;
     private volatile boolean running;
     private boolean reload;
@@ -85,7 +85,13 @@ class MergeDispatcher implements SmartLifecycle {
 
     @Override
     public synchronized void start() {
-        pool = Executors.newFixedThreadPool(settings.threads(), new CustomizableThreadFactory("merge-"));
+        pool = new ThreadPoolExecutor(
+                settings.threads(),
+                settings.threads(),
+                0,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                new CustomizableThreadFactory("merge-"));
         running = true;
         reload = true;
         thread = new Thread(this::run, NAME);
@@ -118,9 +124,14 @@ class MergeDispatcher implements SmartLifecycle {
         return PHASE;
     }
 
-    /** How many views are being merged. */
-    synchronized int busy() {
-        return (int) turns.values().stream().filter(turn -> turn.merging).count();
+    /** How many of the threads merge a view. */
+    int busy() {
+        return pool == null ? 0 : pool.getActiveCount();
+    }
+
+    /** How many views have something to merge and wait for a thread. */
+    int waiting() {
+        return pool == null ? 0 : pool.getQueue().size();
     }
 
     /** Has the schedules read anew at once. */

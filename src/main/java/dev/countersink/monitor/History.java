@@ -109,15 +109,22 @@ final class History {
     /** The highest lag of each part of the hour, for a small picture; as many values as asked for, or fewer. */
     List<@Nullable Double> lags(String view, int parts) {
         Series series = byView.get(view);
-        if (series == null) {
-            return List.of();
-        }
+        return series == null ? List.of() : highest(series.lag, parts);
+    }
+
+    /** The same of the time that merges took. */
+    List<@Nullable Double> mergeMillis(String view, int parts) {
+        Series series = byView.get(view);
+        return series == null ? List.of() : highest(series.mergeMillis, parts);
+    }
+
+    private List<@Nullable Double> highest(float[] values, int parts) {
         int width = SAMPLES / parts;
         @Nullable Double[] highest = new Double[Math.min(parts, (size + width - 1) / width)];
         for (int i = 0; i < size; i++) {
             // Parts end with the newest sample, so only the first may be short.
             int part = highest.length - 1 - (size - 1 - i) / width;
-            @Nullable Double value = known(series.lag[slot(i)]);
+            @Nullable Double value = known(values[slot(i)]);
             @Nullable Double before = highest[part];
             if (value != null && (before == null || before < value)) {
                 highest[part] = value;

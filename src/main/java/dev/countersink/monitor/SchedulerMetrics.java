@@ -1,5 +1,6 @@
 package dev.countersink.monitor;
 
+import dev.countersink.meters.Readings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;

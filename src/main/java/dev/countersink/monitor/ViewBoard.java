@@ -23,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BiFunction;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -267,15 +268,24 @@ public class ViewBoard implements SmartLifecycle {
 
     /** Small pictures of all views: the highest lag of every two minutes. */
     public Map<String, List<@Nullable Double>> lags() {
-        Map<String, List<@Nullable Double>> lags = new LinkedHashMap<>();
+        return pictures(history::lags);
+    }
+
+    /** The same of the time that a step of a merge took on average, in milliseconds. */
+    public Map<String, List<@Nullable Double>> mergeTimes() {
+        return pictures(history::mergeMillis);
+    }
+
+    private Map<String, List<@Nullable Double>> pictures(BiFunction<String, Integer, List<@Nullable Double>> values) {
+        Map<String, List<@Nullable Double>> pictures = new LinkedHashMap<>();
         List<ObjectNode> views = known.views();
         synchronized (history) {
             views.forEach(view -> {
                 String name = view.path("name").asString();
-                lags.put(name, history.lags(name, SMALL_PICTURE));
+                pictures.put(name, values.apply(name, SMALL_PICTURE));
             });
         }
-        return lags;
+        return pictures;
     }
 
     /** The last hour of a view: when, and its curves. */
@@ -399,7 +409,8 @@ public class ViewBoard implements SmartLifecycle {
         return running;
     }
 
-    private void sample() {
+    /** Reads the state, and adds it to the history. */
+    void sample() {
         reading.lock();
         Hurry hurry = Hurry.ofTask();
         try {

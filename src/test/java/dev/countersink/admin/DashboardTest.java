@@ -22,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.openqa.selenium.By;
 import org.openqa.selenium.Keys;
 import org.openqa.selenium.WindowType;
+import tools.jackson.databind.JsonNode;
 
 /** The dashboard in a real browser. Screenshots are left in target/screenshots. */
 class DashboardTest {
@@ -245,6 +246,31 @@ class DashboardTest {
         browser.await("#no-letters", "There are none");
         assertThat(rig.number("SELECT count(*) FROM results.dead_letter WHERE subject = 'results.8'"))
                 .isZero();
+    }
+
+    /** While a lock keeps the writers waiting, one sees for how long messages have waited, and to what this instance is connected. */
+    @Test
+    void messagesThatWaitGrowOld() throws Exception {
+        try (Connection blocker = Database.connect(rig.database());
+                Statement statement = blocker.createStatement()) {
+            blocker.setAutoCommit(false);
+            statement.execute("LOCK TABLE results.detection IN EXCLUSIVE MODE");
+            rig.publish("results.2", Messages.result(1));
+            browser.open(base + "#/ingestion");
+            browser.await("#jobs tr[data-key='2'] td[data-label='The oldest']", " old");
+            browser.await("dl.figures", "The oldest", " old");
+            browser.await("#connections tr[data-key=NATS]", "connected", "nats://", "nats-server 2.");
+            browser.await("#connections tr[data-key=PostgreSQL]", " of 12 in use", "jdbc:postgresql://");
+            Eventually.await(
+                    "it is measured",
+                    () -> instance.get("/actuator/prometheus").response().body(),
+                    metrics -> metrics.contains("countersink_ingest_job_backlog_messages{job=\"2\"} 1")
+                            && metrics.contains("countersink_ingest_job_oldest_age_seconds{job=\"2\"} "));
+            screenshots("ingestion-waiting");
+        }
+        rig.awaitFinished();
+        Eventually.await(
+                "nothing is old", () -> instance.get("/api/ingest").json().path("oldestSeconds"), JsonNode::isNull);
     }
 
     @Test

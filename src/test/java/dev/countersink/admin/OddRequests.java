@@ -208,6 +208,7 @@ final class OddRequests {
                 "/api/dead-letters/1",
                 "/api/now",
                 "/api/now/lags",
+                "/api/now/merge-times",
                 "/api/health",
                 "/api/session",
                 "/api/openapi.json",

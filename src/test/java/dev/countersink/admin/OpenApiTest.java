@@ -119,6 +119,7 @@ class OpenApiTest {
         return Stream.of(
                 "GET /api/now /api/now",
                 "GET /api/now/lags /api/now/lags",
+                "GET /api/now/merge-times /api/now/merge-times",
                 "GET /api/now/at /api/now/at?time=2026-01-01T00:00:00Z",
                 "GET /api/activity /api/activity",
                 "GET /api/alerts /api/alerts",

@@ -47,6 +47,7 @@ class ApiInOutagesTest {
             "GET /ui/{name}",
             "GET /api/ingest",
             "GET /api/now/lags",
+            "GET /api/now/merge-times",
             "GET /api/openapi.json",
             "GET /api/session",
             "GET /api/views/{name}/history",
@@ -134,7 +135,8 @@ class ApiInOutagesTest {
                     PATIENCE,
                     ApiInOutagesTest::boardWaitsForAConnection,
                     waits -> waits);
-            for (String path : List.of("/api/now/lags", "/api/views/" + ItemView.NAME + "/history")) {
+            for (String path : List.of(
+                    "/api/now/lags", "/api/now/merge-times", "/api/views/" + ItemView.NAME + "/history")) {
                 assertThat(instance.get(path).status()).as(path).isEqualTo(200);
             }
             assertThat(boardWaitsForAConnection()).isTrue();

@@ -40,6 +40,7 @@ class HistoryTest {
         }
         assertThat(history.lags("a", 30)).containsExactly(9d, 8d);
         assertThat(history.lags("b", 30)).isEmpty();
+        assertThat(history.mergeMillis("b", 30)).isEmpty();
     }
 
     @Test

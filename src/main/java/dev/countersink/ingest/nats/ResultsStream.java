@@ -20,6 +20,7 @@ import io.nats.client.api.StreamInfo;
 import io.nats.client.api.StreamInfoOptions;
 import java.io.IOException;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.ZonedDateTime;
 import java.util.List;
 import java.util.Locale;
@@ -339,6 +340,19 @@ public final class ResultsStream {
     Optional<MessageInfo> nextMessage(long sequence) throws IOException, JetStreamApiException {
         try {
             return Optional.of(management.getNextMessage(NAME, sequence, Subjects.ALL));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == MESSAGE_NOT_FOUND) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    /** When the oldest message of a subject was published; empty if there is none. */
+    Optional<Instant> oldest(String subject) throws IOException, JetStreamApiException {
+        try {
+            MessageInfo first = management.getFirstMessage(NAME, subject);
+            return Optional.ofNullable(first.getTime()).map(ZonedDateTime::toInstant);
         } catch (JetStreamApiException e) {
             if (e.getApiErrorCode() == MESSAGE_NOT_FOUND) {
                 return Optional.empty();

@@ -1,4 +1,4 @@
-package dev.countersink.monitor;
+package dev.countersink.meters;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.MultiGauge;
@@ -8,20 +8,20 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A metric of which there is one for each view, instance or state. One that stays is not registered anew when it is read
+ * A metric of which there is one for each view, job, instance or state. One that stays is not registered anew when it is read
  * again: whoever scrapes meanwhile would see it twice, and be refused.
  */
-final class Readings {
+public final class Readings {
     private final MultiGauge gauge;
     private final Map<Tags, Double> values = new ConcurrentHashMap<>();
 
-    Readings(MeterRegistry registry, String name, String description, @Nullable String unit) {
+    public Readings(MeterRegistry registry, String name, String description, @Nullable String unit) {
         MultiGauge.Builder builder = MultiGauge.builder(name).description(description);
         gauge = (unit == null ? builder : builder.baseUnit(unit)).register(registry);
     }
 
     /** These, and no others. */
-    void set(Map<Tags, Double> now) {
+    public void set(Map<Tags, Double> now) {
         values.putAll(now);
         values.keySet().retainAll(now.keySet());
         gauge.register(

@@ -54,7 +54,7 @@ BEGIN
     VALUES (parts[1], parts[2], 'rollup', 'active', definition, root.id, base.id, group_by, filter) RETURNING * INTO r;
     PERFORM tally.declare_measures(r, base, measures);
     BEGIN
-        FOR finer IN SELECT DISTINCT argument FROM tally.measures_of(r) m WHERE function = 'count_distinct' LOOP
+        FOR finer IN SELECT DISTINCT argument FROM tally.measures_of(r) m WHERE function = 'count_distinct' ORDER BY argument LOOP
             PERFORM tally.create_finer(r, finer);
         END LOOP;
         PERFORM tally.make_rollup(r);

@@ -126,7 +126,7 @@ RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     d record;
 BEGIN
-    FOR d IN SELECT x.*, c.relkind FROM tally.derive(v.definition, v.key, tally.part(v)) x JOIN pg_class c ON c.oid = x.source LOOP
+    FOR d IN SELECT x.*, c.relkind FROM tally.derive(v.definition, v.key, tally.part(v)) WITH ORDINALITY x(source, columns, expand, reach, why, ways, shape, n) JOIN pg_class c ON c.oid = x.source ORDER BY x.n LOOP
         IF d.relkind NOT IN ('r', 'p') THEN
             PERFORM tally.fail('TL016', format('%s reads %s, which is no ordinary table, so triggers cannot watch it.', v.definition, d.source), tally.steps_with_static(v, d.source));
         ELSIF d.reach = 'every key' AND NOT allow_every_key THEN

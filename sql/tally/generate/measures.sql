@@ -238,8 +238,8 @@ CREATE OR REPLACE FUNCTION tally.sql_changes(r tally.derived_view, summed boolea
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(CASE WHEN s.adding <> 'add' THEN format('record_image_ne(ROW(%1$s(d.%2$I)), ROW(%1$s(d.%3$I)))', a.aggregate, s.col, 'left_' || m.name)
                            WHEN s.type LIKE 'interval%' THEN format('record_image_ne(ROW(%s(d.%I)), ROW(''0''::interval))', a.aggregate, s.col)
-                           ELSE format('%s(d.%I) <> ''0''', a.aggregate, s.col) END, ' OR ')
-    FROM tally.sums_of(r) s
+                           ELSE format('%s(d.%I) <> ''0''', a.aggregate, s.col) END, ' OR ' ORDER BY s.n)
+    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n)
     LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
     CROSS JOIN LATERAL (SELECT CASE WHEN NOT summed THEN '' WHEN s.adding = 'add' THEN 'sum' ELSE tally.aggregate_of(m) END AS aggregate) a
     WHERE s.adding <> 'left'
@@ -249,8 +249,8 @@ $$;
 CREATE OR REPLACE FUNCTION tally.sql_summed(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(CASE WHEN s.adding = 'add' THEN format('sum(d.%1$I)::%2$s AS %1$I', s.col, s.type)
-                           ELSE format('%s(d.%I) AS %2$I', tally.aggregate_of(m), s.col) END, ', ')
-    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+                           ELSE format('%s(d.%I) AS %2$I', tally.aggregate_of(m), s.col) END, ', ' ORDER BY s.n)
+    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n) LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $$;
 
 -- tally.sql_added: a running sum after the difference (alias c) is added to the stored one (alias s). Of two equal extrema the added one
@@ -342,10 +342,10 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('SELECT {cell} FROM {relation} d {group_by}', jsonb_build_object(
         'cell',     tally.sql_cell(r, string_agg(format(CASE WHEN as_type THEN '%1$s' ELSE '(%1$s)::%2$s AS %3$I' END,
                         CASE WHEN s.col LIKE 'n\_%' AND m.function = 'count_distinct' AND m.argument = finer.group_by[cardinality(finer.group_by)] THEN 'coalesce(sum(d.tally_sign), 0)'
-                             WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', '), as_type),
+                             WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', ' ORDER BY s.n), as_type),
         'relation', relation,
         'group_by', tally.sql_group_by(r)))
-    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n) LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $generator$;
 
 -- tally.sql_index_term: the term for a group's column in the index of a rollup's relation. A value counted by count(distinct) may be too long

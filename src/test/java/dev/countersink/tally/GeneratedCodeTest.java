@@ -49,6 +49,29 @@ class GeneratedCodeTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"enable_hashjoin", "enable_mergejoin"})
+    void thePlannerHasNoSayInIt(String join) throws Exception {
+        assumeTrue(Session.hasPsql(), "psql is not installed");
+        DbSettings db = TestPostgres.empty();
+        Session.psql(db, Path.of("sql", "tally", "install.sql"));
+        try (Sql sql = new Sql(db)) {
+            sql.run("SET jit = off; SET enable_nestloop = off; SET enable_sort = off; SET %s = off".formatted(join));
+            sql.run(Files.readString(FOLDER.resolve("two-column-key.sql")));
+            sql.run("RESET ALL; SET search_path = pg_catalog");
+            String query = Files.readString(FOLDER.resolve("generated.sql")).replace("$1", "false");
+            String otherwise = sql.text(query);
+            DbSettings usual = TestPostgres.empty();
+            Session.psql(usual, Path.of("sql", "tally", "install.sql"));
+            try (Sql plain = new Sql(usual)) {
+                plain.run(Files.readString(FOLDER.resolve("two-column-key.sql")));
+                plain.run("SET search_path = pg_catalog");
+                assertThat(otherwise.lines())
+                        .containsExactlyElementsOf(plain.text(query).lines().toList());
+            }
+        }
+    }
+
     private static List<String> unqualified(String code) {
         return code.lines().map(line -> line.replaceAll("\\bd\\.", "")).toList();
     }

@@ -93,8 +93,9 @@ BEGIN
     END LOOP;
     FOR r IN SELECT * FROM tally.rollups_above(v.id) a WHERE a.serves_id IS NULL AND (tally.replacement_of(a.id)).id IS NULL LOOP
         PERFORM tally.create_rollup(tally.next_name(r), tally.part(tally.replacement_of(r.source_id)), r.group_by::text[], (
-            SELECT coalesce(json_object_agg(m.name, CASE m.function WHEN 'count(*)' THEN m.function WHEN 'count_distinct' THEN format('count(distinct %I)', m.argument)
-                                                    ELSE format('%s(%I)', m.function, m.argument) END ORDER BY m.position)::jsonb, '{}')
+            SELECT coalesce(jsonb_agg(jsonb_build_object('name', m.name, 'measure', CASE m.function WHEN 'count(*)' THEN m.function  -- an array: in this order
+                                                         WHEN 'count_distinct' THEN format('count(distinct %I)', m.argument)
+                                                         ELSE format('%s(%I)', m.function, m.argument) END) ORDER BY m.position), '[]')
             FROM tally.measures_of(r) m), r.filter);
         made := tally.lookup(tally.next_name(r));
         UPDATE tally.derived_view d SET replaces_id = r.id WHERE d.id = made.id;

@@ -14,7 +14,7 @@ class RedefineSettingsTest {
                 FROM pg_class c LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
                 WHERE c.relnamespace = 'app'::regnamespace AND c.relname ~ '^(fact|sums)(_live|_def)?$' AND c.relname <> 'fact_def'
                 UNION ALL
-                SELECT concat_ws(' ', 'column', a.attrelid::regclass, a.attname, nullif(a.attstattarget, -1), a.attstorage, a.attcompression, a.attoptions, a.attacl,
+                SELECT concat_ws(' ', 'column', a.attrelid::regclass, a.attname, row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), nullif(a.attstattarget, -1), a.attstorage, a.attcompression, a.attoptions, a.attacl,
                        a.attnotnull, col_description(a.attrelid, a.attnum))
                 FROM pg_attribute a WHERE a.attrelid IN ('app.fact'::regclass, 'app.sums'::regclass) AND a.attnum > 0
                 UNION ALL
@@ -41,7 +41,7 @@ class RedefineSettingsTest {
                 CREATE VIEW app.narrow AS SELECT id, grp, size FROM app.item;
                 SELECT tally.create_projection('app.fact', 'app.item_def', '{id}');
                 SELECT tally.watch('app.fact', 'app.item', '{id}');
-                SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '{"n":"count(*)","s":"sum(size)"}');
+                SELECT tally.create_rollup('app.sums', 'app.fact', '{grp}', '[{"name":"s","measure":"sum(size)"},{"name":"n","measure":"count(*)"}]');
                 SELECT tally.activate('app.fact');
                 """);
         engine.write("SELECT 1");

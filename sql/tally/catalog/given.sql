@@ -78,6 +78,11 @@ BEGIN
     WHERE NOT pg_has_role(c.relowner, 'USAGE') AND c.oid IN (
         SELECT m.relation FROM tally.made_now m JOIN tally.derived_view d ON d.id = m.view_id WHERE coalesce(v.root_id, v.id) IN (d.id, d.root_id)
         UNION SELECT s.relation FROM tally.source s WHERE s.projection_id = coalesce(v.root_id, v.id) AND s.columns IS NOT NULL);
+    IF owners IS NULL AND NOT has_schema_privilege((SELECT c.relowner FROM pg_class c WHERE c.oid = tally.relation_of(v)), 'tally', 'USAGE') THEN  -- what was made runs with his rights
+        SELECT c.relowner::regrole::text INTO owners FROM pg_class c WHERE c.oid = tally.relation_of(v);
+        PERFORM tally.fail('TL018', format('%s, to whom %s belongs, lacks a right for this call: %s.', owners, tally.part(v), message),
+            format('GRANT countersink_owner TO %s; or give the table to a role that has it: ALTER TABLE %s OWNER TO …', owners, tally.part(v)));
+    END IF;
     PERFORM tally.fail('TL018', format('%I lacks a right for this call about %s: %s.', current_user, CASE WHEN v.id IS NULL THEN name ELSE tally.part(v) END, message),
         CASE WHEN owners IS NULL THEN format('Let a role with that right call it, or grant the right to %I.', current_user)
              ELSE format('What it needs belongs to %s. Let a role call it that has the rights of %1$s, or grant them to %2$I.', owners, current_user) END);

@@ -58,6 +58,19 @@ BEGIN
 END
 $$;
 
+-- tally.owner_trouble: why what was made for a derived view does not run with the rights of its owner, and who helps; NULL: it does.
+--   Parameters stored: its table
+--   Used by    tally.health
+CREATE OR REPLACE FUNCTION tally.owner_trouble(view_id integer, stored regclass)
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT format('it belongs to %s, but %s runs with the rights of %s, so merges have stopped: a superuser has to call tally.heal(%L)%s', c.relowner::regrole, p.proname,
+                  CASE WHEN p.prosecdef THEN p.proowner::regrole::text ELSE 'whoever calls it' END, tally.name_of(v.schema_name, v.relation_name),
+                  CASE WHEN has_schema_privilege(c.relowner, 'tally', 'USAGE') THEN '' ELSE format(', after GRANT countersink_owner TO %s', c.relowner::regrole) END)
+    FROM tally.derived_view v JOIN pg_class c ON c.oid = stored JOIN pg_namespace n ON n.nspname = v.schema_name
+    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname IN (v.relation_name || '_consume', v.relation_name || '_refresh') AND (NOT p.prosecdef OR p.proowner <> c.relowner)
+    WHERE v.id = owner_trouble.view_id LIMIT 1
+$$;
+
 -- tally.is_declarer: whether the caller is exactly the role that owns a derived view.
 CREATE OR REPLACE FUNCTION tally.is_declarer(v tally.derived_view)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$

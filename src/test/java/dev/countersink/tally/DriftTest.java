@@ -80,6 +80,44 @@ class DriftTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
+                "RULE odd AS ON INSERT TO app.fact_delta DO INSTEAD NOTHING",
+                "TRIGGER odd BEFORE INSERT ON app.fact_delta FOR EACH ROW EXECUTE FUNCTION app.left_out()"
+            })
+    void healthNamesWhatMayKeepChangesFromADeltaTable(String hook) {
+        engine.run("""
+                CREATE FUNCTION app.left_out() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+                CREATE %s; UPDATE app.item SET v = 77 WHERE id = 1""".formatted(hook));
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("odd on app.fact_delta", "SELECT tally.rebuild('app.fact')");
+        engine.run("DROP %s odd ON app.fact_delta; SELECT tally.rebuild('app.fact'); SELECT tally.refresh('app.fact')"
+                .formatted(hook.split(" ")[0]));
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.storedAgrees("rebuilt");
+    }
+
+    @Test
+    void aDerivedTableThatGetsAnotherOwnerIsToldAndHealed() {
+        engine.run("""
+                DO 'BEGIN CREATE ROLE drift_owner NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                REVOKE countersink_owner FROM drift_owner; GRANT USAGE, CREATE ON SCHEMA app TO drift_owner;
+                ALTER TABLE app.fact OWNER TO drift_owner; UPDATE app.item SET v = 78 WHERE id = 1""");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("belongs to drift_owner", "tally.heal('app.fact')", "GRANT countersink_owner TO drift_owner");
+        engine.refused("TL018", "SELECT tally.heal('app.fact')");
+        engine.run("""
+                GRANT countersink_owner TO drift_owner; GRANT SELECT ON ALL TABLES IN SCHEMA app TO drift_owner;
+                SELECT tally.heal('app.fact'); SELECT tally.refresh('app.fact')""");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.storedAgrees("healed");
+        engine.run("REASSIGN OWNED BY drift_owner TO CURRENT_USER; REVOKE countersink_owner FROM drift_owner");
+        engine.write("UPDATE app.item SET v = 79 WHERE id = 1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
                 "ALTER TABLE app.item DISABLE TRIGGER USER; {write}; ALTER TABLE app.item ENABLE TRIGGER USER",
                 "BEGIN; ALTER TABLE app.item DISABLE TRIGGER ALL; {write}; ALTER TABLE app.item ENABLE TRIGGER ALL; COMMIT",
                 "BEGIN; ALTER TABLE app.item DISABLE TRIGGER USER; SELECT tally.merge('app.fact'); {write}; ALTER TABLE app.item ENABLE TRIGGER USER; COMMIT",

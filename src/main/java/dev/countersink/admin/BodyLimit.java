@@ -1,5 +1,6 @@
 package dev.countersink.admin;
 
+import dev.countersink.config.ApiSettings;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -14,7 +15,11 @@ import org.springframework.web.servlet.mvc.method.annotation.RequestBodyAdviceAd
 /** Bounds a body that is read as a whole, or one request could fill the memory. Results are read while they arrive, and have a bound of their own. */
 @RestControllerAdvice
 class BodyLimit extends RequestBodyAdviceAdapter {
-    static final int MOST_BYTES = 1024 * 1024;
+    private final int most;
+
+    BodyLimit(ApiSettings settings) {
+        this.most = (int) settings.maxBody().toBytes();
+    }
 
     @Override
     public boolean supports(MethodParameter parameter, Type type, Class<? extends HttpMessageConverter<?>> converter) {
@@ -28,10 +33,10 @@ class BodyLimit extends RequestBodyAdviceAdapter {
             Type type,
             Class<? extends HttpMessageConverter<?>> converter)
             throws IOException {
-        if (message.getHeaders().getContentLength() > MOST_BYTES) {
-            throw RefusedException.tooLarge(MOST_BYTES);
+        if (message.getHeaders().getContentLength() > most) {
+            throw RefusedException.tooLarge(most);
         }
-        return new Bounded(message.getHeaders(), new BoundedStream(message.getBody()));
+        return new Bounded(message.getHeaders(), new BoundedStream(message.getBody(), most));
     }
 
     private record Bounded(HttpHeaders headers, InputStream body) implements HttpInputMessage {
@@ -48,10 +53,13 @@ class BodyLimit extends RequestBodyAdviceAdapter {
 
     /** One whose sender has not said how long it is. */
     private static final class BoundedStream extends FilterInputStream {
-        private int left = MOST_BYTES;
+        private final int most;
+        private int left;
 
-        BoundedStream(InputStream body) {
+        BoundedStream(InputStream body, int most) {
             super(body);
+            this.most = most;
+            this.left = most;
         }
 
         @Override
@@ -71,7 +79,7 @@ class BodyLimit extends RequestBodyAdviceAdapter {
         private void count(int read) {
             left -= read;
             if (left < 0) {
-                throw RefusedException.tooLarge(MOST_BYTES);
+                throw RefusedException.tooLarge(most);
             }
         }
 

@@ -58,7 +58,7 @@ class RefusedException extends RuntimeException {
                 HttpStatus.CONTENT_TOO_LARGE,
                 Problems.TOO_LARGE,
                 String.format(Locale.ROOT, "The body of the request has more than %d bytes.", most),
-                "Send less at once.");
+                "Send less at once, or raise COUNTERSINK_API_MAX_BODY.");
     }
 
     static RefusedException noToken() {

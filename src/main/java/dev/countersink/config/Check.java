@@ -78,6 +78,9 @@ final class Check {
     }
 
     private static String text(DataSize value) {
-        return value.toBytes() % (1024 * 1024) == 0 ? value.toMegabytes() + "MB" : value.toBytes() + "B";
+        if (value.toBytes() % (1024 * 1024) == 0) {
+            return value.toMegabytes() + "MB";
+        }
+        return value.toBytes() % 1024 == 0 ? value.toKilobytes() + "KB" : value.toBytes() + "B";
     }
 }

@@ -31,6 +31,7 @@ class HttpErrorsTest {
     private static final int REQUESTS = Integer.getInteger("countersink.fuzz.requests", 5000);
 
     private static final int CLIENTS = 8;
+    private static final int MOST_BYTES = 64 * 1024;
 
     private static ItemService service;
     private static Sql sql;
@@ -38,7 +39,7 @@ class HttpErrorsTest {
 
     @BeforeAll
     static void start() throws Exception {
-        service = new ItemService(Map.of("countersink.api.failures", 0));
+        service = new ItemService(Map.of("countersink.api.failures", 0, "countersink.api.max-body", "64KB"));
         sql = service.sql();
         instance = service.instance();
     }
@@ -115,14 +116,14 @@ class HttpErrorsTest {
     void aBodyThatWouldFillTheMemoryIsRefused() throws IOException {
         String begin = "PATCH /api/views/" + ItemView.NAME + "/schedule HTTP/1.1\r\nHost: x\r\nIf-Match: *\r\n" + TOKEN
                 + "Content-Type: application/json\r\n";
-        String large = "{\"interval\":\"" + "9".repeat(BodyLimit.MOST_BYTES) + "\"}";
+        String large = "{\"interval\":\"" + "9".repeat(MOST_BYTES) + "\"}";
         assertProblem(
                 send(begin + "Transfer-Encoding: chunked\r\n\r\n" + Integer.toHexString(large.length()) + "\r\n" + large
                         + "\r\n0\r\n\r\n"),
                 413,
                 "54000");
         assertProblem(send(begin + "Content-Length: 1000000000\r\n\r\n{"), 413, "54000");
-        String fits = "{\"interval\":\"" + "9".repeat(BodyLimit.MOST_BYTES / 2) + "\"}";
+        String fits = "{\"interval\":\"" + "9".repeat(MOST_BYTES / 2) + "\"}";
         assertProblem(send(begin + "Content-Length: " + fits.length() + "\r\n\r\n" + fits), 422, "TL018");
     }
 

@@ -107,8 +107,10 @@ class SettingsTest {
                 .containsExactly("report", "\"Odd\"");
         assertThatThrownBy(() -> new LogSettings("xml"))
                 .hasMessage("COUNTERSINK_LOG_FORMAT is xml, but it must be text or json.");
-        assertThatThrownBy(() -> new ApiSettings("short", 0, 10))
+        assertThatThrownBy(() -> new ApiSettings("short", 0, 10, DataSize.ofMegabytes(1)))
                 .hasMessage("COUNTERSINK_API_TOKEN has 5 characters, but it must have at least 16.");
+        assertThatThrownBy(() -> new ApiSettings(null, 0, 10, DataSize.ofKilobytes(1)))
+                .hasMessage("COUNTERSINK_API_MAX_BODY is 1KB, but it must be at least 16KB and at most 64MB.");
     }
 
     @Test
@@ -145,7 +147,7 @@ class SettingsTest {
     void aTokenThatNoHeaderCanCarryIsRefused() {
         for (String token :
                 new String[] {"a-tökén-for-the-tests", "a token for the tests", "a-token-for-the-tests\u20ac"}) {
-            assertThatThrownBy(() -> new ApiSettings(token, 0, 10))
+            assertThatThrownBy(() -> new ApiSettings(token, 0, 10, DataSize.ofMegabytes(1)))
                     .hasMessageContaining("COUNTERSINK_API_TOKEN")
                     .hasMessageNotContaining(token);
         }
@@ -187,7 +189,8 @@ class SettingsTest {
                 .doesNotContain("secret");
         assertThat(new NatsSettings("nats://n", "u", "secret", "secret", null, false, null, null).toString())
                 .doesNotContain("secret");
-        assertThat(new ApiSettings("secret-secret-secret", 0, 10).toString()).doesNotContain("secret-");
+        assertThat(new ApiSettings("secret-secret-secret", 0, 10, DataSize.ofMegabytes(1)).toString())
+                .doesNotContain("secret-");
     }
 
     private static void check(Map<String, Object> variables) {

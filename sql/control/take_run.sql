@@ -15,6 +15,8 @@ BEGIN
                          WHERE r.id = candidate AND r.state IN ('queued', 'running')  -- another may have finished it just before the lock was had
                          RETURNING r.id, r.action, r.view, r.dead_letter, r.sample;
             IF FOUND THEN
+                -- or the session of one whose machine is gone would hold it for hours
+                PERFORM set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false);
                 BEGIN  -- or the statement of an instance that was killed would hold the run until it ends
                     PERFORM set_config('client_connection_check_interval', '1s', false);
                 EXCEPTION WHEN invalid_parameter_value THEN

@@ -8,6 +8,8 @@
 CREATE OR REPLACE FUNCTION results.open_stage()
 RETURNS void LANGUAGE plpgsql SET client_min_messages = warning AS $$
 BEGIN
+    -- if the machine at the other end is gone, nobody says so, and the rows of a batch that is not committed would stay locked for hours
+    PERFORM set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false);
     PERFORM results.advance_sequences();
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_message (msg int, job_id bigint, pipeline text, errors text) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS stage_image (msg int, capture_id bigint) ON COMMIT DELETE ROWS;

@@ -46,6 +46,25 @@ class RunsTest {
         }
     }
 
+    /** No signal comes from a machine that has lost its power, so the server has to ask. */
+    @Test
+    void theSessionThatHoldsARunAsksWhetherItsClientIsThere() throws Exception {
+        try (Sql sql = new Sql(TestPostgres.migrated())) {
+            ItemView.create(sql);
+            sql.number("SELECT control.request_run('app.item_fact', 'verify')");
+            String asks =
+                    "SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),"
+                            + " current_setting('tcp_keepalives_count'))";
+            String before = sql.text(asks);
+            assertThat(sql.number("SELECT count(*) FROM control.take_run('nobody', -1)"))
+                    .isZero();
+            assertThat(sql.text(asks)).isEqualTo(before);
+            assertThat(sql.number("SELECT count(*) FROM control.take_run('here')"))
+                    .isOne();
+            assertThat(sql.text(asks)).isEqualTo("10 5 3");
+        }
+    }
+
     @Test
     void aRunAtWorkIsCancelledWithItsStatement() throws Exception {
         DbSettings db = TestPostgres.migrated();

@@ -121,6 +121,17 @@ class StalledSessionTest {
         }
     }
 
+    /** No signal comes from a machine that has lost its power, and what its batch has locked would stay so for hours. */
+    @Test
+    void theSessionOfAWriterAsksWhetherItsClientIsThere() throws Exception {
+        try (Sql session = new Sql(db)) {
+            session.run("SELECT results.open_stage()");
+            assertThat(session.text("SELECT concat_ws(' ', current_setting('tcp_keepalives_idle'),"
+                            + " current_setting('tcp_keepalives_interval'), current_setting('tcp_keepalives_count'))"))
+                    .isEqualTo("10 5 3");
+        }
+    }
+
     private static void send(CopyIn copy, int line) throws SQLException {
         byte[] bytes = "%03d\n".formatted(line).getBytes(StandardCharsets.US_ASCII);
         copy.writeToCopy(bytes, 0, bytes.length);

@@ -34,6 +34,28 @@ END
 $$;
 COMMENT ON FUNCTION control.request_replay_once(bigint, text, text) IS 'request that a dead letter is applied again, once for a key';
 
+-- control.request_replays: request that the dead letters that wait are applied again, a page of them at a time; once for a key.
+--   Parameters sqlstate: only those that have failed with it, NULL for all; after: the last dead letter of the previous page, 0 for the
+--              first; most: of a page; who, key: as control.request_runs
+--   Returns    the runs, and for each its dead letter, in the order of these
+--   Reads      results.dead_letters
+--   Writes     control.run, control.idempotency_key
+--   Raises     as control.claim_key
+CREATE OR REPLACE FUNCTION control.request_replays(sqlstate text, after bigint, most int, who text, key text)
+RETURNS TABLE (run bigint, dead_letter bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    runs bigint[] := control.claim_key($4, $5, jsonb_build_object('action', 'replay', 'sqlstate', $1, 'after', $2, 'most', $3));
+BEGIN
+    IF runs IS NULL THEN
+        runs := ARRAY(SELECT control.queue_run(NULL, l.id, 'replay', NULL) FROM results.dead_letters($2, $3, true, $1) l ORDER BY l.id);
+        PERFORM control.settle_key($4, $5, runs);
+    END IF;
+    RETURN QUERY SELECT r.id, r.dead_letter FROM control.run r WHERE r.id = ANY (runs) ORDER BY r.dead_letter;
+END
+$$;
+COMMENT ON FUNCTION control.request_replays(text, bigint, int, text, text) IS 'request that the dead letters that wait for a reason are applied again';
+
 -- control.claim_key: note that a request with a key has come, and forget keys that are older than a day.
 --   Returns    NULL if it is new, or has no key; else the runs that it has become
 --   Writes     control.idempotency_key

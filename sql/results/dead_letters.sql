@@ -1,15 +1,45 @@
 -- results.dead_letters: a page of dead letters, without their payloads.
---   Parameters after: the last id of the previous page, 0 for the first; "limit": rows at most
---   Reads      results.dead_letter, by its primary key
-CREATE OR REPLACE FUNCTION results.dead_letters(after bigint DEFAULT 0, "limit" int DEFAULT 100)
+--   Parameters after: the last id of the previous page, 0 for the first; "limit": rows at most; open: only those that wait; code:
+--              only those that wait and have failed with this SQLSTATE, NULL for any
+--   Reads      results.dead_letter, by its primary key, or by dead_letter_open or dead_letter_reason; never more than the page,
+--              whatever the statistics say
+DROP FUNCTION IF EXISTS results.dead_letters(bigint, int);  -- it had fewer parameters
+CREATE OR REPLACE FUNCTION results.dead_letters(after bigint DEFAULT 0, "limit" int DEFAULT 100, open boolean DEFAULT false, code text DEFAULT NULL)
 RETURNS TABLE (id bigint, stream text, stream_seq bigint, subject text, headers jsonb, payload_bytes int, reason text,
                sqlstate text, first_failed_at timestamptz, last_failed_at timestamptz, attempts int, replayed_at timestamptz)
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE SET enable_seqscan = off SET enable_sort = off SET jit = off AS $$
+#variable_conflict use_column
+DECLARE
+    page bigint[];
+BEGIN
+    IF dead_letters.code IS NOT NULL THEN
+        page := ARRAY(SELECT l.id FROM results.dead_letter l
+                      WHERE l.replayed_at IS NULL AND l.sqlstate = dead_letters.code AND l.id > dead_letters.after ORDER BY l.sqlstate, l.id LIMIT dead_letters."limit");
+    ELSIF dead_letters.open THEN
+        page := ARRAY(SELECT l.id FROM results.dead_letter l WHERE l.replayed_at IS NULL AND l.id > dead_letters.after ORDER BY l.id LIMIT dead_letters."limit");
+    ELSE
+        page := ARRAY(SELECT l.id FROM results.dead_letter l WHERE l.id > dead_letters.after ORDER BY l.id LIMIT dead_letters."limit");
+    END IF;
+    RETURN QUERY
     SELECT l.id, l.stream, l.stream_seq, l.subject, l.headers, octet_length(l.payload), l.reason,
            l.sqlstate, l.first_failed_at, l.last_failed_at, l.attempts, l.replayed_at
-    FROM results.dead_letter l WHERE l.id > $1 ORDER BY l.id LIMIT $2
+    FROM unnest(page) WITH ORDINALITY w (id, n)
+    CROSS JOIN LATERAL (SELECT l.* FROM results.dead_letter l WHERE l.id = w.id OFFSET 0) l ORDER BY w.n;
+END
 $$;
-COMMENT ON FUNCTION results.dead_letters(bigint, int) IS 'a page of dead letters, by id';
+COMMENT ON FUNCTION results.dead_letters(bigint, int, boolean, text) IS 'a page of dead letters, by id';
+
+-- results.dead_letter_reasons: how many dead letters wait for each SQLSTATE that they have failed with, the most first.
+--   Returns    sqlstate; letters; reason: of the oldest of them
+--   Reads      results.dead_letter by its index dead_letter_reason, all that wait
+CREATE OR REPLACE FUNCTION results.dead_letter_reasons()
+RETURNS TABLE (sqlstate text, letters bigint, reason text)
+LANGUAGE sql STABLE SET enable_seqscan = off SET jit = off AS $$
+    SELECT g.sqlstate, g.letters, (SELECT l.reason FROM results.dead_letter l WHERE l.id = g.oldest)
+    FROM (SELECT l.sqlstate, count(*) AS letters, min(l.id) AS oldest FROM results.dead_letter l WHERE l.replayed_at IS NULL GROUP BY l.sqlstate) g
+    ORDER BY g.letters DESC, g.sqlstate
+$$;
+COMMENT ON FUNCTION results.dead_letter_reasons() IS 'how many dead letters wait for each reason';
 
 -- results.dead_letter_count: how many dead letters have not been replayed since they last failed.
 --   Reads      results.dead_letter_change alone: some hundred rows at most, however many dead letters there are

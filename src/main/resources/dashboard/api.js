@@ -86,7 +86,18 @@ export const cancelRun = id => json(`api/runs/${id}`, { method: 'DELETE' });
 
 export const ingest = () => json('api/ingest');
 export const jobs = after => json(`api/jobs?limit=50&after=${after || 0}`);
-export const deadLetters = after => json(`api/dead-letters?limit=100&after=${after || 0}`);
+export const deadLetters = (after, sqlstate) => json(`api/dead-letters?${new URLSearchParams({ state: 'open', limit: 100, after: after || 0, ...(sqlstate ? { sqlstate } : {}) })}`);
+export const deadLetterReasons = () => json('api/dead-letters/reasons?limit=100');
+/** All that wait, for a reason or for any; returns how many. */
+export async function replayAll(sqlstate) {
+    let number = 0;
+    for (let after = 0; after !== null;) {
+        const { runs, next } = await json(`api/dead-letters/replay?${new URLSearchParams({ limit: 500, after, ...(sqlstate ? { sqlstate } : {}) })}`, { method: 'POST' });
+        number += runs.length;
+        after = next === null ? null : new URLSearchParams(next.split('?')[1]).get('after');
+    }
+    return number;
+}
 export const replay = id => json(`api/dead-letters/${id}/replay`, { method: 'POST' });
 export const discard = id => send(`api/dead-letters/${id}`, { method: 'DELETE' });
 export const payload = async id => new Uint8Array(await (await send(`api/dead-letters/${id}/payload`)).arrayBuffer());

@@ -9,15 +9,16 @@ const LONGEST = 20000;
 const STALLED = 10;
 
 export async function load(route) {
-    const [ingest, jobs, letters] = await Promise.all([
-        api.ingest(), api.jobs(route.query.get('jobs')), api.deadLetters(route.query.get('letters'))]);
-    return { ingest, jobs, letters };
+    const [ingest, jobs, letters, reasons] = await Promise.all([
+        api.ingest(), api.jobs(route.query.get('jobs')), api.deadLetters(route.query.get('letters'), route.query.get('code')), api.deadLetterReasons()]);
+    return { ingest, jobs, letters, reasons: reasons.items };
 }
 
-export function render(route, { ingest, jobs, letters }, { choose, again }) {
+export function render(route, { ingest, jobs, letters, reasons }, { choose, again }) {
     const q = route.query.get('q') ?? '';
-    const open = letters.items.filter(l => l.replayed_at === null);
-    const shown = open.filter(l => `${l.subject} ${l.reason} ${l.sqlstate}`.toLowerCase().includes(q.toLowerCase()));
+    const code = route.query.get('code') ?? '';
+    const waiting = reasons.filter(r => !code || r.sqlstate === code).reduce((n, r) => n + r.letters, 0);
+    const shown = letters.items.filter(l => `${l.subject} ${l.reason} ${l.sqlstate}`.toLowerCase().includes(q.toLowerCase()));
     return [
         h('h1', {}, 'Ingestion'),
         [ingest.problem, ingest.blocked].filter(p => p).map((p, i) => h('p', { class: 'finding bad', 'data-key': `problem ${i}` }, p)),
@@ -28,9 +29,11 @@ export function render(route, { ingest, jobs, letters }, { choose, again }) {
             h('h2', {}, 'Messages that could not be applied'),
             h('div', { class: 'filters', 'data-key': 'filters' },
                 h('label', {}, 'Subject or reason ', h('input', { id: 'q', type: 'search', value: q, oninput: e => choose('q', e.target.value) })),
-                h('span', { class: 'note', id: 'letter-count' }, `${shown.length} of ${open.length}`),
-                shown.length > 1 ? h('button', { type: 'button', needs: 'operator', id: 'replay-all', onclick: () => replayAll(shown, again) }, `Replay these ${shown.length}`) : null),
-            reasons(shown, choose),
+                h('span', { class: 'note', id: 'letter-count' }, `${count(shown.length)} of ${count(waiting)}`),
+                q && shown.length > 1 ? h('button', { type: 'button', needs: 'operator', id: 'replay-shown', onclick: () => replayShown(shown, again) }, `Replay these ${shown.length}`) : null,
+                !q && waiting > 1 ? h('button', { type: 'button', needs: 'operator', id: 'replay-all', onclick: () => replayAll(code, waiting, again) },
+                    code ? `Replay all ${count(waiting)} of ${code}` : `Replay all ${count(waiting)}`) : null),
+            chips(reasons, code, choose),
             letterTable(shown, again), more(letters, 'letters', route, choose)),
     ];
 }
@@ -93,14 +96,11 @@ function jobTable(jobs, working) {
         })));
 }
 
-/** How many there are of each reason; a click shows only those. */
-function reasons(letters, choose) {
-    const groups = new Map();
-    for (const l of letters) {
-        groups.set(l.sqlstate, (groups.get(l.sqlstate) ?? 0) + 1);
-    }
-    return groups.size < 2 ? null : h('p', { class: 'chips', 'data-key': 'reasons' }, [...groups].sort((a, b) => b[1] - a[1]).map(([code, n]) =>
-        h('button', { type: 'button', onclick: () => choose('q', code) }, `${code}: ${n}`)));
+/** How many wait for each reason; a click shows only those, another one all. */
+function chips(reasons, chosen, choose) {
+    return reasons.length < 2 && !chosen ? null : h('p', { class: 'chips', id: 'reasons', 'data-key': 'reasons' }, reasons.map(({ sqlstate, letters, reason }) =>
+        h('button', { type: 'button', 'data-key': sqlstate, 'aria-pressed': String(sqlstate === chosen), title: reason,
+            onclick: () => choose({ code: sqlstate === chosen ? '' : sqlstate, letters: '' }) }, `${sqlstate}: ${count(letters)}`)));
 }
 
 function letterTable(letters, again) {
@@ -151,7 +151,13 @@ async function discard(letter, again) {
     }
 }
 
-async function replayAll(letters, again) {
+async function replayAll(code, waiting, again) {
+    if (await ask(`Replay ${count(waiting)} messages?`, `All that wait${code ? ` for ${code}` : ''}. Each is applied again like a new message, as a run of its own.`, 'Replay')) {
+        await tried(async () => `${plural(await api.replayAll(code), 'message')} to be applied again: see Runs.`, again);
+    }
+}
+
+async function replayShown(letters, again) {
     if (await ask(`Replay ${letters.length} messages?`, 'Each is applied again like a new message, as a run of its own.', 'Replay')) {
         await tried(async () => {
             for (const letter of letters) {

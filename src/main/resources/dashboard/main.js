@@ -45,13 +45,15 @@ function address() {
     };
 }
 
-/** Writes a parameter into the address, without a step in the history. */
+/** Writes a parameter, or several, into the address, without a step in the history. */
 function choose(name, value) {
     const { query } = address();
-    if (value) {
-        query.set(name, value);
-    } else {
-        query.delete(name);
+    for (const [key, wanted] of Object.entries(typeof name === 'string' ? { [name]: value } : name)) {
+        if (wanted) {
+            query.set(key, wanted);
+        } else {
+            query.delete(key);
+        }
     }
     const path = location.hash.replace(/^#/, '').split('?')[0] || '/now';
     history.replaceState(null, '', `#${path}${query.size ? `?${query}` : ''}`);

@@ -92,6 +92,26 @@ public class ControlDb {
                 .single();
     }
 
+    /** A dead letter that is to be applied again, and the run that does it. */
+    public record Replay(long run, long deadLetter) {}
+
+    /**
+     * As {@link #requestRuns}, that the dead letters that wait are applied again, a page of them.
+     *
+     * @param sqlstate only those that have failed with it, null for all
+     */
+    public List<Replay> requestReplays(
+            @Nullable String sqlstate, long after, int most, String who, @Nullable String key) {
+        return jdbc.sql("SELECT run, dead_letter FROM control.request_replays(?, ?, ?, ?, ?)")
+                .param(sqlstate)
+                .param(after)
+                .param(most)
+                .param(who)
+                .param(key)
+                .query(Replay.class)
+                .list();
+    }
+
     /**
      * Takes up a run, on a connection of its own that keeps it from others.
      *

@@ -2,6 +2,7 @@ package dev.countersink.db;
 
 import java.util.List;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.stereotype.Component;
 
@@ -38,10 +39,25 @@ public class ResultsReads {
                 .single();
     }
 
-    /** A page of dead letters, the oldest first, each as a JSON object without its bytes. */
-    public List<String> deadLetters(long after, int limit) {
-        return jdbc.sql("SELECT to_jsonb(d) FROM results.dead_letters(?, ?) d")
-                .params(after, limit)
+    /**
+     * A page of dead letters, the oldest first, each as a JSON object without its bytes.
+     *
+     * @param open only those that wait
+     * @param sqlstate only those that wait and have failed with it, null for any
+     */
+    public List<String> deadLetters(long after, int limit, boolean open, @Nullable String sqlstate) {
+        return jdbc.sql("SELECT to_jsonb(d) FROM results.dead_letters(?, ?, ?, ?) d")
+                .param(after)
+                .param(limit)
+                .param(open)
+                .param(sqlstate)
+                .query(String.class)
+                .list();
+    }
+
+    /** How many dead letters wait for each reason, each as a JSON object. */
+    public List<String> deadLetterReasons() {
+        return jdbc.sql("SELECT to_jsonb(r) FROM results.dead_letter_reasons() r")
                 .query(String.class)
                 .list();
     }

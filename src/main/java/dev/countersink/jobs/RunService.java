@@ -36,6 +36,13 @@ public class RunService {
         return requested;
     }
 
+    /** Has a page of the dead letters that wait applied again. */
+    public List<ControlDb.Replay> requestReplays(@Nullable String sqlstate, long after, int most, Sender sender) {
+        List<ControlDb.Replay> replays = control.requestReplays(sqlstate, after, most, sender.who(), sender.key());
+        dispatcher.requested();
+        return replays;
+    }
+
     /** Has a dead letter applied again; returns the run's id. */
     public long requestReplay(long deadLetter, Sender sender) {
         long run = control.requestReplay(deadLetter, sender.who(), sender.key());

@@ -248,6 +248,32 @@ class DashboardTest {
                 .isZero();
     }
 
+    /** With two reasons, a click chooses one, and all that wait for it are replayed, however many pages they fill. */
+    @Test
+    void allThatWaitForAReasonAreReplayedByAClick() throws Exception {
+        rig.execute(
+                "INSERT INTO results.dead_letter (stream, stream_seq, subject, payload, reason, sqlstate, replayed_at)"
+                        + " SELECT 'OLD', g, 'results.1', 'x', 'long ago', 'RS001', now() FROM generate_series(1, 150) g");
+        rig.publish("results.8", Messages.result(4));
+        rig.publish("results.8", Messages.result(5));
+        rig.publish("results.1", "no JSON");
+        browser.open(base + "#/ingestion");
+        browser.await("#letter-count", "3 of 3");
+        browser.await("#reasons", "RS001: 2", "RS010: 1");
+        browser.click("#reasons button[data-key=RS001]");
+        browser.await("#letter-count", "2 of 2");
+        assertThat(browser.driver().getCurrentUrl()).contains("code=RS001");
+        browser.await("#replay-all", "Replay all 2 of RS001");
+        screenshots("ingestion-reasons");
+        rig.execute("INSERT INTO results.job (id, project_id, pipeline_id) VALUES (8, 1, 1)");
+        browser.click("#replay-all");
+        browser.click("dialog button.main");
+        browser.await("#letter-count", "0 of 0");
+        browser.click("#reasons button[data-key=RS010]");
+        browser.await("#letter-count", "1 of 1");
+        rig.execute("DELETE FROM results.dead_letter; DELETE FROM results.job WHERE id = 8");
+    }
+
     /** While a lock keeps the writers waiting, one sees for how long messages have waited, and to what this instance is connected. */
     @Test
     void messagesThatWaitGrowOld() throws Exception {

@@ -203,6 +203,8 @@ final class OddRequests {
                 "/api/jobs/1",
                 "/api/ingest",
                 "/api/dead-letters",
+                "/api/dead-letters/reasons",
+                "/api/dead-letters/replay",
                 "/api/dead-letters/1/replay",
                 "/api/dead-letters/1/payload",
                 "/api/dead-letters/1",

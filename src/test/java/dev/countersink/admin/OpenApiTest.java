@@ -145,6 +145,8 @@ class OpenApiTest {
                 "GET /api/jobs /api/jobs",
                 "GET /api/jobs/{id} /api/jobs/1",
                 "GET /api/dead-letters /api/dead-letters",
+                "GET /api/dead-letters/reasons /api/dead-letters/reasons",
+                "POST /api/dead-letters/replay /api/dead-letters/replay",
                 "POST /api/dead-letters/{id}/replay /api/dead-letters/1/replay",
                 "POST /api/tokens /api/tokens",
                 "GET /api/tokens /api/tokens",

@@ -174,6 +174,70 @@ class ReplayTest {
         assertThat(rig.rows(LETTER)).containsExactly(List.of(id, "RS001", 1, true));
     }
 
+    /** Those that were replayed long ago do not stand before them. */
+    @Test
+    void thoseThatWaitAreFoundByTheirReasonAndReplayedTogether() throws Exception {
+        for (int i = 1; i <= 3; i++) {
+            rig.publish("results.9", Messages.result(i));
+        }
+        rig.awaitFinished();
+        rig.execute("UPDATE results.dead_letter SET replayed_at = now()");
+        for (int i = 4; i <= 8; i++) {
+            rig.publish("results.9", Messages.result(i));
+        }
+        rig.publish("results.1", "no JSON");
+        rig.awaitFinished();
+        JsonNode open = instance.get("/api/dead-letters?state=open&limit=4&fields=id,sqlstate")
+                .json();
+        assertThat(open.path("items")).hasSize(4);
+        assertThat(open.path("next").asString()).contains("&state=open");
+        assertThat(instance.get(open.path("next").asString()).json().path("items"))
+                .hasSize(2);
+        assertThat(instance.get("/api/dead-letters").json().path("items")).hasSize(9);
+        assertThat(instance.get("/api/dead-letters?sqlstate=RS010").json().path("items"))
+                .hasSize(1);
+        assertThat(instance.get("/api/dead-letters/reasons")
+                        .json()
+                        .path("items")
+                        .toString())
+                .startsWith("[{\"reason\":\"There is no job 9.\",\"letters\":5,\"sqlstate\":\"RS001\"}");
+        assertThat(instance.get("/api/dead-letters?state=lost").status()).isEqualTo(400);
+
+        rig.execute("INSERT INTO results.job (id, project_id, pipeline_id) VALUES (9, 1, 1)");
+        String path = "/api/dead-letters/replay?sqlstate=RS001&limit=3";
+        TestInstance.Answer first = instance.post(
+                path,
+                new byte[0],
+                "Authorization",
+                "Bearer " + TestInstance.token(),
+                "Idempotency-Key",
+                "those of job 9");
+        assertThat(first.status()).isEqualTo(202);
+        JsonNode runs = first.json().path("runs");
+        assertThat(runs).hasSize(3);
+        for (JsonNode run : runs) {
+            assertThat(finished(run.path("location").asString()).path("state").asString())
+                    .isEqualTo("done");
+        }
+        assertThat(instance.post(
+                                path,
+                                new byte[0],
+                                "Authorization",
+                                "Bearer " + TestInstance.token(),
+                                "Idempotency-Key",
+                                "those of job 9")
+                        .json())
+                .isEqualTo(first.json());
+        JsonNode rest = instance.post(first.json().path("next").asString()).json();
+        assertThat(rest.path("runs")).hasSize(2);
+        assertThat(rest.path("next").isNull()).isTrue();
+        for (JsonNode run : rest.path("runs")) {
+            finished(run.path("location").asString());
+        }
+        assertThat(rig.rows("SELECT sqlstate FROM results.dead_letter WHERE replayed_at IS NULL"))
+                .containsExactly(List.of("RS010"));
+    }
+
     @Test
     void aDeadLetterThatIsNotThereIsAProblem() {
         TestInstance.Answer answer = instance.post("/api/dead-letters/999999/replay");

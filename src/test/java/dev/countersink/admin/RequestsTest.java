@@ -139,6 +139,7 @@ class RequestsTest {
             "/api/runs",
             "/api/jobs",
             "/api/dead-letters",
+            "/api/dead-letters/reasons",
             "/api/audit",
             "/api/tokens",
             "/api/health",

@@ -37,6 +37,7 @@ class RolesTest {
             Map.entry("DELETE /api/runs/{id}", Role.OPERATOR),
             Map.entry("DELETE /api/transactions/{pid}", Role.OPERATOR),
             Map.entry("DELETE /api/dead-letters/{id}", Role.OPERATOR),
+            Map.entry("POST /api/dead-letters/replay", Role.OPERATOR),
             Map.entry("POST /api/dead-letters/{id}/replay", Role.OPERATOR),
             Map.entry("POST /api/v2/jobs/{id}/result", Role.OPERATOR),
             Map.entry("POST /api/v2/jobs/{id}/result/", Role.OPERATOR),

@@ -240,6 +240,31 @@ class MetricsTest {
         }
     }
 
+    /** A manifest that names another version than the one that is built would pull an older image. */
+    @Test
+    void whatNamesAVersionNamesThatOfTheBuild() throws Exception {
+        assertThat(description("/api/openapi.json")).isEqualTo(version());
+        assertThat(names("countersink:(\\S+)", Files.readString(OPS.resolve("kubernetes.yaml"))))
+                .containsExactly(version());
+        assertThat(Files.readString(Path.of("CHANGELOG.md"))).contains("\n## " + version() + " ");
+    }
+
+    private static String description(String path) throws Exception {
+        return instance.getWithToken(path, null)
+                .json()
+                .path("info")
+                .path("version")
+                .asString();
+    }
+
+    /** Of the project itself, which stands after that of its parent. */
+    private static String version() throws IOException {
+        String own = Files.readString(Path.of("pom.xml")).split("</parent>", 2)[1];
+        return names("<version>([^<]+)</version>", own.split("<properties>", 2)[0])
+                .iterator()
+                .next();
+    }
+
     @Test
     void theImageRunsAsNobodyInParticularAndIsProbed() throws Exception {
         String file = Files.readString(OPS.resolve("Dockerfile")).replace("\\\n", " ");

@@ -135,8 +135,8 @@ class ApiInOutagesTest {
                     PATIENCE,
                     ApiInOutagesTest::boardWaitsForAConnection,
                     waits -> waits);
-            for (String path : List.of(
-                    "/api/now/lags", "/api/now/merge-times", "/api/views/" + ItemView.NAME + "/history")) {
+            for (String path :
+                    List.of("/api/now/lags", "/api/now/merge-times", "/api/views/" + ItemView.NAME + "/history")) {
                 assertThat(instance.get(path).status()).as(path).isEqualTo(200);
             }
             assertThat(boardWaitsForAConnection()).isTrue();

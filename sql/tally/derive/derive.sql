@@ -289,10 +289,13 @@ RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT format(E'SELECT %s FROM changed\nJOIN %s AS stored ON %s', tally.column_list(key, 'stored.'), stored,
-            string_agg(format(CASE WHEN t ? 'equal' THEN 'stored.%I = %s' ELSE 'stored.%I IS NOT DISTINCT FROM %s' END, key[n],
-                CASE WHEN t ->> 'q' = 'NULL' THEN 'NULL' ELSE tally.with_aliases(t ->> 'q', jsonb_build_object(way ->> 'home', 'changed')) END), ' AND ' ORDER BY n))
+            string_agg(CASE WHEN t ? 'equal' AND c.nspname = 'pg_catalog' THEN format('%s = %s', o.col, o.q) WHEN c.nspname <> 'pg_catalog' AND o.q <> 'NULL' THEN tally.sql_alike(v.type, o.col, o.q)
+                            ELSE format('%s IS NOT DISTINCT FROM %s', o.col, o.q) END, ' AND ' ORDER BY n))
             || coalesce(E'\nWHERE ' || tally.with_aliases(string_agg(DISTINCT t ->> 'g', ' AND '), jsonb_build_object(way ->> 'home', 'changed')), '')
         FROM jsonb_array_elements(way -> 'targets') WITH ORDINALITY u(t, n)
+        CROSS JOIN LATERAL (SELECT format('stored.%I', key[n]) AS col, CASE WHEN t ->> 'q' = 'NULL' THEN 'NULL' ELSE tally.with_aliases(t ->> 'q', jsonb_build_object(way ->> 'home', 'changed')) END AS q) o
+        CROSS JOIN LATERAL (SELECT (way -> 'values' -> n::integer - 1 ->> 't')::oid AS type) v
+        LEFT JOIN LATERAL (SELECT s.nspname FROM pg_opclass k JOIN pg_namespace s ON s.oid = k.opcnamespace WHERE k.oid = tally.default_opclass(v.type)) c ON true
         WHERE t ? 'constant' OR t -> 'node' = way -> 'home' AND t -> 'f' = '{}');
 END
 $$;

@@ -156,9 +156,9 @@ BEGIN
         ), reach AS (
             SELECT a, qa, ta, ca, b, qb, tb, cb, v -> a::text AS va, v -> b::text AS vb, m, g, op, l, 1 AS n, ta = tb AS same FROM link
             UNION ALL
-            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, r.g || l.g, CASE WHEN l.ta = l.tb THEN l.op ELSE r.op END, r.l, r.n + 1, r.same AND l.ta = l.tb
+            SELECT r.a, r.qa, r.ta, r.ca, l.b, l.qb, l.tb, l.cb, r.va, l.v -> l.b::text, r.m || l.m, r.g || l.g, r.op, r.l, r.n + 1, r.same AND l.ta = l.tb
             FROM reach r JOIN link l ON l.a = r.b AND l.qa = r.qb AND l.b <> r.a AND l.l IS NOT DISTINCT FROM r.l
-            WHERE r.n < 4 AND tally.agree(r.m, l.m)
+            WHERE r.n < 4 AND l.op = r.op AND (r.m = '{}' OR l.m = '{}' OR tally.agree(r.m, l.m))
         )
         SELECT coalesce(jsonb_agg(jsonb_build_object('a', a, 'b', b, 'q', concat(g ->> a::text || ' AND ', g ->> b::text || ' AND ', format('(%s %s %s)', qa, replace(op, '%%', '%'), qb)), 'm', m, 'g', g, 'v', jsonb_build_object(a::text, va, b::text, vb),
                    'e', jsonb_build_object('op', op, 'qa', qa, 'ta', ta, 'ca', ca, 'qb', qb, 'tb', tb, 'cb', cb)) ORDER BY n, a, b, qa, qb), '[]')

@@ -54,7 +54,7 @@ RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, 
         ' :(?:location|list_start|list_end|stmt_location|stmt_len|constlen|opretset|aggtransno|aggno|inFromCl|lateral|varnosyn|varattnosyn|vartypmod|varreturningtype|consttypmod|constcollid'
         || '|resulttypmod|resorigtbl|resorigcol|resjunk|relkind|rellockmode|perminfoindex|inh|requiredPerms|checkAsUser|security_barrier|rtindex_|joinmergedcols|aggkind|aggtranstype|aggcollid'
         || '|(?:joinleftcols|joinrightcols|selectedCols|insertedCols|updatedCols|extraUpdatedCols|varnullingrels) \([bi][ 0-9]*\)|(?:aggargtypes) \(o[ 0-9]*\))(?: (?:-?\d+|true|false))?(?= )', '', 'g'),
-        ' :(?:varcollid|opcollid|funccollid|inputcollid|resultcollid) (?:0|100|950|951)(?= )', '', 'g')
+        ' :(?:varcollid|opcollid|funccollid|inputcollid|resultcollid) (?:0|100)(?= )', '', 'g')
 $$;
 
 -- tally.node_scalar: a token that is a value, as JSON.

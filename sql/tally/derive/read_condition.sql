@@ -95,12 +95,13 @@ RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                    AND a.attnum = CASE jsonb_typeof(col) WHEN 'number' THEN col::integer END AND a.attcollation = (coll #>> '{}')::oid)
 $$;
 
--- tally.equality: both sides of a condition whose operator compares for equality: their instances, SQL and types.
+-- tally.equality: both sides of a condition whose operator compares for equality: their instances, SQL and types. eq: it is the equality by which
+-- keys of the type are compared, and not one of another operator family (*= of rows, or one of the user's).
 CREATE OR REPLACE FUNCTION tally.equality(env jsonb, n jsonb, c jsonb)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT jsonb_build_object('op', tally.operator_name(o.oid), 'eq', o.oprcanmerge, 'l', tally.loose_collation((n -> 'inputcollid' ->> 0)::oid),
+        SELECT jsonb_build_object('op', tally.operator_name(o.oid), 'eq', o.oprcanmerge AND EXISTS (SELECT FROM pg_amop m JOIN pg_opclass k ON k.opcfamily = m.amopfamily WHERE m.amopopr = o.oid AND m.amopmethod = 403 AND k.oid = tally.default_opclass(o.oprleft)), 'l', tally.loose_collation((n -> 'inputcollid' ->> 0)::oid),
             'i', (SELECT k::integer FROM jsonb_object_keys(a -> 'v') k), 'qi', a ->> 'q', 'ti', a -> 't', 'ci', a -> 'col' -> 1, 'fi', a -> 'f',
             'j', (SELECT k::integer FROM jsonb_object_keys(b -> 'v') k), 'qj', b ->> 'q', 'tj', b -> 't', 'cj', b -> 'col' -> 1, 'fj', b -> 'f')
         FROM pg_operator o, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 0)) a, jsonb_array_elements(tally.resolve(env, n -> 'args' -> 0 -> 1)) b

@@ -68,6 +68,8 @@ DECLARE
     target record;
     rte    record;
     level  jsonb := '{"rt": {}}';
+    groups jsonb;
+    after  jsonb;
 BEGIN
     SELECT * INTO st, n FROM tally.next_number(st);
     level := level || jsonb_build_object('id', n, 'rtable', query -> 'rtable' -> 0, 'ctes', (
@@ -83,11 +85,14 @@ BEGIN
     SELECT * INTO st, env FROM tally.read_from(st, env, tally.node(query, 'jointree'), scope);
     st := tally.read_elsewhere(st, query, env, scope);
     cols := '{}';
-    FOR target IN SELECT t.item, t.item -> 'resno' ->> 0 AS resno, t.item -> 'ressortgroupref' ->> 0 AS ref FROM tally.node_items(query, 'targetList') t LOOP
-        st := tally.read_sublinks(st, env, tally.node(target.item, 'expr'), scope, false);
-        cols := cols || jsonb_build_object(target.resno, tally.grouped(query, target.ref, n, tally.resolve(env, tally.node(target.item, 'expr')), tally.loose_collation(tally.collation_of(tally.node(target.item, 'expr')))));
+    groups := tally.group_values(st, env, query);
+    -- With ROLLUP or other grouping sets, what is grouped may be NULL where a subquery is evaluated, whatever its table holds.
+    after := CASE WHEN tally.node(query, 'groupingSets') IS NULL THEN env ELSE jsonb_set(env, '{0,rt}', '{}') END;
+    FOR target IN SELECT t.item, t.item -> 'resno' ->> 0 AS resno FROM tally.node_items(query, 'targetList') t LOOP
+        st := tally.read_sublinks(st, after, tally.node(target.item, 'expr'), scope, false);
+        cols := cols || jsonb_build_object(target.resno, tally.grouped(query, groups, target.item, n, tally.resolve(env, tally.node(target.item, 'expr')), tally.loose_collation(tally.collation_of(tally.node(target.item, 'expr')))));
     END LOOP;
-    st := tally.read_sublinks(st, env, tally.node(query, 'havingQual'), scope, true);
+    st := tally.read_sublinks(st, after, tally.node(query, 'havingQual'), scope, true);
     st := tally.read_barrier(st, query, cols, scope);
 END
 $$;
@@ -109,15 +114,25 @@ $$;
 
 -- tally.grouped: the values of an output column, if rows are grouped by it. Then the value stands for all equal ones, and with ROLLUP or
 -- other grouping sets it may be NULL.
-DROP FUNCTION IF EXISTS tally.grouped(jsonb, text, integer, jsonb);  -- it knew no collations
-CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, ref text, level integer, vals jsonb, loose bigint)
+--   Parameters groups: of tally.group_values; target: the column; level: the number of the query
+DROP FUNCTION IF EXISTS tally.grouped(jsonb, text, integer, jsonb);          -- it knew no collations
+DROP FUNCTION IF EXISTS tally.grouped(jsonb, text, integer, jsonb, bigint);  -- nor what is computed from a group's value
+CREATE OR REPLACE FUNCTION tally.grouped(query jsonb, groups jsonb, target jsonb, level integer, vals jsonb, loose bigint)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    ref     text := target -> 'ressortgroupref' ->> 0;
+    grouped boolean := groups -> 'refs' ? ref;
 BEGIN
     IF tally.node(query, 'groupClause') IS NULL AND tally.node(query, 'distinctClause') IS NULL THEN
         RETURN vals;
     END IF;
+    IF NOT grouped AND groups -> 'images' <> '[]' AND NOT tally.keeps_equality(tally.node(target, 'expr')) THEN
+        SELECT coalesce(jsonb_agg(v), '[]') INTO vals FROM jsonb_array_elements(vals) v WHERE NOT EXISTS (
+            SELECT FROM jsonb_array_elements(groups -> 'images') g
+            WHERE v ->> 'q' <> g ->> 'q' AND CASE WHEN g -> 'col' <> 'null' THEN v -> 'v' -> (g -> 'col' ->> 0) @> (g -> 'col' -> 1) ELSE strpos(v ->> 'q', g ->> 'q') > 0 END);
+    END IF;
     SELECT coalesce(jsonb_agg(CASE WHEN tally.equal_is_same((v ->> 't')::oid) THEN v ELSE v || '{"r": true}' || tally.loosely(loose) END), '[]') INTO vals FROM jsonb_array_elements(vals) v;
-    IF tally.node(query, 'groupingSets') IS NOT NULL AND ref <> '0' THEN
+    IF tally.node(query, 'groupingSets') IS NOT NULL AND grouped THEN
         SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(format('g%s_%s', level, ref), 0)) ORDER BY 1), '[]')
             || jsonb_build_array(jsonb_build_object('q', 'NULL', 'v', '{}'::jsonb, 'm', jsonb_build_object(format('g%s_%s', level, ref), 1), 's', '[]'::jsonb, 'f', '{}'::jsonb,
                                                     't', vals -> 0 -> 't'))
@@ -127,6 +142,43 @@ BEGIN
     END IF;
     RETURN vals;
 END
+$$;
+
+-- tally.group_values: what a query groups by.
+--   Returns    refs: of the columns; images: the values of those whose equal values may differ (1.0 and 1.00). An expression over such a value is that of
+--              one row of the group, whichever comes first, and a changed row does not tell it; unless the group has only one row of the table
+CREATE OR REPLACE FUNCTION tally.group_values(st jsonb, env jsonb, query jsonb)
+RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    refs jsonb := (SELECT coalesce(jsonb_agg(g.item -> 'tleSortGroupRef' ->> 0), '[]') FROM tally.node_items(query, 'groupClause') g);
+    vals jsonb;
+BEGIN
+    SELECT coalesce(jsonb_agg(v || jsonb_build_object('same', tally.has_one_image(st, v, tally.loose_collation(tally.collation_of(tally.node(t.item, 'expr')))))), '[]') INTO vals
+    FROM tally.node_items(query, 'targetList') t CROSS JOIN LATERAL jsonb_array_elements(tally.resolve(env, tally.node(t.item, 'expr'))) v
+    WHERE refs ? (t.item -> 'ressortgroupref' ->> 0) AND v -> 'v' <> '{}';
+    RETURN jsonb_build_object('refs', refs, 'images', (
+        SELECT coalesce(jsonb_agg(v), '[]') FROM jsonb_array_elements(vals) v
+        WHERE NOT (v ->> 'same')::boolean AND NOT EXISTS (
+            SELECT FROM jsonb_array_elements(st -> 'instances') i JOIN pg_index x ON x.indrelid = (i ->> 'relation')::oid AND x.indisprimary
+            WHERE v -> 'v' = jsonb_build_object(i ->> 'id', v -> 'v' -> (i ->> 'id'))
+              AND NOT EXISTS (SELECT FROM unnest(x.indkey::smallint[]) k WHERE NOT vals @> jsonb_build_array(jsonb_build_object('same', true, 'col', jsonb_build_array(i -> 'id', k)))))));
+END
+$$;
+
+-- tally.keeps_equality: whether an expression is equal for equal values, although they may differ: arithmetic on numbers, lower(citext).
+CREATE OR REPLACE FUNCTION tally.keeps_equality(n jsonb)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM jsonb_path_query(n, 'strict $.** ? (exists (@._))') x(x)
+        LEFT JOIN pg_proc p ON p.oid::text = coalesce(x -> 'funcid', x -> 'opfuncid') ->> 0 AND p.pronamespace = 'pg_catalog'::regnamespace
+        WHERE CASE x ->> '_'
+            WHEN 'VAR' THEN false WHEN 'CONST' THEN false WHEN 'COALESCEEXPR' THEN false
+            WHEN 'OPEXPR' THEN p.oid IS NULL OR (x -> 'opresulttype' ->> 0)::oid <> ALL ('{int2,int4,int8,numeric,float4,float8,bool}'::regtype[])
+            WHEN 'FUNCEXPR' THEN p.oid IS NULL OR p.proname NOT IN ('abs', 'round', 'trunc', 'ceil', 'ceiling', 'floor', 'sign', 'mod', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8')
+                AND NOT (p.proname = 'lower' AND NOT x ? 'inputcollid' AND x -> 'args' -> 0 -> 0 ->> '_' = 'RELABELTYPE')
+            WHEN 'RELABELTYPE' THEN tally.base_type(tally.node_type(tally.node(x, 'arg'))) <> (x -> 'resulttype' ->> 0)::oid AND NOT EXISTS (
+                SELECT FROM jsonb_path_query(n, 'strict $.** ? (@._ == "FUNCEXPR")') f JOIN pg_proc l ON l.oid::text = f -> 'funcid' ->> 0 AND l.proname = 'lower' WHERE f -> 'args' -> 0 -> 0 = x)
+            ELSE true END)
 $$;
 
 -- tally.collation_of: the collation of an expression. An inner node's is not looked for.
@@ -154,6 +206,17 @@ BEGIN
 END
 $$;
 
+-- tally.has_one_image: whether values that equal this one are the same bytes, so that every function of them is equal, too.
+CREATE OR REPLACE FUNCTION tally.has_one_image(st jsonb, v jsonb, loose bigint)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+    SELECT loose IS NULL AND (tally.equal_is_same(e.oid)
+        OR e.oid IN ('text'::regtype, 'varchar'::regtype, 'name'::regtype, '"char"'::regtype, 'inet'::regtype, 'cidr'::regtype, 'macaddr'::regtype, 'bit'::regtype, 'varbit'::regtype,
+                     'int4range'::regtype, 'int8range'::regtype, 'daterange'::regtype, 'tsrange'::regtype, 'tstzrange'::regtype)
+        OR e.oid = 'bpchar'::regtype AND (SELECT a.atttypmod > 0 FROM pg_attribute a WHERE a.attrelid = (st -> 'instances' -> (v -> 'col' ->> 0)::integer ->> 'relation')::oid AND a.attnum = (v -> 'col' ->> 1)::integer) IS TRUE)
+    FROM pg_type t JOIN pg_type e ON e.oid = CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN tally.base_type(t.typelem) ELSE t.oid END
+    WHERE t.oid = tally.base_type((v ->> 't')::oid)
+$$;
+
 -- tally.read_set_operation: read a UNION, INTERSECT or EXCEPT: each arm gets its own scope.
 CREATE OR REPLACE FUNCTION tally.read_set_operation(INOUT st jsonb, query jsonb, env jsonb, scope integer, OUT cols jsonb)
 LANGUAGE plpgsql AS $$
@@ -177,7 +240,8 @@ BEGIN
         below := tally.node(query -> 'rtable' -> 0 -> arm.rtindex - 1, 'subquery');
         SELECT * INTO st, inner_ FROM tally.open_scope(st, scope, tally.scope_kind(below), jsonb_build_object(choice, arm.i));
         SELECT * INTO st, inner_ FROM tally.read_query(st, below, env, inner_::integer);
-        SELECT coalesce(jsonb_object_agg(key, coalesce(cols -> key, '[]') || tally.of_arm(value, choice, arm.i::integer, (types ->> key::integer)::oid, tally.loose_collation((colls ->> key::integer)::oid))), '{}') INTO cols
+        SELECT coalesce(jsonb_object_agg(key, coalesce(cols -> key, '[]') || tally.of_arm(value, choice, arm.i::integer, (types ->> key::integer)::oid, tally.collation_of((
+                SELECT tally.node(t.item, 'expr') FROM tally.node_items(below, 'targetList') t WHERE t.item -> 'resno' ->> 0 = key)), (colls ->> key::integer)::oid)), '{}') INTO cols
         FROM jsonb_each(inner_) WHERE key::integer < jsonb_array_length(types);
     END LOOP;
     st := jsonb_set(st, ARRAY['passing', choice], passing);
@@ -187,15 +251,17 @@ END
 $$;
 
 -- tally.of_arm: the values of a column of an arm, as the set operation returns them: in its type, and valid if this arm is chosen.
+--   Parameters own, coll: the collation of the arm's column and that of the result
 DROP FUNCTION IF EXISTS tally.of_arm(jsonb, text, integer, oid);  -- it knew no collations
-CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid, loose bigint)
+DROP FUNCTION IF EXISTS tally.of_arm(jsonb, text, integer, oid, bigint);  -- only nondeterministic ones
+CREATE OR REPLACE FUNCTION tally.of_arm(vals jsonb, choice text, arm integer, type oid, own oid, coll oid)
 RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
         SELECT coalesce(jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, arm))
-                || CASE WHEN tally.equal_is_same(type) THEN '{}'::jsonb ELSE '{"r": true}' || tally.loosely(loose) END
+                || CASE WHEN tally.equal_is_same(type) THEN '{}'::jsonb ELSE '{"r": true}' || tally.loosely(tally.loose_collation(coll)) END
                 || CASE WHEN (v ->> 't')::oid = type THEN '{}' ELSE jsonb_build_object('t', type::bigint, 'q', format('(%s)::%s', v ->> 'q', tally.type_name(type)), 'col', NULL) END), '[]')
-        FROM jsonb_array_elements(vals) v);
+        FROM (SELECT tally.collated(a, own, coll) FROM jsonb_array_elements(vals) a) x(v));
 END
 $$;
 
@@ -212,12 +278,12 @@ BEGIN
 END
 $$;
 
--- tally.scope_kind: the kind of a subquery's scope. An aggregate without GROUP BY returns a row even if there is none below.
+-- tally.scope_kind: the kind of a subquery's scope. An aggregate or HAVING without GROUP BY returns a row even if there is none below.
 CREATE OR REPLACE FUNCTION tally.scope_kind(query jsonb)
 RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (
-        SELECT CASE WHEN query -> 'hasAggs' ->> 0 = 'true' AND (tally.node(query, 'groupClause') IS NULL OR tally.node(query, 'groupingSets') IS NOT NULL)
+        SELECT CASE WHEN (query -> 'hasAggs' ->> 0 = 'true' OR tally.node(query, 'havingQual') IS NOT NULL) AND (tally.node(query, 'groupClause') IS NULL OR tally.node(query, 'groupingSets') IS NOT NULL)
                       OR tally.node(query, 'groupingSets') IS NOT NULL THEN 'single' ELSE 'query' END);
 END
 $$;

@@ -71,13 +71,13 @@ CREATE OR REPLACE FUNCTION tally.reason_of_ways(source regclass, names text, rea
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN w -> 'joins' = '[]' THEN format('A row of %s holds the key (%s) itself', source, names)
                 ELSE format('A row of %s leads to the key (%s) by %s', source, names, (
-                    SELECT string_agg(tally.with_aliases(tally.bare(j ->> 'q'), tally.way_aliases(shape, w) || jsonb_build_object(w ->> 'home', c.relname)), ', ' ORDER BY n)
+                    SELECT string_agg(tally.with_aliases(tally.bare(j ->> 'q'), c.aliases), ', ' ORDER BY n)
                     FROM jsonb_array_elements(w -> 'joins') WITH ORDINALITY u(j, n))) END
         || CASE WHEN jsonb_array_length(ways) > 1 THEN format(', and by %s more way%s', jsonb_array_length(ways) - 1, CASE jsonb_array_length(ways) WHEN 2 THEN '' ELSE 's' END) ELSE '' END
         || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x WHERE x -> 'jumps' <> '[]') THEN '; rows of its window, DISTINCT ON or LIMIT depend on it, so all their keys are named' ELSE '' END
         || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x WHERE (x ->> 'stored')::boolean) THEN '; the rest of the key is looked up in what is stored, too, for the rows that led to it may be gone' ELSE '' END
         || CASE WHEN EXISTS (SELECT FROM jsonb_array_elements(ways) x, jsonb_array_elements(x -> 'joins') j WHERE NOT j -> 'e' ?| '{op,in,part}') THEN '; not by equality alone' ELSE '' END || '.'
-    FROM (SELECT ways -> 0 AS w, c.relname FROM pg_class c WHERE c.oid = source) c
+    FROM (SELECT ways -> 0 AS w, c.relname, tally.way_aliases(shape, ways -> 0) || jsonb_build_object(ways -> 0 ->> 'home', c.relname) AS aliases FROM pg_class c WHERE c.oid = source OFFSET 0) c
 $$;
 
 -- tally.reason_of_cost: what each merge costs if no key can be pushed down into a view; NULL if it can.

@@ -87,11 +87,22 @@ $$;
 CREATE OR REPLACE FUNCTION tally.function_number(f text)
 RETURNS integer LANGUAGE sql IMMUTABLE AS $$ SELECT substr(f, 2)::integer $$;
 
--- tally.is_sorted: whether a type, or that of a domain, has an operator class of its own, so it may compare other values as equal than the type that it is
--- cast to.
+-- tally.is_sorted: whether a type, that of a domain, or that of an array's elements has an operator class of its own, so it may compare other values as
+-- equal than the type that it is cast to.
 CREATE OR REPLACE FUNCTION tally.is_sorted(type oid)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM pg_opclass o WHERE o.opcintype = tally.base_type(type) AND o.opcdefault AND o.opcmethod = 403)
+    SELECT EXISTS (SELECT FROM pg_type t JOIN pg_opclass o ON o.opcintype = CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN tally.base_type(t.typelem) ELSE t.oid END
+                   WHERE t.oid = tally.base_type(type) AND o.opcdefault AND o.opcmethod = 403)
+$$;
+
+-- tally.is_sorted_as: whether a type without an operator class of its own, or an array of such a type, is compared as the type that it is cast to: varchar
+-- as text, but not as character, which ignores trailing blanks.
+CREATE OR REPLACE FUNCTION tally.is_sorted_as(type oid, wanted oid)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT NOT tally.is_sorted(type) AND NOT EXISTS (
+        SELECT FROM pg_type t, pg_type w WHERE t.oid = tally.base_type(type) AND w.oid = tally.base_type(wanted)
+        AND tally.default_opclass(CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN t.typelem ELSE t.oid END)
+            <> tally.default_opclass(CASE WHEN w.typsubscript = 'array_subscript_handler'::regproc THEN w.typelem ELSE w.oid END))
 $$;
 
 -- tally.resolve_relabel: a cast that changes no bytes. If the cast is from a type without an operator class of its own (varchar), or from a domain to
@@ -102,7 +113,7 @@ DECLARE
     wanted oid := (n -> 'resulttype' ->> 0)::oid;
 BEGIN
     RETURN (SELECT coalesce(jsonb_agg(CASE
-            WHEN tally.base_type((a ->> 't')::oid) = wanted OR NOT tally.is_sorted((a ->> 't')::oid) THEN a || jsonb_build_object('t', wanted::bigint)
+            WHEN tally.base_type((a ->> 't')::oid) = wanted OR tally.is_sorted_as((a ->> 't')::oid, wanted) THEN a || jsonb_build_object('t', wanted::bigint)
             ELSE a - 'col' || jsonb_build_object('t', wanted::bigint, 'q', format('(%s)::%s', a ->> 'q', tally.type_name(wanted))) END), '[]')
         FROM jsonb_array_elements(tally.resolve(env, tally.node(n, 'arg'))) a
         WHERE NOT (coalesce((a ->> 'r')::boolean, false) AND tally.base_type((a ->> 't')::oid) <> ALL (ARRAY[wanted, 'text'::regtype])  -- equal citext values are other texts
@@ -136,10 +147,33 @@ BEGIN
     IF p.provolatile <> 'i' OR p.proretset AND NOT n ? 'in_from' OR n -> 'funcvariadic' ->> 0 = 'true' OR jsonb_array_length(args) = 0 THEN
         RETURN '[]';
     END IF;
-    form := CASE WHEN cast_ THEN '(%s)::' || tally.cast_name((n -> 'funcresulttype' ->> 0)::oid, args)
-                 ELSE format('%s(%s)', replace(tally.function_name(p.oid), '%', '%%'), array_to_string(array_fill('%s'::text, ARRAY[jsonb_array_length(args)]), ', ')) END;
+    form := CASE WHEN cast_ THEN format('(%s)::', CASE p.pronamespace WHEN 'pg_catalog'::regnamespace THEN '%s' ELSE tally.argument_form(args -> 0, tally.namesakes(p, 0)) END) || tally.cast_name((n -> 'funcresulttype' ->> 0)::oid, args)
+                 ELSE format('%s(%s)', replace(tally.function_name(p.oid), '%', '%%'), (
+                     SELECT string_agg(tally.argument_form(a, tally.namesakes(p, i::integer - 1)), ', ' ORDER BY i) FROM jsonb_array_elements(args) WITH ORDINALITY u(a, i))) END;
     RETURN (SELECT coalesce(jsonb_agg(CASE WHEN tally.may_raise(p) THEN v || '{"x": true}' ELSE v END), '[]')
         FROM jsonb_array_elements(tally.resolve_call(env, CASE WHEN cast_ THEN jsonb_build_array(args -> 0) ELSE args END, form, (n -> 'funcresulttype' ->> 0)::oid, p.proisstrict, true)) v);
+END
+$$;
+
+-- tally.namesakes: the types that other functions of the same schema and name take as their argument number i (from 0).
+CREATE OR REPLACE FUNCTION tally.namesakes(p pg_proc, i integer)
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT f.proargtypes[i] FROM pg_proc f WHERE f.proname = p.proname AND f.pronamespace = p.pronamespace AND f.oid <> p.oid AND f.pronargs > i)
+$$;
+
+-- tally.argument_form: the placeholder of an argument, with a cast if another function or operator of that name takes the type that the argument has
+-- before a cast that changes no bytes (varchar, cidr, a domain), or below its domain: an expand gets values of the type below.
+CREATE OR REPLACE FUNCTION tally.argument_form(arg jsonb, others oid[])
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted oid := tally.node_type(arg);
+    given  oid := CASE arg ->> '_' WHEN 'RELABELTYPE' THEN tally.node_type(tally.node(arg, 'arg')) ELSE wanted END;
+BEGIN
+    IF others = '{}' OR wanted = 0 OR given <> wanted AND tally.base_type(given) = given AND NOT tally.is_sorted_as(given, wanted)  -- which has its cast already
+        OR NOT (ARRAY[given, tally.base_type(given)] && array_remove(others, wanted)) THEN
+        RETURN '%s';
+    END IF;
+    RETURN '(%s)::' || replace(tally.type_name(wanted), '%', '%%');
 END
 $$;
 
@@ -165,6 +199,7 @@ DECLARE
     args   jsonb := n -> 'args' -> 0;
     simple boolean;
     form   text;
+    forms  text[];
 BEGIN
     SELECT * INTO o FROM pg_operator x WHERE x.oid = (n -> 'opno' ->> 0)::oid;
     SELECT * INTO p FROM pg_proc f WHERE f.oid = o.oprcode;
@@ -172,9 +207,11 @@ BEGIN
         RETURN '[]';
     END IF;
     simple := EXISTS (SELECT FROM pg_amop m WHERE m.amopopr = o.oid AND m.amopmethod IN (403, 405));
-    form := CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN '(%s IS DISTINCT FROM %s)'
+    forms := ARRAY(SELECT tally.argument_form(a, tally.namesakes_of_operator(o, jsonb_array_length(args) - i::integer)) FROM jsonb_array_elements(args) WITH ORDINALITY u(a, i) WHERE n ->> '_' <> 'SCALARARRAYOPEXPR' ORDER BY i);
+    form := CASE n ->> '_' WHEN 'DISTINCTEXPR' THEN CASE o.oprnamespace WHEN 'pg_catalog'::regnamespace THEN '(%s IS DISTINCT FROM %s)'
+                     ELSE format('((%%1$s %s %%2$s) IS NOT TRUE AND (%%1$s IS NOT NULL OR %%2$s IS NOT NULL))', tally.operator_name(o.oid)) END   -- whose = would not be found
                  WHEN 'SCALARARRAYOPEXPR' THEN format('(%%s %s %s (%%s))', tally.operator_name(o.oid), CASE n -> 'useOr' ->> 0 WHEN 'true' THEN 'ANY' ELSE 'ALL' END)
-                 ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %%s)', tally.operator_name(o.oid)) ELSE format('(%%s %s %%s)', tally.operator_name(o.oid)) END END;
+                 ELSE CASE jsonb_array_length(args) WHEN 1 THEN format('(%s %s)', tally.operator_name(o.oid), forms[1]) ELSE format('(%s %s %s)', forms[1], tally.operator_name(o.oid), forms[2]) END END;
     RETURN (SELECT coalesce(jsonb_agg(CASE WHEN n ->> '_' = 'SCALARARRAYOPEXPR' THEN v || '{"b": true}'  -- of an empty array, false
                                            WHEN o.oprname IN ('/', '%', '^') AND o.oprnamespace = 'pg_catalog'::regnamespace THEN v || '{"x": true}' ELSE v END), '[]')
         FROM jsonb_array_elements(tally.resolve_call(env, args, form, o.oprresult,
@@ -182,6 +219,12 @@ BEGIN
             by_collation => coalesce((n -> 'inputcollid' ->> 0)::bigint, 0))) v
         WHERE (SELECT count(DISTINCT c) FROM regexp_matches(v ->> 'q', ' COLLATE ((?:\w+|"[^"]*")\.(?:\w+|"[^"]*"))', 'g') c) < 2);  -- of its sides, each has its own
 END
+$$;
+
+-- tally.namesakes_of_operator: the types that other operators of the same schema and name take on their right (0) or left (1) side.
+CREATE OR REPLACE FUNCTION tally.namesakes_of_operator(o pg_operator, side integer)
+RETURNS oid[] LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT CASE side WHEN 0 THEN x.oprright ELSE x.oprleft END FROM pg_operator x WHERE x.oprname = o.oprname AND x.oprnamespace = o.oprnamespace AND x.oid <> o.oid)
 $$;
 
 -- tally.resolve_array: ARRAY[...] of single values.
@@ -244,9 +287,17 @@ BEGIN
     IF EXISTS (SELECT FROM jsonb_array_elements(args) a WHERE tally.resolve(env, a) = '[]') THEN
         RETURN '[]';
     END IF;
-    SELECT jsonb_agg(v || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, i - 1))) INTO each_
+    SELECT jsonb_agg(tally.collated(v, tally.collation_of(a), (n -> 'coalescecollid' ->> 0)::oid) || jsonb_build_object('m', v -> 'm' || jsonb_build_object(choice, i - 1))) INTO each_
     FROM jsonb_array_elements(args) WITH ORDINALITY u(a, i), jsonb_array_elements(tally.resolve(env, a)) v;
     RETURN each_;
+END
+$$;
+
+-- tally.collated: a value that stands among others (of COALESCE, of the arms of a set operation) whose collation is another one than its own.
+CREATE OR REPLACE FUNCTION tally.collated(v jsonb, own oid, coll oid)
+RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE WHEN coalesce(coll, 0) = 0 OR coll = coalesce(own, 100) THEN v ELSE v || jsonb_build_object('q', format('(%s COLLATE %s)', v ->> 'q', replace(tally.collation_name(coll), '%%', '%')), 'col', NULL) END;
 END
 $$;
 

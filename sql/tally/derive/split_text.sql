@@ -88,6 +88,15 @@ $$;
 
 -- tally.unused_name: a name, with a number added if it is taken.
 CREATE OR REPLACE FUNCTION tally.unused_name(name text, others text[])
-RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT n FROM (SELECT 0 AS i, name AS n UNION ALL SELECT i, format('%s_%s', name, i) FROM generate_series(2, 2000) i) x WHERE n <> ALL (others) ORDER BY i LIMIT 1
+RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    free text := name;
+    i    integer := 1;
+BEGIN
+    WHILE free = ANY (others) LOOP
+        i := i + 1;
+        free := format('%s_%s', name, i);
+    END LOOP;
+    RETURN free;
+END
 $$;

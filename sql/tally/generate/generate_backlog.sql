@@ -134,7 +134,7 @@ $body$ $template$, jsonb_build_object(
         'logged_variables', tally.logged_list(v, '%1$I %2$s[];', E'\n'),
         'logged',           tally.logged_list(v, ', %1$I'),
         'b_logged',         tally.logged_list(v, ', b.%1$I'),
-        'expand_logged',    tally.sql_expand_logged(v)));
+        'expand_logged',    tally.sql_expand_logged(v, E'tally_sweep := true;\ntally_from_start := true;\nRETURN;')));
     PERFORM tally.seal(tally.part(v, '_pending_keys') || '()', 'the keys of ' || tally.part(v) || ' that are not merged yet, in arrays');
 END
 $generator$;

@@ -121,7 +121,8 @@ $body$ $template$, jsonb_build_object(
         'logged_variables',  tally.logged_list(v, '%1$I %2$s[];', E'\n'),
         'logged_targets',    tally.logged_list(v, ', %1$I'),
         't_logged',          tally.logged_list(v, ', t.%1$I'),
-        'expand_logged',     tally.sql_expand_logged(v),
+        'expand_logged',     tally.sql_expand_logged(v, tally.render($template$INSERT INTO {delta} (tally_xid, tally_upto, tally_at, tally_source) VALUES (tally_span.oldest, tally_span.newest, tally_span.since, {sweep});
+RETURN {sweep_alone}(tally_max_keys, tally_reach);$template$, jsonb_build_object('delta', tally.part(v, '_delta'), 'sweep', tally.delta_code('sweep'), 'sweep_alone', tally.part(v, '_sweep_alone')))),
         'choose',            tally.sql_choose(v)));
     PERFORM tally.seal(tally.part(v, '_consume') || '(integer)', 'one bounded merge of ' || tally.part(v) || '; called by tally.merge');
     PERFORM tally.generate_sweep_alone(v);
@@ -250,13 +251,21 @@ $$;
 
 -- tally.sql_expand_logged: statements that complete the variables tally_keys_…: they add the keys that changed rows of other sources
 -- lead to, and keep each key once. A source that nothing was logged of costs nothing, not even the planning of its expand.
-CREATE OR REPLACE FUNCTION tally.sql_expand_logged(v tally.derived_view)
+--   Parameters every_key: statements for when an expand raises for some row, as it may for one that the view itself never evaluates it for: its condition
+--              is on another table, or PostgreSQL checks it later. Then any key may have changed
+DROP FUNCTION IF EXISTS tally.sql_expand_logged(tally.derived_view);  -- a merge failed for such a row until it was gone
+CREATE OR REPLACE FUNCTION tally.sql_expand_logged(v tally.derived_view, every_key text)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT coalesce((
         SELECT string_agg(tally.render($template$IF {some_logged} THEN
-    SELECT {added} INTO {key_arrays} FROM (SELECT {gathered} FROM {expand}({logged}) AS k({key})) AS x({more});
+    BEGIN
+        SELECT {added} INTO {key_arrays} FROM (SELECT {gathered} FROM {expand}({logged}) AS k({key})) AS x({more});
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation OR cardinality_violation OR raise_exception THEN
+        {every_key}
+    END;
 END IF;
 $template$, jsonb_build_object(
+            'every_key',   every_key,
             'some_logged', coalesce(quote_ident(tally.logged_column(s.ordinal, s.columns[1])) || ' IS NOT NULL', 'true'),
             'added',       (SELECT string_agg(format('%I || x.%I', a, m), ', ' ORDER BY n) FROM unnest(key_arrays, more) WITH ORDINALITY u(a, m, n)),
             'key_arrays',  tally.column_list(key_arrays),

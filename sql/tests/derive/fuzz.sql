@@ -24,6 +24,29 @@ CREATE TABLE p (id int, k int, x int, b_id int, PRIMARY KEY (id, k)) PARTITION B
 CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1, 2);
 CREATE TABLE p_2 PARTITION OF p DEFAULT;
 
+-- Types, functions and operators whose names or casts are easily confused with others.
+CREATE EXTENSION IF NOT EXISTS citext SCHEMA fuzz;
+CREATE DOMAIN word AS text;
+CREATE FUNCTION spelled(word text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT lower(word)';
+CREATE FUNCTION spelled(word word) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT upper(word::text)';
+CREATE FUNCTION like_varchar(a varchar, b varchar) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a = b';
+CREATE FUNCTION like_text(a text, b text) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT lower(a) = lower(b)';
+CREATE OPERATOR ~~= (leftarg = varchar, rightarg = varchar, function = like_varchar);
+CREATE OPERATOR ~~= (leftarg = text, rightarg = text, function = like_text);
+CREATE FUNCTION half_lt(a int, b int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a / 2 < b / 2';
+CREATE FUNCTION half_le(a int, b int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a / 2 <= b / 2';
+CREATE FUNCTION half_eq(a int, b int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a / 2 = b / 2';
+CREATE FUNCTION half_ge(a int, b int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a / 2 >= b / 2';
+CREATE FUNCTION half_gt(a int, b int) RETURNS boolean LANGUAGE sql IMMUTABLE STRICT AS 'SELECT a / 2 > b / 2';
+CREATE FUNCTION half_cmp(a int, b int) RETURNS int LANGUAGE sql IMMUTABLE STRICT AS 'SELECT sign(a / 2 - b / 2)::int';
+CREATE OPERATOR |<| (leftarg = int, rightarg = int, function = half_lt, commutator = |>|);
+CREATE OPERATOR |<=| (leftarg = int, rightarg = int, function = half_le, commutator = |>=|);
+CREATE OPERATOR |=| (leftarg = int, rightarg = int, function = half_eq, commutator = |=|, merges);
+CREATE OPERATOR |>=| (leftarg = int, rightarg = int, function = half_ge, commutator = |<=|);
+CREATE OPERATOR |>| (leftarg = int, rightarg = int, function = half_gt, commutator = |<|);
+CREATE OPERATOR CLASS half_ops FOR TYPE int USING btree AS OPERATOR 1 |<|, OPERATOR 2 |<=|, OPERATOR 3 |=|, OPERATOR 4 |>=|, OPERATOR 5 |>|, FUNCTION 1 half_cmp(int, int);
+CREATE TABLE odd (id int PRIMARY KEY, x int, word word, short varchar(12), net cidr, ct citext, cts citext[], folded text COLLATE folded);
+
 CREATE TABLE definition (name text PRIMARY KEY, key name[], query text, tried boolean NOT NULL DEFAULT true);
 CREATE TABLE source (name text, relation regclass, columns name[], expand text, reach text, why text, PRIMARY KEY (name, relation));
 CREATE TABLE domain (col name PRIMARY KEY, vals text[]);   -- the values of a column; of others: 1 to 5
@@ -33,7 +56,8 @@ CREATE UNLOGGED TABLE tried (at timestamptz DEFAULT clock_timestamp(), transacti
 \ir views.sql
 \ir tpch.sql
 
-INSERT INTO domain VALUES ('k', '{1,2,3,4}'), ('name', '{n1,N1,n2,m,k%}'), ('code', '{n1,n2,m,k%}'), ('n', '{1,1.0,1.00,2,3.5}'), ('tags', '{"{}","{1}","{1,2}","{2,2,NULL}","{3,4,5}","{5,1,4}"}'),
+INSERT INTO domain VALUES ('k', '{1,2,3,4}'), ('name', '{n1,N1,n2,m,k%}'), ('code', '{n1,n2,m,k%}'), ('word', '{Ab,ab,n1}'), ('short', '{AB,Ab,10.1/16,10.1.0.0/16,"n1 "}'), ('net', '{10.1.0.0/16,10.1.2.0/24}'), ('ct', '{Ab,ab,b}'), ('cts', '{"{}","{Ab}","{ab}","{ab,b}"}'), ('folded', '{Ab,ab,b}'),
+    ('n', '{1,1.0,1.00,2,3.5}'), ('tags', '{"{}","{1}","{1,2}","{2,2,NULL}","{3,4,5}","{5,1,4}"}'),
     ('doc', '{"{\"a\": 1, \"l\": [1, 2], \"t\": \"n1\"}","{\"a\": 2, \"l\": [3, 3]}","{\"a\": 3, \"l\": [], \"t\": \"n3\"}","{\"l\": [5, 1], \"t\": \"n2\"}","{}"}'),
     ('at', '{2026-01-01,2026-01-01 07:00,2026-01-02,2026-01-03 14:00,2026-01-04}');
 

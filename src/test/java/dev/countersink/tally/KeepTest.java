@@ -222,6 +222,38 @@ class KeepTest {
     }
 
     @Test
+    void aRowForWhichTheWayToKeysRaisesHasEveryKeyCompared() {
+        engine.run("""
+                CREATE TABLE app.kind (id int PRIMARY KEY, numeric_only boolean, pattern text);
+                CREATE TABLE app.note (id int PRIMARY KEY, kind_id int, object_id text);
+                INSERT INTO app.kind VALUES (1, true, '^1'), (2, false, '(');
+                INSERT INTO app.note VALUES (1, 1, '7'), (2, 2, '/a'), (3, 1, '8');
+                CREATE VIEW app.told_def AS WITH n AS MATERIALIZED (SELECT n.object_id FROM app.kind k JOIN app.note n ON n.kind_id = k.id WHERE k.numeric_only)
+                    SELECT o.id, count(*) AS notes FROM n JOIN app.orders o ON o.id = n.object_id::int GROUP BY o.id;
+                CREATE VIEW app.alike_def AS SELECT n.id, count(*) AS kinds FROM app.kind k JOIN app.note n ON n.object_id ~ k.pattern WHERE k.numeric_only GROUP BY n.id;
+                CREATE VIEW app.scaled_def AS SELECT o.id, count(k.id) AS kinds FROM app.orders o LEFT JOIN app.kind k ON k.numeric_only AND o.id = k.id * 1000000 / 1000000 GROUP BY o.id;
+                SELECT tally.keep('app.' || v, 'app.' || v || '_def', '{id}'), tally.refresh('app.' || v) FROM unnest('{told,alike,scaled}'::text[]) v;
+                """);
+        for (String write : new String[] {
+            "INSERT INTO app.note VALUES (4, 2, '/b'), (5, 1, '9')",
+            "UPDATE app.kind SET pattern = '[' WHERE id = 2",
+            "INSERT INTO app.kind VALUES (50000, false, '*')",
+            "DELETE FROM app.note WHERE id = 1"
+        }) {
+            engine.run(write);
+            for (String view : new String[] {"told", "alike", "scaled"}) {
+                for (String kept : new String[] {view + "_live", view}) {
+                    assertThat(engine.text(Differences.sql("to_jsonb(x)", "app." + kept, "app." + view + "_def")))
+                            .as(kept + " after " + write)
+                            .isEmpty();
+                    assertThat(engine.text("SELECT (tally.refresh('app." + view + "')).outcome"))
+                            .isNotEqualTo("failed");
+                }
+            }
+        }
+    }
+
+    @Test
     void aViewOverGroupsHasTheColumnsThatTheyAreGroupedBy() {
         engine.run("""
                 CREATE VIEW app.rank_def AS WITH o AS (SELECT customer_id, count(*) AS orders, sum(amount) AS amount FROM app.orders GROUP BY customer_id)

@@ -11,9 +11,10 @@ CREATE OR REPLACE FUNCTION results.apply_batch()
 RETURNS TABLE (msg int, sqlstate text, reason text) LANGUAGE plpgsql
 SET random_page_cost = 0.1 SET jit = off SET row_security = off AS $$
 DECLARE
-    grown   boolean := results.analyze_stage();
-    in_sets boolean;
-    touched bigint[];
+    grown    boolean := results.analyze_stage();
+    may_hold boolean;
+    in_sets  boolean;
+    touched  bigint[];
 BEGIN
     PERFORM results.limit_waits();
     PERFORM results.judge_messages();
@@ -28,10 +29,13 @@ BEGIN
     IF grown THEN
         ANALYZE pg_temp.batch_taxon;
     END IF;
-    in_sets := results.knows_keys();
+    may_hold := results.may_hold_parents();
+    in_sets := may_hold AND results.knows_keys();
     IF in_sets THEN
         PERFORM results.fire_triggers(false);
         PERFORM results.hold_parents();
+    ELSIF may_hold THEN
+        PERFORM results.hold_places();
     END IF;
     IF results.write_detections() THEN
         PERFORM results.adopt_detections();

@@ -1,8 +1,36 @@
+-- results.hold_places: keep the projects, deployments and events of a batch until the transaction ends, before anything below them is locked. So
+-- whoever deletes one of them, and with it what is in it, never waits for a batch that waits for him.
+--   Returns    the table in which one was deleted since it was found; otherwise NULL
+--   Reads      pg_temp.batch_detection
+--   Locks      FOR KEY SHARE, as foreign keys do: project, deployment and event, each in the order of its ids
+CREATE OR REPLACE FUNCTION results.hold_places()
+RETURNS text LANGUAGE plpgsql
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    ids  bigint[] := ARRAY(SELECT DISTINCT b.project_id FROM pg_temp.batch_detection b);
+    lost text;
+BEGIN
+    IF (SELECT count(*) FROM (SELECT FROM results.project p WHERE p.id = ANY (ids) ORDER BY p.id FOR KEY SHARE) held) < cardinality(ids) THEN
+        lost := 'project';
+    END IF;
+    ids := ARRAY(SELECT DISTINCT b.deployment_id FROM pg_temp.batch_detection b WHERE b.deployment_id IS NOT NULL);
+    IF (SELECT count(*) FROM (SELECT FROM results.deployment d WHERE d.id = ANY (ids) ORDER BY d.id FOR KEY SHARE) held) < cardinality(ids) THEN
+        lost := coalesce(lost, 'deployment');
+    END IF;
+    ids := ARRAY(SELECT DISTINCT b.event_id FROM pg_temp.batch_detection b WHERE b.event_id IS NOT NULL);
+    IF (SELECT count(*) FROM (SELECT FROM results.event e WHERE e.id = ANY (ids) ORDER BY e.id FOR KEY SHARE) held) < cardinality(ids) THEN
+        lost := coalesce(lost, 'event');
+    END IF;
+    RETURN lost;
+END
+$$;
+COMMENT ON FUNCTION results.hold_places() IS 'keep the projects, deployments and events of a batch';
+
 -- results.hold_parents: check the foreign keys of a batch's new rows before they are written, and keep their parents until the transaction
 -- ends: what the triggers of these keys do for every row, done once for every parent.
 --   Reads      pg_temp.stage_*, batch_message, batch_reject, batch_detection, batch_taxon
---   Locks      FOR KEY SHARE, as foreign keys do: job, project, deployment, event, capture, taxon and algorithm, each in the order of its
---              ids. Whoever deletes one of them waits, and then finds the rows of this batch; or this waits for him, and then raises
+--   Locks      FOR KEY SHARE, as foreign keys do: those of results.hold_places, then capture, job, taxon and algorithm, each in the order of its ids.
+--              Whoever deletes one of them waits, and then finds the rows of this batch; or this waits for him, and then raises
 --   Raises     foreign_key_violation if one was deleted since it was found, so that the batch is tried again
 --   Notes      A lock also keeps the key of an algorithm as it is, so that who looks it up again finds the same row. Every look-up is by
 --              index, because statistics may be out of date.
@@ -12,28 +40,12 @@ SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     failed   bigint[] := ARRAY(SELECT e.msg FROM pg_temp.stage_error e
                                WHERE e.capture_id IS NOT NULL AND NOT EXISTS (SELECT FROM pg_temp.batch_reject r WHERE r.msg = e.msg));
+    lost     text := results.hold_places();
     ids      bigint[];
     keys     text[];
 BEGIN
-    ids := ARRAY(SELECT m.job_id FROM pg_temp.batch_message m
-                 UNION SELECT e.job_id FROM pg_temp.stage_error e WHERE e.msg = ANY (failed));
-    IF (SELECT count(*) FROM (SELECT FROM results.job j WHERE j.id = ANY (ids) ORDER BY j.id FOR KEY SHARE) held) < cardinality(ids) THEN
-        PERFORM results.lost_parent('job');
-    END IF;
-
-    ids := ARRAY(SELECT DISTINCT b.project_id FROM pg_temp.batch_detection b);
-    IF (SELECT count(*) FROM (SELECT FROM results.project p WHERE p.id = ANY (ids) ORDER BY p.id FOR KEY SHARE) held) < cardinality(ids) THEN
-        PERFORM results.lost_parent('project');
-    END IF;
-
-    ids := ARRAY(SELECT DISTINCT b.deployment_id FROM pg_temp.batch_detection b WHERE b.deployment_id IS NOT NULL);
-    IF (SELECT count(*) FROM (SELECT FROM results.deployment d WHERE d.id = ANY (ids) ORDER BY d.id FOR KEY SHARE) held) < cardinality(ids) THEN
-        PERFORM results.lost_parent('deployment');
-    END IF;
-
-    ids := ARRAY(SELECT DISTINCT b.event_id FROM pg_temp.batch_detection b WHERE b.event_id IS NOT NULL);
-    IF (SELECT count(*) FROM (SELECT FROM results.event e WHERE e.id = ANY (ids) ORDER BY e.id FOR KEY SHARE) held) < cardinality(ids) THEN
-        PERFORM results.lost_parent('event');
+    IF lost IS NOT NULL THEN
+        PERFORM results.lost_parent(lost);
     END IF;
 
     ids := ARRAY(SELECT b.capture_id FROM pg_temp.batch_detection b
@@ -41,6 +53,12 @@ BEGIN
                  UNION SELECT e.capture_id FROM pg_temp.stage_error e WHERE e.msg = ANY (failed));
     IF (SELECT count(*) FROM (SELECT FROM results.capture c WHERE c.id = ANY (ids) ORDER BY c.id FOR KEY SHARE) held) < cardinality(ids) THEN
         PERFORM results.lost_parent('capture');
+    END IF;
+
+    ids := ARRAY(SELECT m.job_id FROM pg_temp.batch_message m
+                 UNION SELECT e.job_id FROM pg_temp.stage_error e WHERE e.msg = ANY (failed));
+    IF (SELECT count(*) FROM (SELECT FROM results.job j WHERE j.id = ANY (ids) ORDER BY j.id FOR KEY SHARE) held) < cardinality(ids) THEN
+        PERFORM results.lost_parent('job');
     END IF;
 
     ids := ARRAY(SELECT DISTINCT t.taxon_id FROM pg_temp.batch_taxon t WHERE t.taxon_id IS NOT NULL);

@@ -1,6 +1,7 @@
 package dev.countersink.ingest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.countersink.db.Database;
 import dev.countersink.testing.Eventually;
@@ -153,9 +154,9 @@ class ForeignKeysTest {
         rig.execute("""
                 CREATE FUNCTION results.note() RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN PERFORM nextval('public.lost'); RETURN NULL; END $$;
-                CREATE TRIGGER noted AFTER INSERT ON results.detection FOR EACH STATEMENT
+                CREATE TRIGGER tally_99_1_insert AFTER INSERT ON results.detection FOR EACH STATEMENT
                 WHEN (current_setting('session_replication_role') = 'replica') EXECUTE FUNCTION results.note();
-                ALTER TABLE results.detection ENABLE ALWAYS TRIGGER noted""");
+                ALTER TABLE results.detection ENABLE ALWAYS TRIGGER tally_99_1_insert""");
         try (Sql writer = new Sql(rig.database())) {
             writer.run("SELECT results.open_stage()");
             for (int capture : new int[] {1, 2, 2, 3}) {
@@ -194,8 +195,11 @@ class ForeignKeysTest {
                     "ALTER TABLE results.detection ADD follows bigint REFERENCES results.detection",
                     "ALTER TABLE results.occurrence ADD UNIQUE (id, determination_id); CREATE TABLE added (o bigint, t bigint,"
                             + " FOREIGN KEY (o, t) REFERENCES results.occurrence (id, determination_id) ON UPDATE CASCADE)",
+                    "CREATE TABLE added () INHERITS (results.detection)",
                     "CREATE TRIGGER added AFTER INSERT ON results.classification EXECUTE FUNCTION nothing();"
-                            + " ALTER TABLE results.classification ENABLE REPLICA TRIGGER added")) {
+                            + " ALTER TABLE results.classification ENABLE REPLICA TRIGGER added",
+                    "CREATE TRIGGER added AFTER INSERT ON results.classification EXECUTE FUNCTION nothing();"
+                            + " ALTER TABLE results.classification ENABLE ALWAYS TRIGGER added")) {
                 owner.run("BEGIN");
                 owner.run(added);
                 assertThat(owner.text(others)).as(added).isEqualTo("true");
@@ -207,16 +211,137 @@ class ForeignKeysTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "ALTER TABLE results.occurrence DROP CONSTRAINT occurrence_event_id_fkey",
+                "ALTER TABLE results.classification DISABLE TRIGGER ALL"
+            })
+    void aKeyThatSomebodyHasTakenAwayIsNotChecked(String taken) throws Exception {
+        try (Sql writer = new Sql(rig.database())) {
+            writer.run("SELECT results.open_stage(); SET countersink.key_sets_from = 0");
+            assertThat(writer.text("SELECT results.knows_keys()::text")).isEqualTo("true");
+            rig.execute(taken);
+            assertThat(writer.text("SELECT results.knows_keys()::text")).isEqualTo("false");
+        }
+    }
+
+    @Test
+    void aRowOfATableThatInheritsIsNoParent() throws Exception {
+        rig.execute("CREATE TABLE old_capture () INHERITS (results.capture)");
+        rig.execute("INSERT INTO old_capture (id, project_id, deployment_id, path) VALUES (200, 1, 1, 'old')");
+        rig.ingest();
+        publish(200);
+        publish(1);
+        rig.awaitFinished();
+        assertThat(rig.rows("SELECT sqlstate FROM results.dead_letter")).containsExactly(List.of("23503"));
+        assertThat(rig.number(DANGLING)).isZero();
+        assertThat(rig.number("SELECT count(*) FROM results.detection")).isOne();
+    }
+
+    /** Triggers of keys read them as the tables' owner. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "REVOKE SELECT ON results.event FROM keys_reader",
+                "REVOKE UPDATE ON results.project FROM keys_reader",
+                "ALTER TABLE results.deployment ENABLE ROW LEVEL SECURITY"
+            })
+    void aRoleThatMayNotReadAParentWritesAllTheSame(String hide) throws Exception {
+        rig.execute("CREATE ROLE keys_reader");
+        rig.execute(
+                "GRANT USAGE ON SCHEMA results TO keys_reader; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA results TO keys_reader;"
+                        + " GRANT USAGE ON ALL SEQUENCES IN SCHEMA results TO keys_reader;"
+                        + " GRANT SET ON PARAMETER session_replication_role TO keys_reader;"
+                        + " DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO keys_reader', current_database()); END $$");
+        try (Sql writer = new Sql(rig.database())) {
+            writer.run("SET ROLE keys_reader; SELECT results.open_stage()");
+            rig.execute(hide);
+            apply(writer, 1);
+            writer.run("COMMIT");
+            assertThat(rig.number("SELECT count(*) FROM results.classification"))
+                    .isOne();
+        } finally {
+            rig.execute("REVOKE SET ON PARAMETER session_replication_role FROM keys_reader");
+            rig.execute("DROP OWNED BY keys_reader");
+            rig.execute("DROP ROLE keys_reader");
+        }
+    }
+
+    @Test
+    void aSettingThatIsNoNumberIsNoMessagesFault() throws Exception {
+        rig.execute(
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET countersink.key_sets_from = many', current_database()); END $$");
+        rig.ingest();
+        publish(1);
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE status = 'processed'"))
+                .isOne();
+    }
+
+    /** A batch that locks a capture and then waits for its project would stand in the way of whoever deletes the project. */
+    @ParameterizedTest
+    @CsvSource({
+        "project, project_included_taxon, 1",
+        "project, project_included_taxon, 100",
+        "deployment, event, 1",
+        "deployment, event, 100"
+    })
+    void whoDeletesAPlaceInUseIsNoVictimOfADeadlock(String parent, String below, int inSetsFrom) throws Exception {
+        rig.execute("INSERT INTO results.taxon (name) VALUES ('Moth')");
+        rig.execute("INSERT INTO results.project_included_taxon SELECT 1, id FROM results.taxon");
+        rig.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET countersink.key_sets_from = " + inSetsFrom
+                + "', current_database()); END $$");
+        rig.ingest();
+        try (Sql holder = new Sql(rig.database());
+                Sql other = new Sql(rig.database())) {
+            holder.run("BEGIN; SELECT FROM results." + below + " FOR UPDATE");
+            other.run("SET deadlock_timeout = '10ms'"); // so that it is the victim, if there is one
+            CompletableFuture<Void> deleted =
+                    CompletableFuture.runAsync(() -> other.run("DELETE FROM results." + parent));
+            Eventually.await("the deletion is half done", () -> rig.number(WAITING + DELETE), waiting -> waiting == 1);
+            publish(2);
+            Eventually.await("the batch waits for it", () -> rig.number(WAITING + BATCH), waiting -> waiting == 1);
+            holder.run("COMMIT");
+            deleted.join();
+        }
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isOne();
+        assertThat(rig.number(DANGLING)).isZero();
+    }
+
+    @Test
+    void theSettingDoesNotOutlastABatchThatFails() throws Exception {
+        rig.execute("ALTER TABLE results.job_capture ADD CHECK (capture_id <> 1)"); // the last that a batch writes
+        try (Sql writer = new Sql(rig.database())) {
+            writer.run("SELECT results.open_stage(); BEGIN");
+            writer.run("SAVEPOINT before");
+            stage(writer, 1);
+            assertThatThrownBy(() -> writer.run("SELECT results.apply_batch()"))
+                    .hasMessageContaining("violates check constraint");
+            writer.run("ROLLBACK TO before");
+            assertThat(writer.text("SHOW session_replication_role")).isEqualTo("origin");
+            stage(writer, 2);
+            writer.run("SELECT results.apply_batch(); COMMIT");
+            assertThat(writer.text("SHOW session_replication_role")).isEqualTo("origin");
+        }
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isOne();
+    }
+
     /** As the ingestion does, but without the commit. */
     private static void apply(Sql writer, int capture) {
         writer.run("BEGIN");
+        stage(writer, capture);
+        assertThat(writer.number("SELECT count(*) FROM results.apply_batch()")).isZero();
+    }
+
+    private static void stage(Sql writer, int capture) {
         writer.run("""
                 INSERT INTO pg_temp.stage_message VALUES (0, 1, 'random', NULL);
                 INSERT INTO pg_temp.stage_image VALUES (0, %1$d);
                 INSERT INTO pg_temp.stage_detection VALUES (0, 0, %1$d, 'random-detector', 1, 2, 3, 4, NULL, now());
                 INSERT INTO pg_temp.stage_classification VALUES (0, 0, 'Moth', 'random-species-classifier', 0.5, true, ARRAY[0.5], NULL, NULL, NULL, now())
                 """.formatted(capture));
-        assertThat(writer.number("SELECT count(*) FROM results.apply_batch()")).isZero();
     }
 
     @ParameterizedTest
@@ -252,7 +377,12 @@ class ForeignKeysTest {
                         + " ALTER TABLE results.detection ALTER reviewer SET DEFAULT 7",
                 "ALTER TABLE results.occurrence ADD CONSTRAINT added UNIQUE (event_id) DEFERRABLE",
                 "CREATE CONSTRAINT TRIGGER added AFTER INSERT ON results.classification DEFERRABLE INITIALLY DEFERRED"
-                        + " FOR EACH ROW EXECUTE FUNCTION refuse()"
+                        + " FOR EACH ROW EXECUTE FUNCTION refuse()",
+                // these fire in any case, but what they write has keys of its own
+                "CREATE TRIGGER added BEFORE INSERT ON results.occurrence FOR EACH ROW EXECUTE FUNCTION move();"
+                        + " ALTER TABLE results.occurrence ENABLE ALWAYS TRIGGER added",
+                "CREATE TRIGGER added AFTER INSERT ON results.job_capture FOR EACH STATEMENT EXECUTE FUNCTION review();"
+                        + " ALTER TABLE results.job_capture ENABLE ALWAYS TRIGGER added"
             })
     void aConstraintThatSomebodyAddsIsCheckedFromThenOn(String add) throws Exception {
         rig.ingest();
@@ -261,6 +391,11 @@ class ForeignKeysTest {
         rig.execute("CREATE TABLE reviewers (id int PRIMARY KEY)");
         rig.execute(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE unique_violation; END $$");
+        rig.execute("CREATE FUNCTION move() RETURNS trigger LANGUAGE plpgsql AS"
+                + " $$ BEGIN NEW.event_id := 77; RETURN NEW; END $$");
+        rig.execute("CREATE TABLE review (reviewer int REFERENCES reviewers)");
+        rig.execute("CREATE FUNCTION review() RETURNS trigger LANGUAGE plpgsql AS"
+                + " $$ BEGIN INSERT INTO public.review VALUES (7); RETURN NULL; END $$");
         rig.execute(add);
         publish(2);
         rig.awaitFinished();

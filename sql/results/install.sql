@@ -22,6 +22,7 @@
 \ir apply_batch.sql
 \ir has_job.sql
 \ir accepts_writes.sql
+\ir database_identity.sql
 \ir end_stalled.sql
 \ir record_dead_letters.sql
 \ir dead_letters.sql

@@ -71,6 +71,10 @@ class ResultIntake {
      */
     Outcome take(long job, InputStream body, long contentLength) throws IOException {
         requireSize(contentLength, 0);
+        String refusal = metrics.refusal();
+        if (refusal != null) {
+            throw refused(HttpStatus.SERVICE_UNAVAILABLE, UNREACHABLE, refusal, LATER_SECONDS);
+        }
         if (settings.maxBacklog() > 0 && metrics.backlog() > settings.maxBacklog()) {
             throw refused(
                     HttpStatus.TOO_MANY_REQUESTS,

@@ -48,6 +48,7 @@ public final class IngestMetrics {
     private volatile List<StreamWatcher.Subject> subjects = List.of();
     private volatile Map<String, Instant> oldest = Map.of();
     private volatile @Nullable String problem;
+    private volatile @Nullable String refusal;
 
     /** @param registry gets the metrics; histograms of several instances can be added up */
     public IngestMetrics(MeterRegistry registry) {
@@ -174,6 +175,15 @@ public final class IngestMetrics {
     private double oldestSeconds() {
         Long age = age(Subjects.ALL, Instant.now());
         return age != null ? age : subjects.isEmpty() ? 0 : Double.NaN;
+    }
+
+    void refused(@Nullable String why) {
+        refusal = why;
+    }
+
+    /** Why what is published to the stream does not come to this database, as a sentence; null if it does. */
+    public @Nullable String refusal() {
+        return refusal;
     }
 
     void committed(List<Delivery> batch) {

@@ -11,6 +11,7 @@ import dev.countersink.ingest.nats.Intake;
 import dev.countersink.ingest.nats.IntakeLimits;
 import dev.countersink.ingest.nats.NatsObjects;
 import dev.countersink.ingest.nats.OldestMessages;
+import dev.countersink.ingest.nats.Ownership;
 import dev.countersink.ingest.nats.PullLink;
 import dev.countersink.ingest.nats.ReplySubjects;
 import dev.countersink.ingest.nats.ResultsStream;
@@ -79,6 +80,7 @@ public final class Ingestor implements AutoCloseable {
     private final ResultsStream stream;
     private final PullLink link;
     private final Intake intake;
+    private final Ownership ownership;
     private final StreamWatcher watcher;
     private final OldestMessages oldest;
     private final NatsObjects objects;
@@ -135,7 +137,9 @@ public final class Ingestor implements AutoCloseable {
                 settings.writersHere(),
                 connection::getMaxPayload);
         this.intake = new Intake(limits, link::request, metrics::holding, metrics.outage()::isTotal);
-        this.watcher = new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), metrics::looked);
+        this.ownership = new Ownership(stream, link::request, metrics::refused);
+        this.watcher =
+                new StreamWatcher(stream, intake, decoder, 2L * settings.batchMessages(), ownership, metrics::looked);
         this.oldest = new OldestMessages(stream);
         this.setbacks = new Setbacks(settings.maxAttempts(), settings.giveUpAfter(), metrics.outage());
         this.replySubjects = new ReplySubjects(settings.replySubjects());
@@ -209,6 +213,12 @@ public final class Ingestor implements AutoCloseable {
     /** Finds an outage even while there is nothing to write. */
     private void checkDatabase() {
         try (ResultsDb db = new ResultsDb(dataSource)) {
+            if (!ownership.isKnown()) {
+                ownership.setDatabase(db.identity());
+                if (!looker.isShutdown()) {
+                    looker.execute(guarded(watcher::look)); // nothing was taken until now
+                }
+            }
             if (db.acceptsWrites()) {
                 metrics.outage().ended(databaseCheck);
                 lookAfter(db);

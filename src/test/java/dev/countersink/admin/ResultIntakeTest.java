@@ -7,6 +7,8 @@ import dev.countersink.ingest.Rig;
 import dev.countersink.ingest.nats.ResultsStream;
 import dev.countersink.testing.Eventually;
 import dev.countersink.testing.TestInstance;
+import io.nats.client.JetStreamManagement;
+import io.nats.client.api.ConsumerConfiguration;
 import io.nats.client.api.StreamConfiguration;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -82,6 +84,28 @@ class ResultIntakeTest {
                 () -> rig.number(
                         "SELECT count(*) FROM results.job_capture WHERE capture_id = 22 AND status = 'failed'"),
                 n -> n == 1);
+    }
+
+    /** They would be applied there, to a job that only has the same number. */
+    @Test
+    void resultsAreRefusedWhileTheStreamsMessagesGoToAnotherDatabase() throws Exception {
+        JetStreamManagement streams = rig.management();
+        Eventually.await(
+                "the stream has an owner",
+                () -> streams.getConsumerNames(ResultsStream.NAME),
+                names -> names.contains(ResultsStream.OWNER));
+        streams.addOrUpdateConsumer(
+                ResultsStream.NAME,
+                ConsumerConfiguration.builder(streams.getConsumerInfo(ResultsStream.NAME, ResultsStream.OWNER)
+                                .getConsumerConfiguration())
+                        .description("archive, 1/2")
+                        .build());
+        TestInstance.Answer answer =
+                Eventually.await("it is refused", () -> post(PATH, "[]"), given -> given.status() != 202);
+        assertProblem(answer, 503, "08006");
+        assertThat(answer.json().path("detail").asString()).contains("archive, 1/2");
+        streams.deleteConsumer(ResultsStream.NAME, ResultsStream.OWNER);
+        Eventually.await("it is taken", () -> post(PATH, "[]"), given -> given.status() == 202);
     }
 
     @Test

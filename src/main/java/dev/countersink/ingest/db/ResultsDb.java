@@ -176,6 +176,16 @@ public final class ResultsDb implements AutoCloseable {
         }
     }
 
+    /** Tells this database from every other one. */
+    public String identity() throws SQLException {
+        try (Connection c = connectionFor(BRIEF_MILLIS);
+                PreparedStatement call = c.prepareStatement("SELECT results.database_identity()");
+                ResultSet row = call.executeQuery()) {
+            row.next();
+            return row.getString(1);
+        }
+    }
+
     /**
      * A job whose state has changed.
      *

@@ -7,6 +7,8 @@ import org.jspecify.annotations.Nullable;
 public final class Subjects {
     public static final String PREFIX = "results.";
     public static final String ALL = PREFIX + ">";
+    /** Of no job: the consumer that names the stream's owner has to filter by something. */
+    public static final String OWNER = PREFIX + "countersink.owner";
 
     private Subjects() {}
 
@@ -33,9 +35,12 @@ public final class Subjects {
         return "subject-" + Sha256.hex(subject).substring(0, 32);
     }
 
-    /** Whether a consumer can filter by this subject. The server also stores messages whose subject looks like a wildcard. */
+    /**
+     * Whether a consumer can filter by this subject. The server also stores messages whose subject looks like a wildcard, and a
+     * work queue has one consumer for a subject.
+     */
     public static boolean isFilterable(String subject) {
-        return isLiteral(subject);
+        return isLiteral(subject) && !subject.equals(OWNER);
     }
 
     private static boolean isLiteral(String subject) {

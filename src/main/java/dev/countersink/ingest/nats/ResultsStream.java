@@ -28,12 +28,19 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The stream and its consumers, as the server keeps them. */
 public final class ResultsStream {
+    private static final Logger LOG = LoggerFactory.getLogger(ResultsStream.class);
+
     public static final String NAME = "RESULTS";
     /** After this time the messages of a crashed instance are delivered again. A running instance extends it more often. */
     public static final Duration ACK_WAIT = Duration.ofSeconds(3);
+
+    /** The consumer whose description names the database of those who take messages. */
+    public static final String OWNER = "countersink-owner";
 
     private static final Duration EXPIRE_AFTER = Duration.ofMinutes(5);
     /** Practically unlimited: the requests of an instance already bound what it holds. */
@@ -296,6 +303,48 @@ public final class ResultsStream {
                 : builder.maxAckPending(maxAckPending).build();
     }
 
+    /**
+     * The database of those who take messages from the stream. If there is none, it is this one.
+     *
+     * @return empty if the server lets nobody say so: it may have no more consumers, or somebody's own takes all subjects
+     */
+    Optional<String> ownerOr(String identity) throws IOException, JetStreamApiException {
+        try {
+            return Optional.of(ownerIn(management.getConsumerInfo(NAME, OWNER)));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() != CONSUMER_NOT_FOUND) {
+                throw e;
+            }
+        }
+        try {
+            return Optional.of(ownerIn(management.addOrUpdateConsumer(
+                    NAME,
+                    ConsumerConfiguration.builder()
+                            .durable(OWNER)
+                            .description(identity)
+                            .filterSubject(Subjects.OWNER)
+                            .ackPolicy(AckPolicy.Explicit)
+                            .inactiveThreshold(EXPIRE_AFTER)
+                            .build())));
+        } catch (JetStreamApiException e) {
+            if (e.getApiErrorCode() == STREAM_NOT_FOUND) {
+                throw e;
+            }
+            LOG.debug("The stream's owner cannot be named: {}", e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    private static String ownerIn(ConsumerInfo consumer) {
+        String description = consumer.getConsumerConfiguration().getDescription();
+        return description == null ? "" : description;
+    }
+
+    /** Whoever comes first is the owner now. */
+    public void disown() throws IOException, JetStreamApiException {
+        remove(OWNER);
+    }
+
     /** Whether a consumer has the settings on which it depends what is delivered and when. */
     boolean isAsMade(ConsumerInfo consumer, String subject) {
         ConsumerConfiguration found = consumer.getConsumerConfiguration();
@@ -327,8 +376,12 @@ public final class ResultsStream {
 
     /** Removes the consumer of a subject. A new one then delivers every message in the stream. */
     void removeConsumer(String subject) throws IOException, JetStreamApiException {
+        remove(Subjects.consumerName(subject));
+    }
+
+    private void remove(String consumer) throws IOException, JetStreamApiException {
         try {
-            management.deleteConsumer(NAME, Subjects.consumerName(subject));
+            management.deleteConsumer(NAME, consumer);
         } catch (JetStreamApiException e) {
             if (e.getApiErrorCode() != CONSUMER_NOT_FOUND) {
                 throw e;

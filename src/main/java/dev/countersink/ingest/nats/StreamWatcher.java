@@ -49,6 +49,7 @@ public final class StreamWatcher {
     private final Listener listener;
     private final long turnMessages;
     private final SequenceReader reader;
+    private final Ownership ownership;
     private final Rotation rotation = new Rotation(MOST_OPEN);
     private final Map<String, Progress> progress = new HashMap<>();
     private final Map<String, Trouble> troubles = new HashMap<>();
@@ -89,8 +90,14 @@ public final class StreamWatcher {
 
     /** @param turnMessages how many messages a subject may deliver before another one replaces it */
     public StreamWatcher(
-            ResultsStream stream, Intake intake, MessageDecoder decoder, long turnMessages, Listener listener) {
+            ResultsStream stream,
+            Intake intake,
+            MessageDecoder decoder,
+            long turnMessages,
+            Ownership ownership,
+            Listener listener) {
         this.stream = stream;
+        this.ownership = ownership;
         this.intake = intake;
         this.listener = listener;
         this.turnMessages = turnMessages;
@@ -164,6 +171,11 @@ public final class StreamWatcher {
         }
         created = state.created();
         intake.takeLost().forEach(this::lose);
+        if (!ownership.mayTake()) {
+            List.copyOf(rotation.opened()).forEach(this::lose);
+            watch(state.crowded() ? Map.of(Subjects.ALL, state.messages()) : state.backlog());
+            return;
+        }
         noteCrowd(state);
         if (state.crowded()) {
             // Consumers that are open go on.
@@ -230,6 +242,9 @@ public final class StreamWatcher {
     private @Nullable String firstProblem() {
         if (problem != null) {
             return problem;
+        }
+        if (ownership.refusal() != null) {
+            return ownership.refusal();
         }
         return foreign == null ? firstTrouble() : foreign;
     }

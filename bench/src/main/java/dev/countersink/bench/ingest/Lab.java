@@ -58,8 +58,13 @@ final class Lab implements AutoCloseable {
         return nats;
     }
 
-    /** A database as it was seeded. */
+    /** A database as it was seeded, which is the stream's from now on. */
     BenchDatabase database() throws SQLException {
+        try {
+            new ResultsStream(publisher, NatsLink.jetStream(nats)).disown();
+        } catch (IOException | JetStreamApiException e) {
+            throw new IllegalStateException(e);
+        }
         return seeded.copy("run" + ++copies);
     }
 

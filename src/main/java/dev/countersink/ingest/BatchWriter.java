@@ -167,6 +167,9 @@ final class BatchWriter {
     }
 
     private void writeParts(List<Part> batch) throws InterruptedException {
+        if (batch.isEmpty()) {
+            return; // messages that are known to be applied
+        }
         SQLException failure = apply(batch);
         if (failure == null) {
             succeeded(batch.size());

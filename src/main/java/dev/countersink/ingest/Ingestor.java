@@ -167,7 +167,10 @@ public final class Ingestor implements AutoCloseable {
         looker.execute(this::look);
         ages.execute(this::lookForOldest);
         keeper.scheduleWithFixedDelay(
-                guarded(() -> intake.housekeep(KEEP_ALIVE_AFTER)),
+                guarded(() -> {
+                    intake.housekeep(KEEP_ALIVE_AFTER);
+                    link.keepAlive(KEEP_ALIVE_AFTER);
+                }),
                 HOUSEKEEPING_MILLIS,
                 HOUSEKEEPING_MILLIS,
                 TimeUnit.MILLISECONDS);
@@ -358,7 +361,7 @@ public final class Ingestor implements AutoCloseable {
         if (object == null) {
             delivery.ack();
         } else if (delivery.ackConfirmed()) {
-            objects.remove(object);
+            objects.remove(object, delivery.subject());
         }
     }
 

@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.countersink.config.MessageSettings;
 import dev.countersink.ingest.db.Replays;
 import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.MissingObjectException;
 import dev.countersink.ingest.nats.NatsLink;
 import dev.countersink.ingest.nats.NatsObjects;
+import dev.countersink.ingest.nats.ResultsStream;
 import dev.countersink.testing.Eventually;
+import dev.countersink.testing.Sql;
 import io.nats.client.ObjectStore;
 import io.nats.client.api.ObjectInfo;
 import io.nats.client.api.ObjectStoreConfiguration;
@@ -16,6 +19,7 @@ import io.nats.client.impl.NatsMessage;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -96,16 +100,96 @@ class ObjectsTest {
                 .isOne();
     }
 
+    @Test
+    void aMessageThatComesAgainAfterItsObjectWasRemovedChangesNothing() throws Exception {
+        store.put("night", Messages.bytes(Messages.result(1, Messages.detection(1, 1))));
+        rig.ingest(decoder);
+        publish("payloads/night");
+        rig.awaitFinished();
+        Eventually.await("the object is removed", () -> isThere("night"), there -> !there);
+        publish("payloads/night");
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
+        publish("results.2", "payloads/night"); // this job has not had it
+        rig.awaitFinished();
+        assertThat(rig.rows("SELECT sqlstate, subject FROM results.dead_letter"))
+                .containsExactly(List.of("RS014", "results.2"));
+        store.put("night", Messages.bytes(Messages.result(2)));
+        store.delete("night");
+        publish("payloads/night");
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter WHERE subject = 'results.1'"))
+                .as("of what somebody else has removed")
+                .isOne();
+    }
+
+    @Test
+    void anObjectThatIsReplacedWhileItsMessageIsAppliedIsNotRemoved() throws Exception {
+        store.put("latest", Messages.bytes(Messages.result(1)));
+        Ingestor ingestor = rig.ingest(decoder);
+        try (Sql locker = new Sql(rig.database())) {
+            locker.run("BEGIN; LOCK TABLE results.job_capture IN ACCESS EXCLUSIVE MODE");
+            publish("payloads/latest");
+            Eventually.await("it is read", () -> ingestor.metrics().snapshot().held(), held -> held == 1);
+            store.put("latest", Messages.bytes(Messages.result(2)));
+            locker.run("COMMIT");
+        }
+        rig.awaitFinished();
+        publish("payloads/latest");
+        rig.awaitFinished();
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture WHERE capture_id IN (1, 2)"))
+                .isEqualTo(2);
+        Eventually.await("then it is removed", () -> isThere("latest"), there -> !there);
+    }
+
+    @Test
+    void aSlowObjectDelaysNoMessageWithoutOne() throws Exception {
+        CountDownLatch answered = new CountDownLatch(1);
+        rig.ingest(new MessageDecoder(MessageSettings.defaults(), (bucket, name, most) -> {
+            try {
+                answered.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            throw new MissingObjectException(bucket, name);
+        }));
+        publish("payloads/slow");
+        publish("payloads/slower");
+        Eventually.await(
+                "there is a consumer",
+                () -> rig.management().getConsumerNames(ResultsStream.NAME),
+                names -> names.contains("job-1"));
+        Eventually.await(
+                "they are delivered",
+                () -> rig.management()
+                        .getConsumerInfo(ResultsStream.NAME, "job-1")
+                        .getNumAckPending(),
+                pending -> pending == 2);
+        rig.publish("results.1", Messages.result(1));
+        rig.publish("results.2", Messages.result(2));
+        Eventually.await("the others are applied", rig::left, left -> left == 2);
+        assertThat(rig.number("SELECT count(*) FROM results.job_capture")).isEqualTo(2);
+        assertThat(rig.number("SELECT count(*) FROM results.dead_letter")).isZero();
+        answered.countDown();
+        rig.awaitFinished();
+        assertThat(rig.rows("SELECT sqlstate FROM results.dead_letter"))
+                .containsExactly(List.of("RS014"), List.of("RS014"));
+    }
+
     private boolean isThere(String name) throws Exception {
         ObjectInfo info = store.getInfo(name);
         return info != null && !info.isDeleted();
     }
 
     private void publish(String object) throws Exception {
+        publish("results.1", object);
+    }
+
+    private void publish(String subject, String object) throws Exception {
         rig.connection()
                 .jetStream()
                 .publish(NatsMessage.builder()
-                        .subject("results.1")
+                        .subject(subject)
                         .headers(new Headers().add("Countersink-Object", object))
                         .build());
     }

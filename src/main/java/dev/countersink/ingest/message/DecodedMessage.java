@@ -62,25 +62,24 @@ public final class DecodedMessage {
         }
     }
 
-    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin) {
-        return decode(decoder, origin, () -> {});
-    }
-
     /**
-     * Decodes a message into its results, at least one. A result that cannot be decoded is kept with its fault.
+     * Decodes a message into its results. A result that cannot be decoded is kept with its fault.
      *
-     * @param progress is called repeatedly while an object is fetched that the message refers to
+     * @return at least one; none if the message is known to be applied, because the object that it refers to was removed after that
      * @throws ContentUnavailableException if it refers to an object that cannot be read at present
      */
-    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin, Runnable progress) {
+    public static List<DecodedMessage> decode(MessageDecoder decoder, Origin origin) {
         long weight = origin.weight();
         Content content = () -> new ByteArrayInputStream(origin.payload());
         List<DecodedResult> results;
         try {
             String object = origin.header(ObjectReference.HEADER);
-            content = object == null ? content : decoder.object(object, progress);
+            content = object == null ? content : decoder.object(object);
             results = decoder.decode(content, origin.header(CONTENT_ENCODING));
         } catch (DecodeException e) {
+            if (content instanceof ObjectReference object && object.wasAppliedFor(origin.subject())) {
+                return List.of();
+            }
             results = List.of(new DecodedResult(null, e, null, null, 0));
         }
         if (results.size() == 1) {

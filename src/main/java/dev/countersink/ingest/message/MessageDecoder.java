@@ -29,7 +29,7 @@ public final class MessageDecoder {
 
     /** Makes a decoder without objects: a message that refers to one cannot be decoded. */
     public MessageDecoder(MessageSettings settings) {
-        this(settings, (bucket, name, most, progress) -> {
+        this(settings, (bucket, name, most) -> {
             throw new MissingObjectException(bucket, name);
         });
     }
@@ -53,8 +53,8 @@ public final class MessageDecoder {
     }
 
     /** The object that a header names. */
-    ObjectReference object(String header, Runnable progress) throws DecodeException {
-        return ObjectReference.of(header, objects, settings.maxInflated().toBytes(), progress);
+    ObjectReference object(String header) throws DecodeException {
+        return ObjectReference.of(header, objects, settings.maxInflated().toBytes());
     }
 
     /**

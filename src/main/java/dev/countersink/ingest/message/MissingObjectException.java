@@ -6,7 +6,19 @@ import java.io.IOException;
 public final class MissingObjectException extends IOException {
     private static final long serialVersionUID = 1L;
 
+    private final String appliedFor;
+
     public MissingObjectException(String bucket, String name) {
+        this(bucket, name, "");
+    }
+
+    /** @param appliedFor the subject of the message for which it was applied and then removed; empty if that is not known */
+    public MissingObjectException(String bucket, String name, String appliedFor) {
         super("There is no object \"" + name + "\" in bucket \"" + bucket + "\".");
+        this.appliedFor = appliedFor;
+    }
+
+    String appliedFor() {
+        return appliedFor;
     }
 }

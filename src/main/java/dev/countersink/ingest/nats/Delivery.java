@@ -20,7 +20,6 @@ public final class Delivery {
     /** A message that was delivered this often without any outcome may be what ended the program each time. */
     private static final long SUSPICIOUS_DELIVERIES = 3;
 
-    private static final long FETCHING_NANOS = Duration.ofSeconds(5).toNanos();
     private static final Duration CONFIRMATION_PATIENCE = Duration.ofSeconds(5);
     private static final long MILLION = 1_000_000;
 
@@ -50,7 +49,12 @@ public final class Delivery {
     }
 
     /** Identifies a message. A stream that was made again reuses sequence numbers, so the time is part of it. */
-    record Key(long sequence, long publishedMicros) {}
+    record Key(long sequence, long publishedMicros) {
+        static Key of(Message message) {
+            NatsJetStreamMetaData meta = message.metaData();
+            return new Key(meta.streamSequence(), micros(meta.timestamp()));
+        }
+    }
 
     private Delivery(
             DecodedMessage.Origin origin,
@@ -64,7 +68,7 @@ public final class Delivery {
         this.key = new Key(origin.sequence(), publishedMicros);
         this.deliveries = deliveries;
         this.suspect = deliveries >= SUSPICIOUS_DELIVERIES;
-        List<DecodedMessage> decoded = suspect ? null : DecodedMessage.decode(decoder, origin, this::fetching);
+        List<DecodedMessage> decoded = suspect ? null : DecodedMessage.decode(decoder, origin);
         this.results = decoded;
         this.weight = decoded == null
                 ? origin.weight()
@@ -151,17 +155,12 @@ public final class Delivery {
         return origin;
     }
 
-    /** The results in the message, at least one. A suspect message is decoded only when this is first called. */
+    /** The results in the message; none if it is known to be applied. A suspect message is decoded only when this is first called. */
     public List<DecodedMessage> results() {
         if (results == null) {
-            results = DecodedMessage.decode(decoder, origin, this::fetching);
+            results = DecodedMessage.decode(decoder, origin);
         }
         return results;
-    }
-
-    /** Keeps the message alive while an object is fetched, because nothing else does so then. */
-    private void fetching() {
-        keepAlive(FETCHING_NANOS);
     }
 
     /** Whether it has to be tried alone, with each attempt stored before it is decoded. */
@@ -210,7 +209,8 @@ public final class Delivery {
 
     /** The object that can be removed once the message is acked; null if there is none. */
     public @Nullable ObjectReference removableObject() {
-        ObjectReference object = results == null ? null : results.get(0).object();
+        ObjectReference object =
+                results == null || results.isEmpty() ? null : results.get(0).object();
         return object == null || object.isNeededLater() ? null : object;
     }
 

@@ -233,6 +233,32 @@ public final class Intake {
         });
     }
 
+    /** A message has arrived whose object is fetched first. {@link #fetched} follows. */
+    void fetching(String subject, long stillPending) {
+        locked(() -> {
+            SubjectConsumer consumer = consumers.computeIfAbsent(subject, SubjectConsumer::new);
+            consumer.fetching(stillPending);
+            if (!consumer.isAsking()) {
+                pulls.remove(consumer.pullId());
+            }
+            requestFor(consumer);
+        });
+    }
+
+    /** @param delivery null if the object could not be fetched */
+    void fetched(String subject, @Nullable Delivery delivery) {
+        locked(() -> {
+            SubjectConsumer consumer = consumers.computeIfAbsent(subject, SubjectConsumer::new);
+            consumer.fetched();
+            if (delivery != null && !held.containsKey(delivery.key())) {
+                consumer.took(delivery.weight());
+                take(delivery);
+            }
+            requestFor(consumer);
+            forgetIfDone(consumer);
+        });
+    }
+
     private void take(Delivery delivery) {
         held.put(delivery.key(), delivery);
         heldBytes += delivery.weight();
@@ -528,6 +554,9 @@ public final class Intake {
     /** Requests one message, without waiting, to learn the size of messages in this subject. */
     private Outcome probe(SubjectConsumer consumer) {
         long now = System.nanoTime();
+        if (consumer.inFetching() >= SMALLEST_WINDOW) {
+            return Outcome.NOT_NEEDED; // that the first of them is fetched tells more
+        }
         if (!consumer.mayAsk(now)) {
             return Outcome.LATER;
         }

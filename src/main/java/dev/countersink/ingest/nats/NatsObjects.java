@@ -11,7 +11,8 @@ import io.nats.client.JetStreamOptions;
 import io.nats.client.ObjectStore;
 import io.nats.client.ObjectStoreOptions;
 import io.nats.client.api.ObjectInfo;
-import java.io.FilterOutputStream;
+import io.nats.client.api.ObjectMeta;
+import io.nats.client.impl.Headers;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -19,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.NoSuchAlgorithmException;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,6 +28,7 @@ import org.slf4j.LoggerFactory;
 public final class NatsObjects implements ObjectSource {
     private static final Logger LOG = LoggerFactory.getLogger(NatsObjects.class);
     private static final int NOT_FOUND = 404;
+    private static final String APPLIED = "Countersink-Applied";
 
     private final Connection connection;
     private final ObjectStoreOptions options;
@@ -36,17 +39,17 @@ public final class NatsObjects implements ObjectSource {
     }
 
     @Override
-    public InputStream open(String bucket, String name, long most, Runnable progress) throws IOException {
+    public Found open(String bucket, String name, long most) throws IOException {
         try {
             ObjectStore store = connection.objectStore(bucket, options);
-            ObjectInfo info = store.getInfo(name);
+            ObjectInfo info = store.getInfo(name, true);
             if (info == null || info.isDeleted()) {
-                throw new MissingObjectException(bucket, name);
+                throw new MissingObjectException(bucket, name, appliedFor(info));
             }
             if (info.getSize() > most) {
                 throw new TooLargeException(most);
             }
-            return download(store, name, progress);
+            return new Found(download(store, name), String.valueOf(info.getNuid()));
         } catch (JetStreamApiException e) {
             if (e.getErrorCode() == NOT_FOUND) {
                 throw new MissingObjectException(bucket, name);
@@ -62,12 +65,12 @@ public final class NatsObjects implements ObjectSource {
         }
     }
 
-    private static InputStream download(ObjectStore store, String name, Runnable progress)
+    private static InputStream download(ObjectStore store, String name)
             throws IOException, JetStreamApiException, InterruptedException, NoSuchAlgorithmException {
         Path file = Files.createTempFile("countersink-", ".object");
         boolean complete = false;
         try {
-            try (OutputStream out = new Watched(Files.newOutputStream(file), progress)) {
+            try (OutputStream out = Files.newOutputStream(file)) {
                 store.get(name, out);
             }
             InputStream in = Files.newInputStream(file, StandardOpenOption.DELETE_ON_CLOSE);
@@ -80,37 +83,45 @@ public final class NatsObjects implements ObjectSource {
         }
     }
 
-    /** Reports every piece that is written. */
-    private static final class Watched extends FilterOutputStream {
-        private final Runnable progress;
-
-        Watched(OutputStream out, Runnable progress) {
-            super(out);
-            this.progress = progress;
-        }
-
-        @Override
-        public void write(byte[] bytes, int offset, int length) throws IOException {
-            out.write(bytes, offset, length);
-            progress.run();
-        }
-    }
-
     private static ContentUnavailableException unavailable(String bucket, String name, Exception e) {
         return new ContentUnavailableException(
                 "The object \"" + name + "\" of bucket \"" + bucket + "\" cannot be read at present.", e);
     }
 
-    /** Removes an object whose message is finished. If that fails, the object is left, and the log names it. */
-    public void remove(ObjectReference object) {
+    /**
+     * Removes an object whose message is finished, and leaves a note of that in what the store keeps of it: the same message may come
+     * again. Something else that was put under the same name stays. If it fails, the object is left, and the log names it.
+     *
+     * @param subject of the message
+     */
+    public void remove(ObjectReference object, String subject) {
         try {
-            connection.objectStore(object.bucket(), options).delete(object.name());
-        } catch (IOException | JetStreamApiException | IllegalStateException e) {
+            ObjectStore store = connection.objectStore(object.bucket(), options);
+            ObjectInfo info = store.getInfo(object.name());
+            if (info == null || info.isDeleted() || !object.version().equals(info.getNuid())) {
+                return;
+            }
+            Headers headers = new Headers(info.getHeaders());
+            headers.put(APPLIED, object.version() + " " + subject);
+            store.updateMeta(
+                    object.name(),
+                    ObjectMeta.builder(info.getObjectMeta()).headers(headers).build());
+            store.delete(object.name());
+        } catch (IOException | JetStreamApiException | IllegalStateException | IllegalArgumentException e) {
             LOG.warn(
                     "The object {}/{} is applied, but could not be removed: {}",
                     object.bucket(),
                     object.name(),
                     e.getMessage());
         }
+    }
+
+    /** The subject in the note that {@link #remove} has left; empty without one, or if it is of something that was put there before. */
+    private static String appliedFor(@Nullable ObjectInfo removed) {
+        String note = removed == null || removed.getHeaders() == null
+                ? null
+                : removed.getHeaders().getFirst(APPLIED);
+        String version = removed == null ? "" : removed.getNuid() + " ";
+        return note == null || !note.startsWith(version) ? "" : note.substring(version.length());
     }
 }

@@ -2,6 +2,7 @@ package dev.countersink.ingest.nats;
 
 import dev.countersink.ingest.message.ContentUnavailableException;
 import dev.countersink.ingest.message.MessageDecoder;
+import dev.countersink.ingest.message.ObjectReference;
 import io.nats.client.Connection;
 import io.nats.client.Dispatcher;
 import io.nats.client.JetStreamOptions;
@@ -10,14 +11,21 @@ import io.nats.client.support.NatsJetStreamConstants;
 import io.nats.client.support.Status;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Speaks JetStream's pull protocol for all consumers, over one inbox. The last token of a pull's reply subject is the pull's
- * number, so a status message tells which pull it ends. Messages are decoded here, on the dispatcher's thread.
+ * number, so a status message tells which pull it ends. Messages are decoded here, on the dispatcher's thread; those that refer to
+ * objects on another one.
  */
 public final class PullLink implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(PullLink.class);
@@ -38,6 +46,15 @@ public final class PullLink implements AutoCloseable {
     private final MessageDecoder decoder;
     private final String inbox;
     private final Dispatcher dispatcher;
+    private final ExecutorService fetcher = Executors.newSingleThreadExecutor(task -> {
+        Thread thread = new Thread(task, "ingest-objects");
+        thread.setDaemon(true);
+        return thread;
+    });
+    /** Messages that are not taken in yet, because the objects are fetched to which they refer. */
+    private final Map<Delivery.Key, Message> awaited = new ConcurrentHashMap<>();
+
+    private long keptAliveNanos = System.nanoTime();
 
     /** @param fatal is called after an error that leaves the program in an unknown state, such as a full heap */
     public PullLink(
@@ -78,17 +95,60 @@ public final class PullLink implements AutoCloseable {
             } else if (isStripped(message)) {
                 target.consumerChanged(message.getSubject());
                 message.nakWithDelay(STRIPPED_PAUSE);
+            } else if (message.isJetStream() && hasObject(message)) {
+                fetch(message, target);
             } else if (message.isJetStream()) {
                 target.delivered(
                         Delivery.of(message, decoder), message.metaData().pendingCount());
             }
-        } catch (ContentUnavailableException e) {
-            LOG.warn("{} The server sends its message again", e.getMessage());
         } catch (RuntimeException e) {
             LOG.error("A message could not be taken in; the server sends it again", e);
         } catch (Error e) {
             fatal.accept(e);
         }
+    }
+
+    /** A store that answers slowly holds up other messages with objects, but none without. */
+    private void fetch(Message message, Intake target) {
+        Delivery.Key key = Delivery.Key.of(message);
+        if (awaited.putIfAbsent(key, message) != null) {
+            message.inProgress(); // it has come again
+            return;
+        }
+        target.fetching(message.getSubject(), message.metaData().pendingCount());
+        fetcher.execute(() -> {
+            Delivery delivery = null;
+            try {
+                delivery = Delivery.of(message, decoder);
+            } catch (ContentUnavailableException e) {
+                LOG.warn("{} The server sends its message again", e.getMessage());
+            } catch (RuntimeException e) {
+                LOG.error("A message could not be taken in; the server sends it again", e);
+            } catch (Error e) {
+                fatal.accept(e);
+            } finally {
+                target.fetched(message.getSubject(), delivery);
+                awaited.remove(key);
+            }
+        });
+    }
+
+    /** Tells the server that messages are in work whose objects are awaited, if that was last told so long ago. */
+    public void keepAlive(Duration after) {
+        long now = System.nanoTime();
+        if (now - keptAliveNanos < after.toNanos()) {
+            return;
+        }
+        keptAliveNanos = now;
+        try {
+            awaited.values().forEach(Message::inProgress);
+        } catch (IllegalStateException e) {
+            LOG.debug("Not connected, so messages may come again: {}", e.getMessage());
+        }
+    }
+
+    private static boolean hasObject(Message message) {
+        return message.hasHeaders() && message.getHeaders().containsKeyIgnoreCase(ObjectReference.HEADER);
     }
 
     /**
@@ -134,6 +194,20 @@ public final class PullLink implements AutoCloseable {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | IllegalStateException e) {
             LOG.debug("The inbox could not be drained: {}", e.toString());
+        }
+        giveBackAwaited();
+    }
+
+    private void giveBackAwaited() {
+        List<Message> unfetched = List.copyOf(awaited.values());
+        fetcher.shutdownNow();
+        try {
+            fetcher.awaitTermination(DRAIN_PATIENCE.toMillis(), TimeUnit.MILLISECONDS);
+            unfetched.forEach(Message::nak);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (IllegalStateException e) {
+            LOG.debug("Not connected, so the messages come again by themselves: {}", e.getMessage());
         }
     }
 }

@@ -17,6 +17,7 @@ final class SubjectConsumer {
     private long deliveredNanos = System.nanoTime();
     private long finishedNanos = System.nanoTime();
     private int held;
+    private int fetching;
     private boolean sizeKnown;
     private double meanWeight;
     private long pendingOnServer;
@@ -62,15 +63,30 @@ final class SubjectConsumer {
     }
 
     boolean isIdle() {
-        return held == 0 && outstanding == 0;
+        return held() == 0 && outstanding == 0;
     }
 
     boolean isAsking() {
         return outstanding > 0;
     }
 
+    /** With those whose objects are fetched first. */
     int held() {
-        return held;
+        return held + fetching;
+    }
+
+    /** A message has arrived whose object is fetched first. */
+    void fetching(long stillPending) {
+        arrived(stillPending);
+        fetching++;
+    }
+
+    int inFetching() {
+        return fetching;
+    }
+
+    void fetched() {
+        fetching--;
     }
 
     long pullId() {
@@ -90,8 +106,12 @@ final class SubjectConsumer {
     }
 
     void delivered(long weight, long stillPending) {
-        held++;
         arrived(stillPending);
+        took(weight);
+    }
+
+    void took(long weight) {
+        held++;
         servedSinceOpening++;
         meanWeight = sizeKnown ? meanWeight * (1 - SHARE_OF_LATEST) + weight * SHARE_OF_LATEST : weight;
         sizeKnown = true;
@@ -139,9 +159,9 @@ final class SubjectConsumer {
     /** How many messages to request: few if the backlog was empty after the last one. */
     int wanted(int window, long windowWeight) {
         long most = Math.min(window, Math.max(1, windowWeight / weightEach()));
-        long room = most - held;
+        long room = most - held();
         // A small request is sent only if nothing is held.
-        if (room <= 0 || (held > 0 && room < most / 4)) {
+        if (room <= 0 || (held() > 0 && room < most / 4)) {
             return 0;
         }
         return (int) Math.min(Math.min(room, mostAtOnce), Math.max(pendingOnServer, IDLE_REQUEST));

@@ -32,6 +32,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM tally.refuse_unsafe(v, v.definition);
+    PERFORM tally.require_runnable(v.definition);
     PERFORM tally.note_doubts(v);
     PERFORM tally.require_watched_columns(v, s) FROM tally.source s WHERE s.projection_id = v.id AND s.columns IS NOT NULL;
     PERFORM tally.generate(v);

@@ -153,7 +153,7 @@ EXCEPTION
             state := 'TL022';
             message := tally.lost_under(v.id);
         ELSIF tally.broken_function(v.id, state, context) IS NOT NULL THEN
-            message := format('%s, which %s calls, cannot run any more: %s. Replace the function; the merge is tried again by itself.', tally.broken_function(v.id, state, context), v.definition, message);
+            message := format('%s, which %s calls, cannot run any more: %s. Replace the function, or let it name schemas, because merges run with search_path pg_catalog; the merge is tried again by itself.', tally.broken_function(v.id, state, context), v.definition, message);
             state := 'TL023';
         END IF;
         PERFORM tally.record_failure(v.id, state, message);

@@ -129,3 +129,22 @@ BEGIN
     END IF;
 END
 $$;
+
+-- tally.require_runnable: raise TL008 if a definition calls a function that finds what it uses only by the caller's search_path. Merges have none of it.
+--   Notes     The planner looks into functions in SQL; another one is met by the first merge (tally.broken_function)
+CREATE OR REPLACE FUNCTION tally.require_runnable(definition regclass)
+RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
+DECLARE
+    message text;
+    context text;
+BEGIN
+    EXECUTE format('EXPLAIN SELECT * FROM %s', definition);
+EXCEPTION
+    WHEN undefined_function OR ambiguous_function OR undefined_table OR undefined_column OR undefined_object THEN
+        GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
+        PERFORM tally.fail('TL008', format('%s calls %s, which does not run without a search_path: %s.', definition, coalesce((regexp_match(context, '^(?:SQL|PL/pgSQL) function ("[^"]*"|\S+)'))[1], 'a function'), message),
+            'Merges and live reads run with search_path pg_catalog. Name the schemas in the body of that function, or give it a path of its own: ALTER FUNCTION … SET search_path = ….');
+    WHEN insufficient_privilege OR data_exception THEN
+        NULL;  -- that is told elsewhere
+END
+$$;

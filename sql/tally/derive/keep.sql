@@ -42,6 +42,7 @@ BEGIN
     PERFORM tally.require_list(key, 'key');
     PERFORM tally.require_columns(definition, key) WHERE key IS NOT NULL;
     PERFORM tally.require_rights(definition);
+    PERFORM tally.require_runnable(definition);
     -- so that no column gets another name between the look at the definition and the triggers
     PERFORM tally.lock_tables(ARRAY(SELECT t FROM tally.tables_read(definition) t JOIN pg_class c ON c.oid = t AND c.relkind IN ('r', 'p') WHERE has_table_privilege(t, 'SELECT')), 'ACCESS SHARE');
     BEGIN

@@ -64,6 +64,28 @@ class RefusalsTest {
 
     /** Merges would lock the rows, and writers wait for them; _live, which only reads, could not lock any. */
     @Test
+    void aFunctionThatRunsOnlyWithASearchPathIsRefused() {
+        engine.run("""
+                CREATE SCHEMA helper; CREATE TABLE app.thing (id int PRIMARY KEY, v int); INSERT INTO app.thing VALUES (1, 2);
+                CREATE FUNCTION helper.half(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 / 2';
+                SET check_function_bodies = off;
+                CREATE FUNCTION helper."a half"(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT half($1)'; RESET check_function_bodies;
+                CREATE VIEW app.thing_def AS SELECT id, helper."a half"(v) AS half FROM app.thing;
+                SET search_path = helper, app""");
+        assertThat(engine.refused("TL008", "SELECT tally.keep('app.halves', 'app.thing_def')"))
+                .contains("\"a half\"", "function half(integer) does not exist");
+        assertThat(engine.number("SELECT count(*) FROM tally.explain('app.thing_def'::regclass)"))
+                .isEqualTo(1);
+        engine.run(
+                "SELECT tally.create_projection('app.halves', 'app.thing_def', '{id}'); SELECT tally.watch('app.halves', 'app.thing')");
+        engine.refused("TL008", "SELECT tally.activate('app.halves')");
+        engine.run("""
+                ALTER FUNCTION helper."a half"(int) SET search_path = helper; SELECT tally.activate('app.halves');
+                SELECT tally.refresh('app.halves'); RESET search_path""");
+        engine.storedAgrees("with a path of its own");
+    }
+
+    @Test
     void aViewThatLocksItsRowsIsRefused() {
         engine.run("CREATE VIEW app.held AS SELECT grp, rate FROM app.rate FOR SHARE");
         for (String query : new String[] {

@@ -145,13 +145,16 @@ EXCEPTION
         RAISE;
     WHEN OTHERS THEN
         GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
-        IF state = '42846' AND v.kind = 'projection' AND tally.columns_of(v.definition) <> tally.columns_of(tally.relation_of(v)) THEN
+        IF state IN ('42846', '42703') AND v.kind = 'projection' AND tally.columns_of(v.definition) <> tally.columns_of(tally.relation_of(v)) THEN
             state := 'TL023';
             message := format('%s has other columns (%s) than its definition, which has (%s): drop what was added to it, or redefine it.', tally.part(v),
                 tally.column_list(tally.columns_of(tally.relation_of(v))), tally.column_list(tally.columns_of(v.definition)));
         ELSIF tally.lost_under(v.id) IS NOT NULL THEN
             state := 'TL022';
             message := tally.lost_under(v.id);
+        ELSIF state = '42883' AND EXISTS (SELECT FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id) AND strpos(message, format('%s.%s_', d.schema_name, d.relation_name)) > 0) THEN
+            state := 'TL023';
+            message := format('%s: it was made for %s; SELECT tally.heal(%L) makes it anew.', message, tally.part(v), tally.part(v));
         ELSIF tally.broken_function(v.id, state, context) IS NOT NULL THEN
             message := format('%s, which %s calls, cannot run any more: %s. Replace the function, or let it name schemas, because merges run with search_path pg_catalog; the merge is tried again by itself.', tally.broken_function(v.id, state, context), v.definition, message);
             state := 'TL023';

@@ -9,11 +9,12 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     WHERE d.id = note_unlogged.view_id AND NOT EXISTS (SELECT FROM tally.unlogged u WHERE u.view_id = d.id)
 $$;
 
--- tally.sql_return_unlogged: statements with which a trigger function begins: if its owner may not write the delta table, or the table has
--- another name or schema, or is gone, it notes that and returns. They raise no error, whatever was dropped or revoked.
+-- tally.sql_return_unlogged: statements with which a trigger function begins: if its owner may not write the delta table, is bound by its row-level
+-- security (FORCE), or the table has another name or schema, or is gone, it notes that and returns. They raise no error, whatever was dropped or revoked.
 CREATE OR REPLACE FUNCTION tally.sql_return_unlogged(v tally.derived_view)
 RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $generator$
-    SELECT tally.render($template$IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')) IS NOT TRUE THEN
+    SELECT tally.render($template$IF (has_schema_privilege(to_regnamespace({schema_literal}), 'USAGE') AND has_table_privilege(to_regclass({delta_literal}), 'INSERT')
+        AND NOT row_security_active(to_regclass({delta_literal}))) IS NOT TRUE THEN
     IF has_schema_privilege(to_regnamespace('tally'), 'USAGE') AND has_function_privilege(to_regprocedure('tally.note_unlogged(integer)'), 'EXECUTE') THEN
         PERFORM tally.note_unlogged({id});
     END IF;
@@ -62,11 +63,16 @@ $$;
 CREATE OR REPLACE FUNCTION tally.closed_to_owner(view_id integer, OUT problem text, OUT remedy text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT CASE WHEN NOT w.uses THEN format('%s, to whom %s belongs, may not use schema %s, so nothing that is written is logged for it', w.owner, w.name, w.schema)
-                WHEN NOT w.writes THEN format('%s, to whom %s belongs, may not insert into %s, so nothing that is written is logged for it', w.owner, w.name, w.delta) END,
+                WHEN NOT w.writes THEN format('%s, to whom %s belongs, may not insert into %s, so nothing that is written is logged for it', w.owner, w.name, w.delta)
+                WHEN w.bound IS NOT NULL THEN format('%s, to whom %s belongs, is bound by the row-level security of %s, which hides rows from merges', w.owner, w.name, w.bound) END,
            CASE WHEN NOT w.uses THEN format('GRANT USAGE ON SCHEMA %s TO %s; every key is swept then.', w.schema, w.owner)
-                WHEN NOT w.writes THEN format('GRANT INSERT ON %s TO %s; every key is swept then.', w.delta, w.owner) END
+                WHEN NOT w.writes THEN format('GRANT INSERT ON %s TO %s; every key is swept then.', w.delta, w.owner)
+                WHEN w.bound IS NOT NULL THEN format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY.', w.bound) END
     FROM (SELECT c.relowner::regrole AS owner, c.relnamespace::regnamespace AS schema, tally.name_of(v.schema_name, v.relation_name) AS name, c.oid::regclass AS delta,
-                 has_schema_privilege(c.relowner, c.relnamespace, 'USAGE') AS uses, has_table_privilege(c.relowner, c.oid, 'INSERT') AS writes
+                 has_schema_privilege(c.relowner, c.relnamespace, 'USAGE') AS uses, has_table_privilege(c.relowner, c.oid, 'INSERT') AS writes,
+                 (SELECT b.oid::regclass FROM tally.derived_view d JOIN tally.made t ON t.view_id = d.id AND t.suffix IN ('', '_delta', '_state') JOIN pg_class b ON b.oid = t.relation
+                  WHERE v.id IN (d.id, d.root_id) AND b.relrowsecurity AND b.relforcerowsecurity AND EXISTS (SELECT FROM pg_roles o WHERE o.oid = b.relowner AND NOT (o.rolsuper OR o.rolbypassrls))
+                  ORDER BY b.oid LIMIT 1) AS bound
           FROM tally.derived_view v JOIN tally.made_now m ON m.view_id = v.id AND m.suffix = '_delta' JOIN pg_class c ON c.oid = m.relation
           WHERE v.id = closed_to_owner.view_id) w
 $$;

@@ -96,6 +96,34 @@ class DriftTest {
         engine.storedAgrees("rebuilt");
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"fact", "fact_delta", "sums", "sums_state", "sums_by_1_state"})
+    void forcedRowLevelSecurityStopsMergesAndNoWriter(String table) {
+        engine.run("""
+                DO 'BEGIN CREATE ROLE drift_bound NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';
+                GRANT countersink_owner TO drift_bound; GRANT USAGE, CREATE ON SCHEMA app TO drift_bound;
+                DO $$ DECLARE x regclass; BEGIN
+                    FOR x IN SELECT c.oid FROM pg_class c WHERE c.relnamespace = 'app'::regnamespace AND c.relkind IN ('r', 'v') LOOP
+                        EXECUTE format('ALTER TABLE %s OWNER TO drift_bound', x);
+                    END LOOP;
+                END $$;
+                SELECT tally.heal('app.fact'); SELECT tally.refresh('app.fact')""");
+        engine.run("ALTER TABLE app.%1$s ENABLE ROW LEVEL SECURITY; ALTER TABLE app.%1$s FORCE ROW LEVEL SECURITY"
+                .formatted(table));
+        engine.run("UPDATE app.item SET v = v + 1; DELETE FROM app.item WHERE id = 5; SELECT tally.merge('app.fact')");
+        assertThat(engine.text("SELECT error_sqlstate FROM tally.status WHERE name = 'app.fact'"))
+                .isEqualTo("TL023");
+        assertThat(engine.text("SELECT string_agg(problem, ' ') FROM tally.health WHERE NOT ok"))
+                .contains("ALTER TABLE app.%s NO FORCE ROW LEVEL SECURITY".formatted(table));
+        engine.run(
+                "ALTER TABLE app.%s NO FORCE ROW LEVEL SECURITY; SELECT tally.resume('app.fact'); SELECT tally.refresh('app.fact')"
+                        .formatted(table));
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.storedAgrees("no longer forced");
+        engine.run("REASSIGN OWNED BY drift_bound TO CURRENT_USER");
+    }
+
     @Test
     void aDerivedTableThatGetsAnotherOwnerIsToldAndHealed() {
         engine.run("""

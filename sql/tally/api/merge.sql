@@ -152,6 +152,9 @@ EXCEPTION
         ELSIF tally.lost_under(v.id) IS NOT NULL THEN
             state := 'TL022';
             message := tally.lost_under(v.id);
+        ELSIF state = '42P10' AND v.kind = 'projection' THEN  -- of ON CONFLICT
+            state := 'TL023';
+            message := format('%s has lost its unique index: CREATE UNIQUE INDEX ON %1$s (%s) NULLS NOT DISTINCT.', tally.part(v), tally.column_list(v.identity));
         ELSIF state = '42883' AND EXISTS (SELECT FROM tally.derived_view d WHERE v.id IN (d.id, d.root_id) AND strpos(message, format('%s.%s_', d.schema_name, d.relation_name)) > 0) THEN
             state := 'TL023';
             message := format('%s: it was made for %s; SELECT tally.heal(%L) makes it anew.', message, tally.part(v), tally.part(v));

@@ -132,6 +132,8 @@ $$;
 CREATE OR REPLACE FUNCTION tally.triggers_of(view_id integer)
 RETURNS SETOF pg_trigger LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
     SELECT g FROM pg_trigger g
-    WHERE g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', view_id)
+    WHERE (g.tgname ~ format('^tally_%s_\d+_(insert|update|delete|truncate|begin_insert|begin_update|leave|arrive)$', view_id)
+           OR g.tgfoid IN (SELECT p.oid FROM tally.derived_view d JOIN pg_namespace n ON n.nspname = d.schema_name JOIN pg_proc p ON p.pronamespace = n.oid  -- somebody renamed it
+                           WHERE d.id = view_id AND starts_with(p.proname, d.relation_name) AND substr(p.proname, length(d.relation_name) + 1) ~ '^_(log|begin|move)_\d+$'))
       AND NOT g.tgisinternal AND g.tgparentid = 0
 $$;

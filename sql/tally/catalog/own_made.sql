@@ -63,12 +63,15 @@ $$;
 --   Used by    tally.health
 CREATE OR REPLACE FUNCTION tally.owner_trouble(view_id integer, stored regclass)
 RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on AS $$
-    SELECT format('it belongs to %s, but %s runs with the rights of %s, so merges have stopped: a superuser has to call tally.heal(%L)%s', c.relowner::regrole, p.proname,
-                  CASE WHEN p.prosecdef THEN p.proowner::regrole::text ELSE 'whoever calls it' END, tally.name_of(v.schema_name, v.relation_name),
+    SELECT format('it belongs to %s, but %s runs with the rights of %s, so %s: a superuser has to call tally.heal(%L)%s', c.relowner::regrole, p.proname,
+                  CASE WHEN p.prosecdef THEN p.proowner::regrole::text ELSE 'whoever calls it' END,
+                  CASE WHEN p.proname LIKE '%\_log\_%' THEN 'writes may go unseen' ELSE 'merges have stopped' END, tally.name_of(v.schema_name, v.relation_name),
                   CASE WHEN has_schema_privilege(c.relowner, 'tally', 'USAGE') THEN '' ELSE format(', after GRANT countersink_owner TO %s', c.relowner::regrole) END)
     FROM tally.derived_view v JOIN pg_class c ON c.oid = stored JOIN pg_namespace n ON n.nspname = v.schema_name
-    JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname IN (v.relation_name || '_consume', v.relation_name || '_refresh') AND (NOT p.prosecdef OR p.proowner <> c.relowner)
-    WHERE v.id = owner_trouble.view_id LIMIT 1
+    JOIN pg_proc p ON p.pronamespace = n.oid AND (NOT p.prosecdef OR p.proowner <> c.relowner)
+     AND (p.proname IN (v.relation_name || '_consume', v.relation_name || '_refresh')
+          OR p.proname IN (SELECT v.relation_name || '_log_' || s.ordinal FROM tally.source s WHERE s.projection_id = v.id))
+    WHERE v.id = owner_trouble.view_id ORDER BY p.proname LIMIT 1
 $$;
 
 -- tally.is_declarer: whether the caller is exactly the role that owns a derived view.

@@ -125,6 +125,35 @@ class DriftTest {
     }
 
     @Test
+    void whatSomebodyChangedBesideADerivedTableIsToldWithItsRemedy() {
+        engine.run("DROP INDEX app.fact_id_idx; UPDATE app.item SET v = 0; SELECT tally.merge('app.fact')");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("CREATE UNIQUE INDEX ON app.fact (id) NULLS NOT DISTINCT");
+        engine.run("""
+                CREATE UNIQUE INDEX ON app.fact (id) NULLS NOT DISTINCT; SELECT tally.resume('app.fact'); SELECT tally.refresh('app.fact');
+                ALTER TABLE app.fact RENAME COLUMN v TO w; UPDATE app.item SET v = 1; SELECT tally.merge('app.fact')""");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("app.fact has other columns (id, grp, w)");
+        engine.run("""
+                ALTER TABLE app.fact RENAME COLUMN w TO v; SELECT tally.resume('app.fact'); SELECT tally.refresh('app.fact');
+                ALTER FUNCTION app.fact_log_1() SECURITY INVOKER""");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("fact_log_1", "tally.heal('app.fact')");
+        engine.run("SELECT tally.heal('app.fact'); DROP FUNCTION app.fact_consume; SELECT tally.merge('app.fact')");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("app.fact_consume(integer)", "tally.heal('app.fact')");
+        engine.run("SELECT tally.heal('app.fact'); SELECT tally.refresh('app.fact')");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.storedAgrees("all mended");
+        engine.run(
+                "ALTER TRIGGER tally_1_1_update ON app.item RENAME TO other; SELECT tally.drop('app.sums'); SELECT tally.drop('app.fact')");
+        assertThat(engine.number(
+                        "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.item'::regclass AND NOT tgisinternal"))
+                .isZero();
+    }
+
+    @Test
     void aDerivedTableThatGetsAnotherOwnerIsToldAndHealed() {
         engine.run("""
                 DO 'BEGIN CREATE ROLE drift_owner NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END';

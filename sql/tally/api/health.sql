@@ -84,9 +84,14 @@ WHERE v.state <> 'defined' AND v.root_id IS NULL AND o.problem IS NOT NULL
 UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(m.relation), NULL, false, format('%s on %s may change or leave out what the engine writes there: drop it, then SELECT tally.rebuild(%L)', h.hook, m.relation,
        tally.name_of(v.schema_name, v.relation_name))
-FROM tally.derived_view v JOIN tally.made_now m ON m.view_id = v.id AND m.suffix IN ('_delta', '_state') JOIN pg_class c ON c.oid = m.relation AND (c.relhasrules OR c.relhastriggers)
+FROM tally.derived_view v JOIN tally.made_now m ON m.view_id = v.id AND m.suffix IN ('', '_delta', '_state') JOIN pg_class c ON c.oid = m.relation AND c.relkind = 'r' AND (c.relhasrules OR c.relhastriggers)
 CROSS JOIN LATERAL (SELECT format('the rule %I', r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid
-                    UNION ALL SELECT format('the trigger %I', g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal) h(hook)
+                    UNION ALL SELECT format('the trigger %I', g.tgname) FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal
+                        AND (m.suffix <> '' OR g.tgtype & 3 = 3 AND g.tgenabled <> 'D')) h(hook)  -- on the table that readers read, AFTER triggers may do what they like
+UNION ALL
+SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(i.inhrelid), NULL, false, format('%s inherits from %s, so its rows are read as if a merge had written them: ALTER TABLE %1$s NO INHERIT %2$s',
+       i.inhrelid::regclass, m.relation)
+FROM tally.derived_view v JOIN tally.made_now m ON m.view_id = v.id JOIN pg_inherits i ON i.inhparent = m.relation
 UNION ALL
 SELECT tally.name_of(v.schema_name, v.relation_name), tally.shown(u.relation), NULL, false, format('came to %s or left it: the next merge compares its rows', s.relation)
 FROM tally.derived_view v JOIN tally.source s ON s.projection_id = v.id CROSS JOIN LATERAL unnest(s.unread) AS u(relation)

@@ -125,6 +125,20 @@ class DriftTest {
     }
 
     @Test
+    void whatChangesOrAddsRowsOfADerivedTableIsTold() {
+        engine.run("""
+                CREATE FUNCTION app.doubled() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.v := NEW.v * 2; RETURN NEW; END';
+                CREATE TRIGGER after_all AFTER UPDATE ON app.fact FOR EACH ROW EXECUTE FUNCTION app.doubled()""");
+        assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
+                .isZero();
+        engine.run("CREATE TRIGGER doubled BEFORE UPDATE ON app.fact FOR EACH ROW EXECUTE FUNCTION app.doubled()");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok")).contains("doubled on app.fact");
+        engine.run("DROP TRIGGER doubled ON app.fact; CREATE TABLE app.old_fact () INHERITS (app.fact)");
+        assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))
+                .contains("ALTER TABLE app.old_fact NO INHERIT app.fact");
+    }
+
+    @Test
     void whatSomebodyChangedBesideADerivedTableIsToldWithItsRemedy() {
         engine.run("DROP INDEX app.fact_id_idx; UPDATE app.item SET v = 0; SELECT tally.merge('app.fact')");
         assertThat(engine.text("SELECT problem FROM tally.health WHERE NOT ok"))

@@ -5,9 +5,11 @@ import dev.countersink.bench.engine.Figure;
 import dev.countersink.config.DbSettings;
 import dev.countersink.config.NatsSettings;
 import dev.countersink.db.Database;
+import dev.countersink.monitor.HourOfSamples;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.math.BigDecimal;
 import java.net.URI;
@@ -25,7 +27,9 @@ import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -40,19 +44,27 @@ final class ApiBench implements AutoCloseable {
     private static final int CHANGES = 20;
     private static final int CALLS = 40;
     private static final int WARM_UP = 10;
+    /** Of each page of the dashboard, or fewer if little time is given. */
+    private static final int LOADS = 20;
+
+    /** More than the second for which the state of the views is kept. */
+    private static final int REFRESHED_MILLIS = 1_100;
+
     private static final long POLL_MILLIS = 5;
     private static final long CLOCK_TICKS_PER_SECOND = 100;
 
     private final DbSettings db;
     private final NatsSettings nats;
     private final PrintStream out;
+    private final int loads;
     private final HttpClient http = HttpClient.newHttpClient();
     private final Connection connection;
     private final Statement statement;
     private final List<Figure> figures = new ArrayList<>();
     private String base = "";
 
-    private ApiBench(DbSettings db, NatsSettings nats, PrintStream out) throws SQLException {
+    private ApiBench(DbSettings db, NatsSettings nats, PrintStream out, int loads) throws SQLException {
+        this.loads = loads;
         this.db = db;
         this.nats = nats;
         this.out = out;
@@ -68,12 +80,13 @@ final class ApiBench implements AutoCloseable {
     static List<Figure> run(
             DbSettings db, NatsSettings nats, List<Integer> views, int seconds, int runs, PrintStream out)
             throws Exception {
-        try (ApiBench bench = new ApiBench(db, nats, out)) {
+        try (ApiBench bench = new ApiBench(db, nats, out, Math.min(LOADS, seconds))) {
             bench.prepare();
             for (int count : views) {
                 bench.idle(count, seconds);
             }
             bench.pages(runs);
+            bench.dashboard(Collections.max(views));
             out.printf(Locale.ROOT, "%n%s", Figure.HEAD);
             bench.figures.forEach(figure -> out.print(figure.row()));
             return bench.figures;
@@ -183,6 +196,111 @@ final class ApiBench implements AutoCloseable {
         say("%s", figures.get(figures.size() - 1).value());
     }
 
+    /**
+     * What the dashboard asks for to show a page, one call after the other, while rows are written to all views. A page is loaded less
+     * often than what it shows is kept, so that each load has it read anew.
+     */
+    private void dashboard(int views) throws Exception {
+        String view = "/api/views/bench.double_3";
+        Map<String, List<String>> pages = new LinkedHashMap<>();
+        pages.put("Now", List.of("/api/now", "/api/transactions", "/api/now/lags", "/api/now/merge-times"));
+        pages.put(
+                "a view",
+                List.of(
+                        "/api/now",
+                        "/api/runs?view=bench.double_3&limit=10",
+                        view + "/history",
+                        view,
+                        view + "/details",
+                        view + "/explain",
+                        view + "/quarantine",
+                        view + "/trust?limit=20"));
+        pages.put(
+                "Activity",
+                List.of(
+                        "/api/activity",
+                        "/api/transactions",
+                        "/api/alerts?state=firing&limit=100",
+                        "/api/alerts?state=resolved&limit=20",
+                        "/api/audit?limit=20"));
+        pages.put(
+                "Ingestion",
+                List.of("/api/ingest", "/api/jobs?limit=50&after=0", "/api/dead-letters?limit=100&after=0"));
+        pages.put("Runs", List.of("/api/runs?limit=50"));
+        try (ConfigurableApplicationContext context = start();
+                Load load = new Load(db, views)) {
+            base = "http://127.0.0.1:" + context.getEnvironment().getProperty("local.server.port");
+            say("taking an hour's samples of %d projections …", views);
+            HourOfSamples.take(context);
+            pages.values().forEach(calls -> calls.forEach(this::get)); // so that all is compiled and has its plans
+            double without = busy(() -> TimeUnit.MILLISECONDS.sleep(loads * REFRESHED_MILLIS));
+            for (Map.Entry<String, List<String>> page : pages.entrySet()) {
+                load(page.getKey(), page.getValue(), without);
+            }
+            figures.add(Figure.only("rows written a second meanwhile", Figure.number(load.perSecond())));
+        }
+    }
+
+    private void load(String name, List<String> calls, double without) throws Exception {
+        double[] millis = new double[loads];
+        long[] bytes = new long[1];
+        double share = busy(() -> {
+            for (int i = 0; i < loads; i++) {
+                long begun = System.nanoTime();
+                bytes[0] = calls.stream().mapToLong(this::get).sum();
+                millis[i] = (System.nanoTime() - begun) / 1e6;
+                TimeUnit.MILLISECONDS.sleep(Math.max(0, REFRESHED_MILLIS - Math.round(millis[i])));
+            }
+        });
+        Arrays.sort(millis);
+        figures.add(Figure.only(
+                "the dashboard's page " + name,
+                String.format(
+                        Locale.ROOT,
+                        "median %.1f ms, longest of %d: %.1f ms, %.1f KB in %d calls; CPU of server and program %.0f ms a load above that without it",
+                        millis[loads / 2],
+                        loads,
+                        millis[loads - 1],
+                        bytes[0] / 1024d,
+                        calls.size(),
+                        Math.max(0, share - without) * REFRESHED_MILLIS)));
+        say("%s: %s", name, figures.get(figures.size() - 1).value());
+    }
+
+    /** Something that takes a while. */
+    private interface Action {
+        void run() throws Exception;
+    }
+
+    /** Which share of a core server and program took meanwhile. */
+    private double busy(Action action) throws Exception {
+        Counters before = counters();
+        long begun = System.nanoTime();
+        action.run();
+        double took = (System.nanoTime() - begun) / 1e9;
+        Counters after = counters();
+        return (after.serverCpu() - before.serverCpu() + after.ownCpu() - before.ownCpu()) / took;
+    }
+
+    private int get(String path) {
+        try {
+            HttpResponse<String> answer = http.send(
+                    HttpRequest.newBuilder(URI.create(base + path))
+                            .header("Authorization", "Bearer " + TOKEN)
+                            .build(),
+                    HttpResponse.BodyHandlers.ofString());
+            if (answer.statusCode() != 200) {
+                throw new IllegalStateException(path + ": " + answer.statusCode() + " " + answer.body());
+            }
+            return answer.body().length();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
     private void pages(int runs) throws Exception {
         say("storing %,d runs …", runs);
         number("bench.add_runs(" + runs + ")");
@@ -208,20 +326,12 @@ final class ApiBench implements AutoCloseable {
         }
     }
 
-    private void page(String path) throws Exception {
+    private void page(String path) {
         double[] millis = new double[CALLS];
         int bytes = 0;
         for (int i = -WARM_UP; i < CALLS; i++) {
             long begun = System.nanoTime();
-            HttpResponse<String> answer = http.send(
-                    HttpRequest.newBuilder(URI.create(base + path))
-                            .header("Authorization", "Bearer " + TOKEN)
-                            .build(),
-                    HttpResponse.BodyHandlers.ofString());
-            if (answer.statusCode() != 200) {
-                throw new IllegalStateException(path + ": " + answer.statusCode() + " " + answer.body());
-            }
-            bytes = answer.body().length();
+            bytes = get(path);
             if (i >= 0) {
                 millis[i] = (System.nanoTime() - begun) / 1e6;
             }

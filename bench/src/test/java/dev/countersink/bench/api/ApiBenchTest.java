@@ -34,7 +34,14 @@ class ApiBenchTest {
                     1,
                     100,
                     new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8));
-            assertThat(figures).extracting(Figure::what).contains("2 idle projections", "4 idle projections", "GET /");
+            assertThat(figures)
+                    .extracting(Figure::what)
+                    .contains(
+                            "2 idle projections",
+                            "4 idle projections",
+                            "GET /",
+                            "the dashboard's page Now",
+                            "the dashboard's page Ingestion");
             assertThat(figures).allSatisfy(figure -> assertThat(figure.value()).doesNotContain("NaN"));
         }
     }

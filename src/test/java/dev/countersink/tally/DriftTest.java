@@ -160,8 +160,10 @@ class DriftTest {
         assertThat(engine.number("SELECT count(*) FROM tally.health WHERE NOT ok"))
                 .isZero();
         engine.storedAgrees("all mended");
-        engine.run(
-                "ALTER TRIGGER tally_1_1_update ON app.item RENAME TO other; SELECT tally.drop('app.sums'); SELECT tally.drop('app.fact')");
+        engine.run("""
+                DO $$ BEGIN EXECUTE format('ALTER TRIGGER %I ON app.item RENAME TO other',
+                    (SELECT tgname FROM pg_trigger WHERE tgrelid = 'app.item'::regclass AND tgname LIKE 'tally%update')); END $$;
+                SELECT tally.drop('app.sums'); SELECT tally.drop('app.fact')""");
         assertThat(engine.number(
                         "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'app.item'::regclass AND NOT tgisinternal"))
                 .isZero();

@@ -128,7 +128,7 @@ $$;
 CREATE FUNCTION make_check(d fuzz.definition) RETURNS void LANGUAGE plpgsql SET search_path = fuzz, pg_catalog AS $$
 DECLARE
     key     text := (SELECT string_agg(quote_ident(k), ', ') FROM unnest(d.key) k);
-    named   text := (SELECT string_agg(format(E'(WITH changed AS (SELECT DISTINCT %1$s FROM %2$s) SELECT * FROM (%3$s) q)',
+    named   text := (SELECT string_agg(format(E'(WITH changed AS (SELECT %1$s FROM %2$s) SELECT * FROM (%3$s) q)',
                          (SELECT string_agg(quote_ident(c), ', ') FROM unnest(s.columns) c), 'fuzz.log_' || (SELECT relname FROM pg_class WHERE oid = s.relation),
                          coalesce(s.expand, 'TABLE changed')), ' UNION ALL ') FROM source s WHERE s.name = d.name);
     touched text := format('WITH now AS MATERIALIZED (TABLE fuzz.v_%1$s) SELECT %2$s FROM (TABLE fuzz.old_%1$s EXCEPT ALL TABLE now) x UNION SELECT %2$s FROM (TABLE now EXCEPT ALL TABLE fuzz.old_%1$s) x', d.name, key);

@@ -212,9 +212,9 @@ final class ApiBench implements AutoCloseable {
                         view + "/history",
                         view,
                         view + "/details",
-                        view + "/explain",
                         view + "/quarantine",
                         view + "/trust?limit=20"));
+        pages.put("a view, how changes reach it, by a click", List.of(view + "/explain"));
         pages.put(
                 "Activity",
                 List.of(

@@ -80,12 +80,13 @@ class ScheduleTest {
                     () -> sql.number("SELECT count(*) FROM control.merging() WHERE waits IS NOT NULL"),
                     n -> n == 1);
             try (TestInstance second = TestInstance.start(db, nats)) {
+                Eventually.await("both in the cluster", () -> sql.number(INSTANCES), n -> n == 2);
                 first.kill();
                 sql.run("INSERT INTO app.item VALUES (2, 1)");
                 holder.rollback();
-                long begin = System.nanoTime();
                 Eventually.await("the other goes on", () -> sql.number(STORED), n -> n == 2);
-                assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(3));
+                // It did not wait until the cluster knew that one is dead, which takes longer than it may.
+                assertThat(sql.number(INSTANCES)).isEqualTo(2);
                 assertThat(second).isNotNull();
             }
         }

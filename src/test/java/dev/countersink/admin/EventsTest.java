@@ -149,7 +149,8 @@ class EventsTest {
     @Test
     void whatIsAtWorkIsShown() {
         JsonNode activity = instance.get("/api/activity").json();
-        assertThat(activity.propertyNames()).containsExactly("merges", "instances", "triggers", "deltas", "statements");
+        assertThat(activity.propertyNames())
+                .containsExactly("merges", "instances", "threads", "triggers", "deltas", "statements");
         Eventually.await(
                 "the maintenance has a trigger",
                 () -> instance.get("/api/activity").json().path("triggers").toString(),

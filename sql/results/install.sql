@@ -9,6 +9,7 @@
 \ir resolve_detections.sql
 \ir fire_triggers.sql
 \ir knows_keys.sql
+\ir hold_places.sql
 \ir hold_parents.sql
 \ir resolve_taxa.sql
 \ir write_detections.sql

@@ -118,7 +118,7 @@ class MigrationTest {
         execute(settings, "UPDATE tally.derived_view SET generated_by = 'another' WHERE relation_name = 'fact'");
         execute(
                 settings,
-                "CREATE OR REPLACE FUNCTION results.fact_consume(tally_max_keys integer) RETURNS tally.merge_result LANGUAGE plpgsql AS 'BEGIN RAISE division_by_zero; END'");
+                "CREATE OR REPLACE FUNCTION results.fact_consume(tally_max_keys integer) RETURNS tally.merge_result LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RAISE division_by_zero; END'");
         assertThat(number(settings, "SELECT count(*) FROM tally.health WHERE view = 'results.fact' AND NOT ok"))
                 .isOne();
         Database.open(settings).close();

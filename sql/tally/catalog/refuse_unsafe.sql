@@ -144,7 +144,7 @@ EXCEPTION
         GET STACKED DIAGNOSTICS message = MESSAGE_TEXT, context = PG_EXCEPTION_CONTEXT;
         PERFORM tally.fail('TL008', format('%s calls %s, which does not run without a search_path: %s.', definition, coalesce((regexp_match(context, '^(?:SQL|PL/pgSQL) function ("[^"]*"|\S+)'))[1], 'a function'), message),
             'Merges and live reads run with search_path pg_catalog. Name the schemas in the body of that function, or give it a path of its own: ALTER FUNCTION … SET search_path = ….');
-    WHEN insufficient_privilege OR data_exception THEN
-        NULL;  -- that is told elsewhere
+    WHEN OTHERS THEN
+        NULL;  -- that is told elsewhere: a missing right, a foreign table without a server, …
 END
 $$;

@@ -31,7 +31,7 @@ public final class IsolationTester {
     private static final Path FETCHED = Path.of("target", "isolation", "usr", "lib", "postgresql");
     private static final Pattern VERSION = Pattern.compile("\\(PostgreSQL\\) (\\d+)");
     private static final int OLDEST = 14;
-    private static final Duration PATIENCE = Duration.ofSeconds(100);
+    private static final Duration PATIENCE = Duration.ofMinutes(5);
 
     private final Path program;
     private final Map<String, String> environment;

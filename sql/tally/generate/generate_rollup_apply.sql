@@ -108,7 +108,7 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
         (SELECT string_agg(format('CASE WHEN s.tally_tid IS NULL THEN c.%1$I ELSE s.%1$I END AS %1$I', g), ', ' ORDER BY n) FROM unnest(r.group_by) WITH ORDINALITY u(g, n)),
         (SELECT string_agg(CASE s.adding WHEN 'left' THEN format('CASE WHEN %s THEN c.%I END', tally.sql_doubtful(m, 's', 'c'), s.col) ELSE tally.sql_added(s.adding, s.col) END
                            || format(' AS %I', s.col), ', ' ORDER BY s.n)
-         FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n) LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
+         FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure),
         (SELECT string_agg(format('%s AS %I', tally.sql_final(m, 's'), 'old_' || m.name), ', ') FROM tally.measures_of(r) m),
         's.tally_tid IS NOT NULL AS tally_was', 'coalesce(s.tally_version + 1, 0) AS tally_version', 's.tally_tid',
         CASE WHEN r.serves_id IS NULL THEN 's.tally_row' END)

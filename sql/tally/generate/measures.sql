@@ -143,10 +143,11 @@ END
 $$;
 
 -- tally.sums_of: the running sums of a rollup's cells: column, type, the expression that sums signed rows (alias d, column
--- tally_sign), and how two sums are added: 'add', 'least', 'greatest' or 'left' (see sql_doubtful).
+-- tally_sign), how two sums are added: 'add', 'least', 'greatest' or 'left' (see sql_doubtful), and n, their order in a cell.
+DROP FUNCTION IF EXISTS tally.sums_of(tally.derived_view);  -- it returned no n
 CREATE OR REPLACE FUNCTION tally.sums_of(r tally.derived_view)
-RETURNS TABLE (measure name, col name, type text, from_rows text, adding text) LANGUAGE sql STABLE AS $$
-    SELECT x.measure, x.col, x.type, x.from_rows, x.adding FROM (
+RETURNS TABLE (measure name, col name, type text, from_rows text, adding text, n bigint) LANGUAGE sql STABLE AS $$
+    SELECT x.measure, x.col, x.type, x.from_rows, x.adding, row_number() OVER (ORDER BY x.position, x.place) FROM (
     SELECT 0 AS position, 0 AS place, NULL::name AS measure, 'cell_rows'::name AS col, 'bigint' AS type, 'coalesce(sum(d.tally_sign), 0)' AS from_rows, 'add' AS adding
     UNION ALL
     SELECT m.position, s.place, m.name, s.col, s.type, s.from_rows, s.adding
@@ -239,7 +240,7 @@ RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(CASE WHEN s.adding <> 'add' THEN format('record_image_ne(ROW(%1$s(d.%2$I)), ROW(%1$s(d.%3$I)))', a.aggregate, s.col, 'left_' || m.name)
                            WHEN s.type LIKE 'interval%' THEN format('record_image_ne(ROW(%s(d.%I)), ROW(''0''::interval))', a.aggregate, s.col)
                            ELSE format('%s(d.%I) <> ''0''', a.aggregate, s.col) END, ' OR ' ORDER BY s.n)
-    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n)
+    FROM tally.sums_of(r) s
     LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
     CROSS JOIN LATERAL (SELECT CASE WHEN NOT summed THEN '' WHEN s.adding = 'add' THEN 'sum' ELSE tally.aggregate_of(m) END AS aggregate) a
     WHERE s.adding <> 'left'
@@ -250,7 +251,7 @@ CREATE OR REPLACE FUNCTION tally.sql_summed(r tally.derived_view)
 RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(CASE WHEN s.adding = 'add' THEN format('sum(d.%1$I)::%2$s AS %1$I', s.col, s.type)
                            ELSE format('%s(d.%I) AS %2$I', tally.aggregate_of(m), s.col) END, ', ' ORDER BY s.n)
-    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n) LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $$;
 
 -- tally.sql_added: a running sum after the difference (alias c) is added to the stored one (alias s). Of two equal extrema the added one
@@ -328,7 +329,7 @@ $generator$;
 CREATE OR REPLACE FUNCTION tally.sql_cells(r tally.derived_view, relation text, as_type boolean DEFAULT true)
 RETURNS text LANGUAGE sql STABLE AS $generator$
     SELECT tally.render('SELECT {cell} FROM {relation} d{filter} {group_by}', jsonb_build_object(
-        'cell',     tally.sql_cell(r, string_agg(CASE WHEN as_type THEN s.from_rows ELSE format('(%s)::%s AS %I', s.from_rows, s.type, s.col) END, ', '), as_type),
+        'cell',     tally.sql_cell(r, string_agg(CASE WHEN as_type THEN s.from_rows ELSE format('(%s)::%s AS %I', s.from_rows, s.type, s.col) END, ', ' ORDER BY s.n), as_type),
         'relation', relation,
         'filter',   coalesce(' WHERE ' || r.filter, ''),
         'group_by', tally.sql_group_by(r)))
@@ -345,7 +346,7 @@ RETURNS text LANGUAGE sql STABLE AS $generator$
                              WHEN s.adding = 'add' THEN '''0''' ELSE 'NULL' END, s.type, s.col), ', ' ORDER BY s.n), as_type),
         'relation', relation,
         'group_by', tally.sql_group_by(r)))
-    FROM tally.sums_of(r) WITH ORDINALITY s(measure, col, type, from_rows, adding, n) LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
+    FROM tally.sums_of(r) s LEFT JOIN tally.measure m ON m.rollup_id = r.id AND m.name = s.measure
 $generator$;
 
 -- tally.sql_index_term: the term for a group's column in the index of a rollup's relation. A value counted by count(distinct) may be too long

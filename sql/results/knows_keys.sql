@@ -1,3 +1,15 @@
+-- results.keys_in_sets: the foreign keys that results.hold_parents checks. Each refers to the id of its parent.
+CREATE OR REPLACE FUNCTION results.keys_in_sets()
+RETURNS TABLE (relation regclass, col name, parent regclass) LANGUAGE sql STABLE AS $$
+    VALUES ('results.job_capture'::regclass, 'job_id'::name, 'results.job'::regclass), ('results.job_capture', 'capture_id', 'results.capture'),
+           ('results.occurrence', 'project_id', 'results.project'), ('results.occurrence', 'deployment_id', 'results.deployment'),
+           ('results.occurrence', 'event_id', 'results.event'), ('results.occurrence', 'determination_id', 'results.taxon'),
+           ('results.detection', 'capture_id', 'results.capture'), ('results.detection', 'occurrence_id', 'results.occurrence'),
+           ('results.detection', 'algorithm_id', 'results.algorithm'), ('results.classification', 'detection_id', 'results.detection'),
+           ('results.classification', 'taxon_id', 'results.taxon'), ('results.classification', 'algorithm_id', 'results.algorithm')
+$$;
+COMMENT ON FUNCTION results.keys_in_sets() IS 'the foreign keys that a batch may check set by set';
+
 -- results.has_others_triggers: whether an INSERT or UPDATE of these tables by a batch would fire anything that does not fire while
 -- session_replication_role is replica, and that results.hold_parents does not replace; or that fires, but may itself write rows whose triggers
 -- and keys then do not.
@@ -16,14 +28,8 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         LEFT JOIN pg_attribute i ON i.attrelid = k.confrelid AND i.attnum = ALL (k.confkey)
         WHERE c.oid = ANY (relations)
           AND (c.relkind <> 'r' OR c.relhasrules OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhparent = c.oid)
-               OR t.oid IS NOT NULL AND (i.attname = 'id' AND (k.conrelid <> c.oid OR (c.relname, a.attname, k.confrelid) IN (
-                   ('job_capture', 'job_id', 'results.job'::regclass), ('job_capture', 'capture_id', 'results.capture'::regclass),
-                   ('occurrence', 'project_id', 'results.project'::regclass), ('occurrence', 'deployment_id', 'results.deployment'::regclass),
-                   ('occurrence', 'event_id', 'results.event'::regclass), ('occurrence', 'determination_id', 'results.taxon'::regclass),
-                   ('detection', 'capture_id', 'results.capture'::regclass), ('detection', 'occurrence_id', 'results.occurrence'::regclass),
-                   ('detection', 'algorithm_id', 'results.algorithm'::regclass), ('classification', 'detection_id', 'results.detection'::regclass),
-                   ('classification', 'taxon_id', 'results.taxon'::regclass), ('classification', 'algorithm_id', 'results.algorithm'::regclass))))
-                   IS NOT TRUE))
+               OR t.oid IS NOT NULL AND (i.attname = 'id' AND (k.conrelid <> c.oid OR (c.oid, a.attname, k.confrelid) IN (
+                   SELECT o.relation, o.col, o.parent FROM results.keys_in_sets() o))) IS NOT TRUE))
 $$;
 COMMENT ON FUNCTION results.has_others_triggers(regclass[]) IS 'whether a batch''s writes fire anything that somebody has added';
 
@@ -63,7 +69,7 @@ BEGIN
     RETURN NOT results.has_others_triggers(written)
        AND (SELECT count(DISTINCT (k.conrelid, k.conkey)) FROM pg_constraint k
             JOIN pg_trigger t ON t.tgconstraint = k.oid AND t.tgrelid = k.conrelid AND t.tgtype & 4 <> 0 AND t.tgenabled = 'O'   -- INSERT
-            WHERE k.conrelid = ANY (written) AND k.contype = 'f') = 12;
+            WHERE k.conrelid = ANY (written) AND k.contype = 'f') = (SELECT count(*) FROM results.keys_in_sets());
 END
 $$;
 COMMENT ON FUNCTION results.knows_keys() IS 'whether a batch may check its foreign keys set by set';

@@ -4,10 +4,9 @@ import dev.countersink.config.RefreshSettings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.function.IntSupplier;
+import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.quartz.Scheduler;
 import org.quartz.SchedulerException;
@@ -17,13 +16,11 @@ import org.springframework.stereotype.Component;
 @Component
 public class ThreadPools {
     private static final String MERGES = "merges";
-    private static final int UNKNOWN = -1;
 
     private final MeterRegistry meters;
     private final MergeDispatcher merges;
     private final Scheduler scheduler;
-    private final Map<String, IntSupplier> busy = new LinkedHashMap<>();
-    private final Map<String, Integer> threads = new LinkedHashMap<>();
+    private final List<Source> sources = new ArrayList<>();
 
     ThreadPools(
             MeterRegistry meters,
@@ -57,20 +54,20 @@ public class ThreadPools {
             @Nullable Integer busy,
             @Nullable Integer waiting) {}
 
+    /** Where the figures of a pool are from. */
+    private record Source(String pool, int threads, Supplier<@Nullable Integer> busy) {}
+
     /** The pools of this instance. */
     public List<Pool> now() {
         String instance = instance();
-        List<Pool> pools = new ArrayList<>();
-        threads.forEach((pool, count) -> {
-            int atWork = busy.getOrDefault(pool, () -> UNKNOWN).getAsInt();
-            pools.add(new Pool(
-                    instance,
-                    pool,
-                    count,
-                    atWork == UNKNOWN ? null : (Integer) atWork,
-                    pool.equals(MERGES) ? (Integer) merges.waiting() : null));
-        });
-        return pools;
+        return sources.stream()
+                .map(source -> new Pool(
+                        instance,
+                        source.pool(),
+                        source.threads(),
+                        source.busy().get(),
+                        source.pool().equals(MERGES) ? (Integer) merges.waiting() : null))
+                .toList();
     }
 
     private String instance() {
@@ -81,28 +78,23 @@ public class ThreadPools {
         }
     }
 
-    private void register(String pool, int count, IntSupplier atWork) {
-        threads.put(pool, count);
-        busy.put(pool, atWork);
-        Gauge.builder("countersink.threads", () -> count)
+    private void register(String pool, int threads, Supplier<@Nullable Integer> busy) {
+        sources.add(new Source(pool, threads, busy));
+        Gauge.builder("countersink.threads", () -> threads)
                 .description("threads that there are for merges, for runs and for what the clock fires")
                 .tag("pool", pool)
                 .register(meters);
-        Gauge.builder("countersink.threads.busy", () -> measured(atWork.getAsInt()))
+        Gauge.builder("countersink.threads.busy", () -> Objects.requireNonNullElse((Number) busy.get(), Double.NaN))
                 .description("how many of these threads are at work")
                 .tag("pool", pool)
                 .register(meters);
     }
 
-    private static double measured(int atWork) {
-        return atWork == UNKNOWN ? Double.NaN : atWork;
-    }
-
-    private int scheduled() {
+    private @Nullable Integer scheduled() {
         try {
             return scheduler.getCurrentlyExecutingJobs().size();
         } catch (SchedulerException e) { // it is being stopped
-            return UNKNOWN;
+            return null;
         }
     }
 }

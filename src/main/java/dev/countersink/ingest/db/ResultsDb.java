@@ -168,22 +168,12 @@ public final class ResultsDb implements AutoCloseable {
 
     /** Whether batches can be applied to this server. */
     public boolean acceptsWrites() throws SQLException {
-        try (Connection c = connectionFor(BRIEF_MILLIS);
-                PreparedStatement call = c.prepareStatement("SELECT results.accepts_writes()");
-                ResultSet row = call.executeQuery()) {
-            row.next();
-            return row.getBoolean(1);
-        }
+        return ask("SELECT results.accepts_writes()", row -> row.getBoolean(1));
     }
 
     /** Tells this database from every other one. */
     public String identity() throws SQLException {
-        try (Connection c = connectionFor(BRIEF_MILLIS);
-                PreparedStatement call = c.prepareStatement("SELECT results.database_identity()");
-                ResultSet row = call.executeQuery()) {
-            row.next();
-            return row.getString(1);
-        }
+        return ask("SELECT results.database_identity()", row -> row.getString(1));
     }
 
     /**
@@ -299,6 +289,20 @@ public final class ResultsDb implements AutoCloseable {
         call.setString(1, origin.stream());
         call.setLong(2, origin.sequence());
         call.setObject(3, Instant.EPOCH.plus(publishedMicros, ChronoUnit.MICROS).atOffset(ZoneOffset.UTC));
+    }
+
+    private interface Answer<T> {
+        T of(ResultSet row) throws SQLException;
+    }
+
+    /** Calls a function that returns one row soon. */
+    private <T> T ask(String call, Answer<T> answer) throws SQLException {
+        try (Connection c = connectionFor(BRIEF_MILLIS);
+                PreparedStatement statement = c.prepareStatement(call);
+                ResultSet row = statement.executeQuery()) {
+            row.next();
+            return answer.of(row);
+        }
     }
 
     private interface Work<T> {

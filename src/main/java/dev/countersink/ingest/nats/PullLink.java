@@ -89,7 +89,7 @@ public final class PullLink implements AutoCloseable {
     }
 
     private void handle(Message message, Intake target) {
-        try {
+        guarded(() -> {
             if (message.isStatusMessage()) {
                 status(message, target);
             } else if (isStripped(message)) {
@@ -101,6 +101,12 @@ public final class PullLink implements AutoCloseable {
                 target.delivered(
                         Delivery.of(message, decoder), message.metaData().pendingCount());
             }
+        });
+    }
+
+    private void guarded(Runnable takingIn) {
+        try {
+            takingIn.run();
         } catch (RuntimeException e) {
             LOG.error("A message could not be taken in; the server sends it again", e);
         } catch (Error e) {
@@ -116,21 +122,17 @@ public final class PullLink implements AutoCloseable {
             return;
         }
         target.fetching(message.getSubject(), message.metaData().pendingCount());
-        fetcher.execute(() -> {
+        fetcher.execute(() -> guarded(() -> {
             Delivery delivery = null;
             try {
                 delivery = Delivery.of(message, decoder);
             } catch (ContentUnavailableException e) {
                 LOG.warn("{} The server sends its message again", e.getMessage());
-            } catch (RuntimeException e) {
-                LOG.error("A message could not be taken in; the server sends it again", e);
-            } catch (Error e) {
-                fatal.accept(e);
             } finally {
                 target.fetched(message.getSubject(), delivery);
                 awaited.remove(key);
             }
-        });
+        }));
     }
 
     /** Tells the server that messages are in work whose objects are awaited, if that was last told so long ago. */
